@@ -1,0 +1,28 @@
+"""Attack types: the field's codes, with the bit values that log records of this class of product use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# code -> (bit, name people read, CWE ids)
+ATTACK_TYPES: Final[dict[str, tuple[int, str, tuple[int, ...]]]] = {
+    "xss": (0x2, "Cross-site scripting", (79,)),
+    "sqli": (0x4, "SQL injection", (89,)),
+    "rce": (0x8, "Remote code execution", (78, 94)),
+    "xxe": (0x10, "XML external entity", (611,)),
+    "ptrav": (0x20, "Path traversal", (22,)),
+    "crlf": (0x40, "CRLF injection", (93,)),
+    "redir": (0x80, "Open redirect", (601,)),
+    "nosqli": (0x100, "NoSQL injection", (943,)),
+    "infoleak": (0x200, "Information exposure", (200, 209, 215, 538, 541, 548, 598)),
+    "ldapi": (0x2000, "LDAP injection", (90,)),
+    "scanner": (0x4000, "Resource scanning", ()),
+    "mass_assignment": (0x20000, "Mass assignment", (915,)),
+    "ssrf": (0x80000, "Server-side request forgery", (918,)),
+    "ssi": (0x2000000, "Server-side include", (96, 97)),
+    "mail_injection": (0x4000000, "Mail command injection", (20, 150, 88)),
+    "ssti": (0x8000000, "Server-side template injection", (94, 159)),
+    "invalid_xml": (0x10000000, "Unsafe XML header", ()),
+    "overlimit_res": (0x20000000, "Resource overlimit", ()),
+    "data_bomb": (0x40000000, "Data bomb", (409, 776)),
+}

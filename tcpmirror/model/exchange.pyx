@@ -1,0 +1,187 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Exchange: a request, the response that belongs to it, and where both were seen.
+
+Heads stay in wire order as bytes; whatever most exchanges never need (header pairs, printable addresses) is computed when
+first asked for. Compiled, because one is made for every exchange.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+
+import ipaddress
+
+TUNNEL_NAMES = ("", "vxlan", "geneve", "gre", "erspan", "ipip", "mpls", "pppoe", "gtp", "teredo", "vxlan-gpe")
+
+
+cdef tuple parse_headers(bytes head):
+    """Return ((name, value), ...) of *head*, in wire order, names as sent, values stripped of blanks (RFC 9112, section 5).
+
+    A folded line (obs-fold) is joined to the value before it with one space; a line without a colon is a name with an empty value.
+    """
+    cdef const unsigned char* data = <const unsigned char*>PyBytes_AS_STRING(head)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(head)
+    cdef Py_ssize_t at = 0, end, stop, colon, start
+    cdef list pairs = []
+    while at < size and data[at] != 10:
+        at += 1
+    at += 1
+    while at < size:
+        end = at
+        while end < size and data[end] != 10:
+            end += 1
+        stop = end
+        if stop > at and data[stop - 1] == 13:
+            stop -= 1
+        if stop == at:
+            break
+        if data[at] in (32, 9) and pairs:
+            name, value = pairs.pop()
+            pairs.append((name, (value + b" " + data[at:stop].strip(b" \t")).strip(b" ")))
+        else:
+            colon = at
+            while colon < stop and data[colon] != 58:
+                colon += 1
+            start = colon + 1
+            while start < stop and (data[start] == 32 or data[start] == 9):
+                start += 1
+            while stop > start and (data[stop - 1] == 32 or data[stop - 1] == 9):
+                stop -= 1
+            pairs.append((<bytes>data[at:colon], <bytes>data[start:stop] if start < stop else b""))
+        at = end + 1
+    return tuple(pairs)
+
+
+def ip_text(bytes packed):
+    """Return the printable form of a packed IPv4 (4 bytes) or IPv6 (16 bytes) address."""
+    if len(packed) == 4:
+        return "%d.%d.%d.%d" % (packed[0], packed[1], packed[2], packed[3])
+    return str(ipaddress.IPv6Address(packed))
+
+
+cdef class Message:
+    """What a request and a response share.
+
+    ``head``: start line and headers as received, ending in the blank line; ``body``: content after transfer and content
+    codings were undone, cut at the body limit; ``body_length``: bytes of decoded body seen, kept or not; ``wire_length``:
+    bytes of body as sent; ``body_sha256``: 32 bytes over the whole decoded body, or None unless asked for; ``time_ns``,
+    ``end_ns``: packet times of the first and last byte.
+    """
+
+    def __init__(self, bytes head=b"", bytes body=b"", unsigned long long time_ns=0):
+        self.head = head
+        self.body = body
+        self.body_length = len(body)
+        self.wire_length = len(body)
+        self.time_ns = time_ns
+        self.end_ns = time_ns
+
+    @property
+    def headers(self):
+        """((name, value), ...) in wire order: names as sent, values without the blanks around them."""
+        if self._headers is None:
+            self._headers = parse_headers(self.head)
+        return self._headers
+
+    def header(self, bytes name):
+        """Return the first value of header *name* (lower case), or None."""
+        for candidate, value in self.headers:
+            if candidate.lower() == name:
+                return value
+        return None
+
+
+cdef class Request(Message):
+    """A request; ``target`` is the request target as sent (RFC 9112, section 3.2)."""
+
+    def __init__(self, bytes head=b"", bytes body=b"", unsigned long long time_ns=0, bytes method=b"GET", bytes target=b"/",
+                 bytes version=b"HTTP/1.1"):
+        Message.__init__(self, head, body, time_ns)
+        self.method = method
+        self.target = target
+        self.version = version
+
+
+cdef class Response(Message):
+    """A final response (interim 1xx ones are not kept)."""
+
+    def __init__(self, bytes head=b"", bytes body=b"", unsigned long long time_ns=0, int status=200, bytes version=b"HTTP/1.1"):
+        Message.__init__(self, head, body, time_ns)
+        self.status = status
+        self.version = version
+
+
+cdef class Exchange:
+    """A request and its response; either may be None, never both.
+
+    ``index`` counts exchanges on the flow from 0; with the 4-tuple and the time it names the exchange.
+    ``vlan``/``inner_vlan``: VLAN ids, 0 for none; ``vni``: -1 for none; ``tunnel``: index into TUNNEL_NAMES.
+    """
+
+    def __init__(self, Request request=None, Response response=None, bytes client_ip=b"\0\0\0\0", int client_port=0,
+                 bytes server_ip=b"\0\0\0\0", int server_port=0):
+        self.request = request
+        self.response = response
+        self.client_ip = client_ip
+        self.client_port = client_port
+        self.server_ip = server_ip
+        self.server_port = server_port
+        self.vni = -1
+
+    @property
+    def client(self):
+        """``ip:port`` of the client; an IPv6 address stands in brackets."""
+        return endpoint_text(self.client_ip, self.client_port)
+
+    @property
+    def server(self):
+        """``ip:port`` of the server; an IPv6 address stands in brackets."""
+        return endpoint_text(self.server_ip, self.server_port)
+
+    @property
+    def time_ns(self):
+        """Packet time of the first byte, in nanoseconds since the epoch."""
+        return self.request.time_ns if self.request is not None else self.response.time_ns
+
+    @property
+    def duration_ns(self):
+        """Nanoseconds from the request's first byte to the response's last, or None without both."""
+        if self.request is None or self.response is None:
+            return None
+        return max(0, <long long>self.response.end_ns - <long long>self.request.time_ns)
+
+    @property
+    def protocol(self):
+        """The protocol version as sent, lower case, such as ``http/1.1``."""
+        version = self.request.version if self.request is not None else self.response.version
+        return version.decode("latin-1").lower()
+
+    @property
+    def host(self):
+        """The authority the request is for: that of an absolute target, else the Host header, else None."""
+        if self.request is None:
+            return None
+        target = self.request.target
+        if not target.startswith(b"/"):
+            scheme, separator, rest = target.partition(b"://")
+            if separator:
+                return rest.partition(b"/")[0].decode("latin-1")
+        value = self.request.header(b"host")
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def encapsulation(self):
+        """How the packets arrived, outermost first, such as ``vlan:5/vxlan:42``; empty when they came plain."""
+        parts = []
+        if self.vlan:
+            parts.append("vlan:%d" % self.vlan)
+        if self.inner_vlan:
+            parts.append("vlan:%d" % self.inner_vlan)
+        if self.tunnel:
+            name = TUNNEL_NAMES[self.tunnel]
+            parts.append("%s:%d" % (name, self.vni) if self.vni >= 0 else name)
+        return "/".join(parts)
+
+
+def endpoint_text(bytes packed, int port):
+    """Return ``ip:port``, with brackets around an IPv6 address."""
+    if len(packed) == 4:
+        return "%d.%d.%d.%d:%d" % (packed[0], packed[1], packed[2], packed[3], port)
+    return "[%s]:%d" % (ip_text(packed), port)

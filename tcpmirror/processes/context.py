@@ -1,0 +1,54 @@
+"""What a process is given when it starts, and how it is told to stop."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+
+from tcpmirror.processes.layout import ProcessName, SharedLayout
+from tcpmirror.settings.tree import Settings
+from tcpmirror.telemetry.counters import CounterPage
+
+
+@dataclass(slots=True)
+class Context:
+    """The world of one process.
+
+    Signal handlers only set flags (`stopping`, `reloading`), the main loop looks at them. ``hash_key``: 16 random bytes,
+    the same in all processes of one sensor. ``deploy_token``/``admin_password``: of the embedded cloud, empty elsewhere.
+    """
+
+    name: ProcessName
+    settings: Settings
+    layout: SharedLayout
+    hash_key: bytes
+    deploy_token: str = ""
+    admin_password: str = ""
+    stopping: bool = False
+    reloading: bool = False
+    counters: CounterPage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counters = self.layout.counters(self.name)
+
+    def install_signals(self) -> None:
+        """SIGTERM and SIGINT: stop in order; SIGHUP: take new settings and rules."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches the supervisor, which decides
+        signal.signal(signal.SIGHUP, self._reload)
+
+    def beat(self) -> None:
+        """Tell the supervisor that the main loop turns; call it at least once a second."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        self.counters.set("heartbeat_ns", time.monotonic_ns())
+        self.counters.set("cpu_ns", int((usage.ru_utime + usage.ru_stime) * 1e9))
+        self.counters.set("rss_bytes", usage.ru_maxrss * 1024)
+
+    def _stop(self, signum: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _reload(self, signum: int, frame: FrameType | None) -> None:
+        self.reloading = True

@@ -1,0 +1,221 @@
+"""The settings tree: every setting of the sensor, frozen, with its default.
+
+Both schema versions (3 and 4) are read into this one tree, and nothing past `settings/` knows which one it was. Sizes are
+in bytes, times in nanoseconds unless the name says otherwise; a count of 0 means "no limit" only where the comment says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SECOND = 1_000_000_000
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place that frames come from; each gets a capture process of its own."""
+
+    kind: str = "interface"  # interface | file | vxlan_socket | geneve_socket
+    engine: str = "libpcap"  # libpcap | af_packet | raw_socket (this build: libpcap)
+    interface: str = "any"  # interface name, `any`, or a path when kind is `file`
+    ports: tuple[int, ...] = ()  # TCP ports to keep; empty: all
+    hosts: tuple[str, ...] = ()  # addresses to keep; empty: all
+    bpf: str = ""  # the operator's own filter; empty: one is built from `ports`, `hosts`, tunnels
+    snaplen: int = 65535
+    promiscuous: bool = True
+    buffer_bytes: int = 64 * MIB  # kernel buffer
+    vlan_ids: tuple[int, ...] = ()  # keep these VLAN ids only; empty: all, and untagged
+    vxlan_ports: tuple[int, ...] = (4789,)  # UDP ports decapsulated as VXLAN
+    geneve_ports: tuple[int, ...] = (6081,)
+    vni_allow: tuple[int, ...] = ()  # empty: all
+    vni_deny: tuple[int, ...] = ()
+    inner_vni_allow: tuple[int, ...] = ()
+    listen_address: str = ""  # ADDR:PORT of a *_socket source
+    inner_bpf: str = ""
+    ignore_interfaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreIps:
+    subnets: tuple[str, ...] = ()
+    match_type: str = "src_or_dst"  # src | dst | src_or_dst | src_and_dst
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    sources: tuple[Source, ...] = (Source(),)
+    ignore_ips: tuple[IgnoreIps, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reassembly:
+    parse_responses: bool = True
+    response_timeout_ns: int = 5 * SECOND
+    url_normalize: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every bound of the road; what happens at each is said beside it and counted."""
+
+    memory_bytes: int = 512 * MIB  # reassembly and message buffers of all workers; oldest idle flows go first
+    flow_idle_ns: int = 300 * SECOND  # an idle flow is closed
+    half_open_idle_ns: int = 30 * SECOND  # a flow that never carried data
+    closing_idle_ns: int = 2 * SECOND  # a flow after FIN of both sides or RST
+    flows: int = 262_144  # per worker; the longest idle flow is closed
+    reorder_bytes: int = 1 * MIB  # out-of-order data held per direction; then the hole becomes a gap
+    reorder_segments: int = 4096
+    head_bytes: int = 64 * 1024  # request or response head (nginx: 4 x 8 KiB, Apache: 100 x 8 KiB)
+    header_count: int = 512
+    body_bytes: int = 1 * MIB  # kept of each body; the rest is counted and hashed only
+    decompressed_bytes: int = 8 * MIB  # decoded per body, kept or not; then DECOMPRESSION_LIMIT
+    decompression_ratio: int = 2048  # output per input byte (Suricata's bomb limit uses the same)
+    coding_layers: int = 2
+    pipelined_requests: int = 256  # in flight per flow
+    decode_depth: int = 8
+    decode_points: int = 4096  # points per exchange
+    decode_bytes: int = 4 * MIB  # decoded bytes per exchange, all layers together
+    process_time_ns: int = SECOND  # CPU per exchange in detection; then `overlimit_res`
+    export_request_bytes: int = 64 * 1024  # of a reported request
+    export_response_bytes: int = 16 * 1024
+    encapsulation_depth: int = 8
+    fragments: int = 1024  # IP datagrams in reassembly per capture process
+    segment_ring_bytes: int = 32 * MIB  # per capture process and worker
+    report_ring_bytes: int = 16 * MIB  # per worker
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyHeaders:
+    trusted_networks: tuple[str, ...] | None = None  # None: trust every peer
+    original_host: tuple[str, ...] = ()
+    real_ip: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Conditions are AND-ed; empty ones match everything."""
+
+    path: str = ""  # regular expression
+    url: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    ip_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    host: str = ""  # glob; empty: any
+    route: str = ""  # NGINX-like location; empty: any
+    application: int = -1
+    mode: str = "monitoring"  # monitoring | block | safe_blocking | off
+    tenant: str = ""
+    routes: tuple[Route, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    enabled: bool = True
+    proxy_headers: tuple[ProxyHeaders, ...] = ()
+    inspect: tuple[RequestFilter, ...] = ()
+    bypass: tuple[RequestFilter, ...] = ()
+    routes: Route = field(default_factory=Route)  # the root: its values are the defaults
+    rules_dir: str = ""  # own rule packs beside the built-in one
+    libdetection: bool = True
+    api_specification: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    enabled: bool = False
+    verbose: bool = True
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    pretty: bool = True
+    level: str = "info"  # debug | info | warn | error | fatal
+    file: str = "stderr"  # stdout | stderr | a path
+    access: AccessLog = field(default_factory=AccessLog)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    enabled: bool = True
+    listen_address: str = ":9000"
+    namespace: str = "wallarm_gonode"
+    per_host_stats: bool = True
+    legacy_status_enabled: bool = True
+    legacy_status_address: str = "127.0.0.1:10246"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    enabled: bool = True
+    listen_address: str = ":8080"
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Where findings go; `embedded` starts our own on loopback."""
+
+    embedded: bool = True
+    url: str = ""  # of a remote cloud; empty with `embedded`
+    token: str = ""  # API token of the role Deploy; empty with `embedded` (made at first start)
+    group: str = ""
+    verify_tls: bool = True
+    listen_address: str = "127.0.0.1:8088"  # embedded: API and console
+    database: str = ""  # embedded: path of the SQLite file; empty: <state_dir>/cloud.db
+    batch_reports: int = 500
+    batch_interval_ns: int = SECOND
+    timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    enabled: bool = True
+    title: str = "tcpmirror"
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    directory: str = ""  # empty: <state_dir>/spool
+    quota_bytes: int = 1024 * MIB  # the oldest segment is dropped and counted
+    segment_bytes: int = 4 * MIB
+    fsync: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shedding:
+    enabled: bool = True
+    high_water: float = 0.75  # ring fill at which new flows begin to be skipped
+    low_water: float = 0.25  # ring fill at which they are taken again
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    state_dir: str = "/var/lib/tcpmirror"
+    run_dir: str = "/run/tcpmirror"
+    stop_deadline_s: float = 10.0
+    restart_backoff_s: float = 0.5  # doubled at each death within a minute, to 30 s
+    heartbeat_s: float = 30.0  # a process silent for so long is killed and restarted
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    version: int = 4
+    mode: str = "tcp-capture"
+    workers: int = 0  # 0: one per CPU the process may use
+    capture: Capture = field(default_factory=Capture)
+    reassembly: Reassembly = field(default_factory=Reassembly)
+    limits: Limits = field(default_factory=Limits)
+    inspection: Inspection = field(default_factory=Inspection)
+    log: Log = field(default_factory=Log)
+    metrics: Metrics = field(default_factory=Metrics)
+    health: Health = field(default_factory=Health)
+    cloud: Cloud = field(default_factory=Cloud)
+    console: Console = field(default_factory=Console)
+    spool: Spool = field(default_factory=Spool)
+    shedding: Shedding = field(default_factory=Shedding)
+    supervisor: Supervisor = field(default_factory=Supervisor)
+    discovery_only: bool = False  # detect and log attacks, do not export them

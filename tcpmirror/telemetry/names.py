@@ -1,0 +1,108 @@
+"""Every counter of every kind of process: the closed list that metrics, `status` and tests read.
+
+A name ending in `_ns` or `_bytes` tells its unit; gauges are marked, all else only grows. New names go to the end of a list.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+COMMON: Final = (
+    "heartbeat_ns",  # gauge: monotonic clock at the last turn of the main loop
+    "cpu_ns",  # gauge: user + system CPU of the process
+    "rss_bytes",  # gauge: resident memory
+    "bugs",  # exceptions that were ours, contained
+)
+
+CAPTURE: Final = (
+    *COMMON,
+    "packets",  # frames delivered by the source
+    "bytes",
+    "segments",  # TCP segments put on a ring
+    "segment_bytes",
+    "kernel_received",  # gauge: as the kernel counts (libpcap ps_recv)
+    "kernel_dropped",  # gauge: ps_drop
+    "interface_dropped",  # gauge: ps_ifdrop
+    "bad_checksum",  # accepted all the same
+    "duplicates",
+    # reasons a packet went no further
+    "lost_not_ip",
+    "lost_not_tcp",
+    "lost_truncated",
+    "lost_malformed",
+    "lost_fragment",
+    "lost_filtered",  # by port, VLAN, VNI or `ignore_ips`
+    "lost_depth",  # more encapsulations than `limits.encapsulation_depth`
+    "lost_unknown_link",
+    "lost_ring_full",
+    "lost_shed",
+    "source_errors",
+    "source_reopened",
+    "shed_threshold_permille",  # gauge: share of new flows being skipped
+    "coverage_permille",  # gauge: segments analysed of segments seen, lately
+)
+
+WORKER: Final = (
+    *COMMON,
+    "segments",
+    "segment_bytes",
+    "flows",  # gauge
+    "flows_total",
+    "flows_evicted",
+    "flows_idle",
+    "stream_bytes",
+    "retransmitted_bytes",
+    "out_of_order_segments",
+    "overlap_conflicts",
+    "gaps",
+    "gap_bytes",
+    "held_bytes",  # gauge: reassembly and message buffers
+    "memory_limit_hits",
+    "requests",
+    "responses",
+    "exchanges",
+    "unanswered",
+    "response_only",
+    "not_http_bytes",
+    "http_errors",
+    "bypassed",
+    "inspected",
+    "tier2",  # exchanges that the first tier let through to the full path
+    "attacks",  # exchanges with a finding
+    "findings",
+    "detect_ns",
+    "reports",
+    "lost_report_ring_full",
+    "skipped_records",  # ring records skipped because they killed the worker twice
+    "restarts_seen",
+)
+
+EXPORTER: Final = (
+    *COMMON,
+    "reports",
+    "bad_reports",
+    "spooled",
+    "spool_bytes",  # gauge
+    "spool_segments",  # gauge
+    "spool_dropped",
+    "spool_corrupt",
+    "spool_errors",
+    "batches_sent",
+    "reports_sent",
+    "batch_failures",
+    "batch_rejected",
+    "cloud_up",  # gauge: 1 when the last call worked
+    "backlog",  # gauge: reports spooled, not yet acknowledged
+    "scrapes",
+)
+
+CLOUD: Final = (
+    *COMMON,
+    "batches",
+    "duplicate_batches",
+    "reports",
+    "quarantined",
+    "rejected",
+)
+
+KINDS: Final[dict[str, tuple[str, ...]]] = {"capture": CAPTURE, "worker": WORKER, "exporter": EXPORTER, "cloud": CLOUD}
