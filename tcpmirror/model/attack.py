@@ -25,4 +25,8 @@ ATTACK_TYPES: Final[dict[str, tuple[int, str, tuple[int, ...]]]] = {
     "invalid_xml": (0x10000000, "Unsafe XML header", ()),
     "overlimit_res": (0x20000000, "Resource overlimit", ()),
     "data_bomb": (0x40000000, "Data bomb", (409, 776)),
+    "gql_depth": (1 << 39, "GraphQL nesting depth", (400, 674)),
+    "gql_aliases": (1 << 41, "GraphQL alias flood", (400,)),
+    "gql_introspection": (1 << 44, "GraphQL introspection", (200,)),
+    "weak_auth": (1 << 53, "Weak authentication", (1270, 1294, 347)),
 }
