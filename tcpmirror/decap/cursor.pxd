@@ -1,0 +1,47 @@
+# The place in a frame that decapsulation has reached, and what it has learned on the way.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from tcpmirror.model.segment cimport Segment
+
+# Why a frame went no further. The order is that of decapsulator.REASONS.
+cdef enum Verdict:
+    OK = 0
+    AGAIN = 1        # one layer was taken off: look at `next`
+    NOT_IP = 2
+    NOT_TCP = 3
+    TRUNCATED = 4    # the capture cut the frame inside a header
+    MALFORMED = 5    # a length or version field that cannot be
+    FRAGMENT = 6     # a piece of an IP datagram: the slow road joins it
+    FILTERED = 7
+    DEPTH = 8
+    UNKNOWN_LINK = 9
+
+# `next`: an EtherType, or one of these (above 16 bits) for layers that have none.
+cdef enum Layer:
+    LAYER_ETHERNET = 0x10001
+    LAYER_IP = 0x10002        # version by the first nibble
+    LAYER_TCP = 0x10003
+    LAYER_UDP = 0x10004
+    LAYER_GRE = 0x10005
+    LAYER_PPP = 0x10006
+    LAYER_MPLS_INNER = 0x10007
+
+cdef struct Cursor:
+    const uint8_t* at
+    const uint8_t* end          # end of what was captured, or of the layer if that is less
+    uint32_t next
+    uint32_t missing            # bytes of the layer that the capture cut off
+    const uint8_t* ip           # the innermost IP header, for fragments and checksums
+    Segment* segment
+
+cdef inline uint16_t be16(const uint8_t* p) noexcept nogil:
+    return <uint16_t>(p[0] << 8 | p[1])
+
+cdef inline uint32_t be24(const uint8_t* p) noexcept nogil:
+    return <uint32_t>(p[0] << 16 | p[1] << 8 | p[2])
+
+cdef inline uint32_t be32(const uint8_t* p) noexcept nogil:
+    return <uint32_t>p[0] << 24 | <uint32_t>p[1] << 16 | <uint32_t>p[2] << 8 | <uint32_t>p[3]
+
+cdef inline Py_ssize_t left(const Cursor* c) noexcept nogil:
+    return c.end - c.at

@@ -1,0 +1,25 @@
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from tcpmirror.decap.cursor cimport Cursor, Verdict
+from tcpmirror.model.segment cimport Segment
+
+
+cdef class Decapsulator:
+    cdef public int link_type
+    cdef int depth_limit
+    cdef uint8_t[::1] tcp_ports       # 65536 flags; all set when no port list was given
+    cdef uint8_t[::1] vxlan_ports
+    cdef uint8_t[::1] geneve_ports
+    cdef uint8_t[::1] vlan_ids        # 4096 flags
+    cdef bint has_vlan_filter, has_vni_filter, has_host_filter
+    cdef frozenset vni_allow, vni_deny, inner_vni_allow, hosts
+    cdef list ignored
+    cdef Verdict decode(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
+    cdef Verdict decode_ip(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
+    cdef Verdict walk(self, Cursor* c, const uint8_t** payload)
+    cdef Verdict read_udp(self, Cursor* c)
+    cdef Verdict read_tcp(self, Cursor* c, const uint8_t** payload)
+    cdef bint is_wanted(self, Segment* segment)
+    cdef bint is_ignored(self, Segment* segment)
+    cdef const uint8_t* fragment_at
+    cdef Py_ssize_t fragment_length

@@ -1,0 +1,22 @@
+from collections.abc import Iterable
+from typing import Any
+
+REASONS: dict[int, str]
+
+class Decapsulator:
+    link_type: int
+    def __init__(
+        self,
+        link_type: int,
+        depth_limit: int = ...,
+        tcp_ports: Iterable[int] = ...,
+        hosts: Iterable[str] = ...,
+        vlan_ids: Iterable[int] = ...,
+        vxlan_ports: Iterable[int] = ...,
+        geneve_ports: Iterable[int] = ...,
+        vni_allow: Iterable[int] = ...,
+        vni_deny: Iterable[int] = ...,
+        inner_vni_allow: Iterable[int] = ...,
+        ignored: Iterable[tuple[Iterable[str], str]] = ...,
+    ) -> None: ...
+    def read_frame(self, frame: bytes) -> tuple[str, dict[str, Any] | None]: ...

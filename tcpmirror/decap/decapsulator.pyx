@@ -1,0 +1,216 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""From a captured frame to a TCP segment: takes layer after layer off until TCP, in any order, to a limited depth.
+
+Nothing here makes a Python object for a frame. A frame that goes no further gets a `Verdict`, whose name in `REASONS` is the
+counter that tells of it. Checksums are not verified: on a mirror they are often wrong because the sender's network card
+would have filled them in.
+"""
+import ipaddress
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from tcpmirror.decap.cursor cimport *
+from tcpmirror.decap.link cimport read_ethernet, read_link, read_mpls, read_pppoe, read_ppp, read_vlan
+from tcpmirror.decap.network cimport read_ip
+from tcpmirror.decap.tunnels cimport read_geneve, read_gre, read_vxlan
+from tcpmirror.model.segment cimport Segment, TcpFlag
+
+# Verdict -> the capture counter it is counted in.
+REASONS = {
+    Verdict.NOT_IP: "lost_not_ip",
+    Verdict.NOT_TCP: "lost_not_tcp",
+    Verdict.TRUNCATED: "lost_truncated",
+    Verdict.MALFORMED: "lost_malformed",
+    Verdict.FRAGMENT: "lost_fragment",
+    Verdict.FILTERED: "lost_filtered",
+    Verdict.DEPTH: "lost_depth",
+    Verdict.UNKNOWN_LINK: "lost_unknown_link",
+}
+
+
+cdef flags_for(numbers, int size, bint default):
+    """Return a bytearray of *size* flags: those in *numbers* set, or all when there are none and *default*."""
+    if not numbers:
+        return bytearray(b"\x01" * size if default else size)
+    flags = bytearray(size)
+    for number in numbers:
+        flags[number] = 1
+    return flags
+
+
+cdef class Decapsulator:
+    """Decapsulates the frames of one source; see `settings.tree.Source` for what each argument keeps or drops.
+
+    ``ignored``: (networks, match_type) pairs; ``hosts``: addresses of which one must be an end of the segment.
+    """
+
+    def __init__(self, int link_type, int depth_limit=8, tcp_ports=(), hosts=(), vlan_ids=(), vxlan_ports=(4789,), geneve_ports=(6081,),
+                 vni_allow=(), vni_deny=(), inner_vni_allow=(), ignored=()):
+        self.link_type = link_type
+        self.depth_limit = depth_limit
+        self.tcp_ports = flags_for(tcp_ports, 65536, True)
+        self.vxlan_ports = flags_for(vxlan_ports, 65536, False)
+        self.geneve_ports = flags_for(geneve_ports, 65536, False)
+        self.vlan_ids = flags_for(vlan_ids, 4096, True)
+        self.has_vlan_filter = bool(vlan_ids)
+        self.vni_allow = frozenset(vni_allow)
+        self.vni_deny = frozenset(vni_deny)
+        self.inner_vni_allow = frozenset(inner_vni_allow)
+        self.has_vni_filter = bool(vni_allow or vni_deny or inner_vni_allow)
+        self.hosts = frozenset(ipaddress.ip_address(host).packed for host in hosts)
+        self.has_host_filter = bool(hosts)
+        self.ignored = [(tuple(ipaddress.ip_network(net, strict=False) for net in networks), match) for networks, match in ignored]
+
+    cdef Verdict decode(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload):
+        """Fill *out* from the frame; OK, or why not. *payload* points into *data*."""
+        cdef Cursor c
+        cdef Verdict verdict
+        memset(out, 0, sizeof(Segment))
+        out.vni = -1
+        c.at = data
+        c.end = data + length
+        c.missing = 0
+        c.ip = NULL
+        c.segment = out
+        verdict = read_link(&c, self.link_type)
+        return self.walk(&c, payload) if verdict == Verdict.AGAIN else verdict
+
+    cdef Verdict decode_ip(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload):
+        """Go on with a datagram that was joined from fragments; what *out* knows of outer layers stays."""
+        cdef Cursor c
+        c.at = data
+        c.end = data + length
+        c.missing = 0
+        c.ip = NULL
+        c.segment = out
+        c.next = Layer.LAYER_IP
+        return self.walk(&c, payload)
+
+    cdef Verdict walk(self, Cursor* c, const uint8_t** payload):
+        cdef Verdict verdict = Verdict.AGAIN
+        cdef uint32_t layer
+        cdef int depth = 0
+        while verdict == Verdict.AGAIN:
+            layer = c.next
+            if layer == 0x0800 or layer == 0x86dd or layer == Layer.LAYER_IP:
+                depth += 1
+                verdict = read_ip(c)
+            elif layer == Layer.LAYER_TCP:
+                return self.read_tcp(c, payload)
+            elif layer == 0x8100 or layer == 0x88a8 or layer == 0x9100 or layer == 0x9200:
+                depth += 1
+                verdict = read_vlan(c)
+            elif layer == Layer.LAYER_UDP:
+                verdict = self.read_udp(c)
+            elif layer == Layer.LAYER_ETHERNET or layer == 0x6558:
+                verdict = read_ethernet(c)
+            elif layer == Layer.LAYER_GRE:
+                verdict = read_gre(c)
+            elif layer == 0x8847 or layer == 0x8848:
+                verdict = read_mpls(c)
+            elif layer == 0x8864:
+                verdict = read_pppoe(c)
+            elif layer == 0x880b:
+                verdict = read_ppp(c)
+            else:
+                return Verdict.NOT_IP
+            if depth > self.depth_limit:
+                return Verdict.DEPTH
+        if verdict == Verdict.FRAGMENT:
+            self.fragment_at = c.ip
+            self.fragment_length = c.end - c.ip
+        return verdict
+
+    cdef Verdict read_udp(self, Cursor* c):
+        """Go into the tunnels that run over UDP; anything else is not TCP."""
+        cdef uint16_t dport
+        if left(c) < 8:
+            return Verdict.TRUNCATED
+        dport = be16(c.at + 2)
+        c.at += 8
+        if self.vxlan_ports[dport]:
+            # GENEVE around VXLAN: the outer id was checked when it was read; now only the inner one counts.
+            if self.has_vni_filter and c.segment.tunnel == 2 and not self.is_wanted(c.segment):
+                return Verdict.FILTERED
+            return read_vxlan(c)
+        if self.geneve_ports[dport]:
+            return read_geneve(c)
+        return Verdict.NOT_TCP
+
+    cdef Verdict read_tcp(self, Cursor* c, const uint8_t** payload):
+        """Read the TCP header (RFC 9293, section 3.1) and apply the filters."""
+        cdef Segment* s = c.segment
+        cdef Py_ssize_t header_length
+        if left(c) < 20:
+            return Verdict.TRUNCATED
+        header_length = (c.at[12] >> 4) * 4
+        if header_length < 20:
+            return Verdict.MALFORMED
+        s.sport = be16(c.at)
+        s.dport = be16(c.at + 2)
+        s.seq = be32(c.at + 4)
+        s.ack = be32(c.at + 8)
+        s.flags = c.at[13]
+        s.window = be16(c.at + 14)
+        if left(c) < header_length:
+            return Verdict.TRUNCATED if c.missing else Verdict.MALFORMED
+        if not (self.tcp_ports[s.sport] or self.tcp_ports[s.dport]):
+            return Verdict.FILTERED
+        if self.has_vlan_filter and not (self.vlan_ids[s.vlan] or (s.inner_vlan and self.vlan_ids[s.inner_vlan])):
+            return Verdict.FILTERED
+        if self.has_vni_filter and not self.is_wanted(s):
+            return Verdict.FILTERED
+        if (self.has_host_filter or self.ignored) and self.is_ignored(s):
+            return Verdict.FILTERED
+        c.at += header_length
+        payload[0] = c.at
+        s.payload_length = <uint32_t>left(c)
+        s.missing_length = c.missing
+        return Verdict.OK
+
+    cdef bint is_wanted(self, Segment* segment):
+        """Whether the VNI filters keep the segment; one that came in no VXLAN or GENEVE has no VNI and is kept."""
+        if segment.vni < 0 or segment.tunnel not in (1, 2, 10):
+            return True
+        if segment.vni in self.vni_deny:
+            return False
+        if self.inner_vni_allow and segment.tunnel != 2:
+            return segment.vni in self.inner_vni_allow
+        return not self.vni_allow or segment.vni in self.vni_allow
+
+    cdef bint is_ignored(self, Segment* segment):
+        """Whether the address filters drop the segment."""
+        cdef int size = 4 if segment.ip_version == 4 else 16
+        src = (<const char*>segment.src)[:size]
+        dst = (<const char*>segment.dst)[:size]
+        if self.has_host_filter and src not in self.hosts and dst not in self.hosts:
+            return True
+        if not self.ignored:
+            return False
+        source, target = ipaddress.ip_address(src), ipaddress.ip_address(dst)
+        for networks, match in self.ignored:
+            from_it = any(source in net for net in networks)
+            to_it = any(target in net for net in networks)
+            if {"src": from_it, "dst": to_it, "src_or_dst": from_it or to_it, "src_and_dst": from_it and to_it}[match]:
+                return True
+        return False
+
+    def read_frame(self, bytes frame):
+        """Return (reason, facts): what `decode` makes of *frame*, for tests and tools.
+
+        ``reason`` is "" for a segment, else the counter's name; ``facts`` is None or a dict of the segment's fields.
+        """
+        cdef Segment segment
+        cdef const uint8_t* payload = NULL
+        cdef Verdict verdict = self.decode(<const uint8_t*><const char*>frame, len(frame), &segment, &payload)
+        if verdict != Verdict.OK:
+            return REASONS[verdict], None
+        size = 4 if segment.ip_version == 4 else 16
+        return "", {
+            "src": (<const char*>segment.src)[:size], "dst": (<const char*>segment.dst)[:size],
+            "sport": segment.sport, "dport": segment.dport, "seq": segment.seq, "ack": segment.ack, "flags": segment.flags,
+            "window": segment.window, "vlan": segment.vlan, "inner_vlan": segment.inner_vlan, "vni": segment.vni,
+            "tunnel": segment.tunnel, "missing": segment.missing_length,
+            "payload": (<const char*>payload)[:segment.payload_length],
+        }

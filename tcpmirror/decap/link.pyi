@@ -1,0 +1,1 @@
+SUPPORTED_LINK_TYPES: frozenset[int]
