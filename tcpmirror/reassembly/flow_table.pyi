@@ -1,0 +1,45 @@
+from tcpmirror.model.stream import SinkFactory
+
+class FlowTable:
+    flows: int
+    held_bytes: int
+    flows_total: int
+    flows_evicted: int
+    flows_idle: int
+    stream_bytes: int
+    memory_limit_hits: int
+    retransmitted_bytes: int
+    out_of_order_segments: int
+    overlap_conflicts: int
+    gaps: int
+    gap_bytes: int
+    def __init__(
+        self,
+        factory: SinkFactory,
+        *,
+        memory_limit: int,
+        flow_limit: int,
+        idle_ns: int,
+        half_open_ns: int,
+        closing_ns: int,
+        reorder_bytes: int,
+        reorder_segments: int,
+    ) -> None: ...
+    def advance(self, now_ns: int) -> None: ...
+    def abandon(self) -> None: ...
+    def end_all(self, domain: int = ...) -> None: ...
+    def feed(
+        self,
+        src: bytes,
+        sport: int,
+        dst: bytes,
+        dport: int,
+        seq: int,
+        ack: int,
+        flags: int,
+        payload: bytes = ...,
+        time_ns: int = ...,
+        missing: int = ...,
+        domain: int = ...,
+        flow_hash: int = ...,
+    ) -> None: ...
