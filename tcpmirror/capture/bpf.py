@@ -1,0 +1,34 @@
+"""The kernel filter of a live source, built so that nothing a mirror delivers is missed.
+
+Three things make the obvious filters wrong. In pcap-filter(7) the word `vlan` shifts the offsets of everything after it, so the
+untagged form has to stand first. A filter on the machine's own addresses would hide all mirrored traffic, which is between other
+hosts. And a port filter must let through the tunnels and fragments whose inner port only decapsulation can see.
+"""
+
+from __future__ import annotations
+
+from tcpmirror.settings.tree import Source
+
+
+def build_filter(source: Source) -> str:
+    """Return the pcap-filter(7) expression for *source*; empty when every frame is wanted."""
+    if source.bpf:
+        return source.bpf
+    if not source.ports and not source.hosts:
+        return ""
+    plain = f"({_wanted(source)})"
+    return f"{plain} or (vlan and {plain}) or (vlan and {plain})"
+
+
+def _wanted(source: Source) -> str:
+    """Return what is wanted at the current offset: the ports and hosts, and whatever may hide them."""
+    terms = ["tcp"]
+    if source.ports:
+        terms.append("(" + " or ".join(f"port {port}" for port in source.ports) + ")")
+    if source.hosts:
+        terms.append("(" + " or ".join(f"host {host}" for host in source.hosts) + ")")
+    tunnels = [f"udp port {port}" for port in (*source.vxlan_ports, *source.geneve_ports)]
+    fragments = ["(ip[6:2] & 0x3fff != 0)", "ip6 proto 44"]
+    wrapped = ["ip proto 47", "ip proto 4", "ip proto 41", "ip6 proto 47", "ip6 proto 4", "ip6 proto 41"]
+    others = ["ether proto 0x8847", "ether proto 0x8848", "ether proto 0x8864"]
+    return " or ".join([" and ".join(terms), *tunnels, *fragments, *wrapped, *others])

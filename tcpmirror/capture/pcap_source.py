@@ -1,0 +1,161 @@
+"""Frames by libpcap (through pypcap): live from an interface, or from a capture file.
+
+pypcap hands each frame to a callable as ``(time_ns, bytes)``. It opens a file when one has the interface's name, and an interface
+when a file is no capture; both are refused here before it can guess.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import pcap
+
+from tcpmirror.capture.bpf import build_filter
+from tcpmirror.errors import EnvironmentFault
+from tcpmirror.settings.tree import Source
+
+NETWORK: Final = Path("/sys/class/net")
+MAGICS: Final = frozenset(
+    bytes.fromhex(text) for text in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "a1b2cd34", "34cdb2a1", "0a0d0d0a")
+)
+BATCH_FRAMES: Final = 2048
+POLL_MS: Final = 200
+
+Receiver = Callable[[int, bytes], None]
+
+
+class Handle(Protocol):
+    """The part of pypcap's handle that is used here."""
+
+    def dispatch(self, count: int, receiver: Receiver) -> int: ...
+    def stats(self) -> tuple[int, int, int]: ...
+    def datalink(self) -> int: ...
+    def setfilter(self, expression: str) -> None: ...
+    def setnonblock(self, nonblocking: bool) -> None: ...
+    def fileno(self) -> int: ...
+    def geterr(self) -> str: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KernelStats:
+    """What the kernel counted since the source was opened: frames it gave, dropped for lack of buffer, dropped by the interface."""
+
+    received: int = 0
+    dropped: int = 0
+    interface_dropped: int = 0
+
+
+class LiveSource:
+    """An open interface. `receive` waits for frames and hands over what there is."""
+
+    def __init__(self, source: Source) -> None:
+        """Open the interface of *source*; EnvironmentFault when that cannot be."""
+        self._name = source.interface
+        _check_interface(source.interface)
+        self._handle = _open_live(source)
+        _set_filter(self._handle, build_filter(source), source.interface)
+        self._handle.setnonblock(True)
+        self.link_type = self._handle.datalink()
+        self._poll = select.poll()
+        self._poll.register(self._handle.fileno(), select.POLLIN)
+
+    def receive(self, receiver: Receiver) -> int:
+        """Hand over the frames that are there, after waiting up to POLL_MS for one; return how many.
+
+        Raises OSError when the interface has gone.
+        """
+        if not self._poll.poll(POLL_MS):
+            return 0
+        count = self._handle.dispatch(BATCH_FRAMES, receiver)
+        if count < 0:
+            raise OSError(f"interface {self._name}: {self._handle.geterr()}")
+        return count
+
+    def stats(self) -> KernelStats:
+        return KernelStats(*self._handle.stats())
+
+    def close(self) -> None:
+        self._poll.unregister(self._handle.fileno())
+        self._handle.close()
+
+
+class FileSource:
+    """A capture file (pcap or pcapng)."""
+
+    def __init__(self, path: str, bpf: str = "") -> None:
+        """Open *path*; EnvironmentFault when it is missing, unreadable or no capture."""
+        self._path = path
+        _check_file(path)
+        try:
+            self._handle: Handle = pcap.pcap(name=path, timestamp_in_ns=True)
+        except OSError as problem:
+            raise EnvironmentFault(f"{path}: not a capture that libpcap reads: {problem}") from problem
+        _set_filter(self._handle, bpf, path)
+        self.link_type = self._handle.datalink()
+
+    def receive(self, receiver: Receiver) -> int:
+        """Hand over the next frames of the file; 0 at its end.
+
+        Raises EnvironmentFault where the file is cut or corrupt (what came before was handed over).
+        """
+        count = self._handle.dispatch(BATCH_FRAMES, receiver)
+        if count < 0:
+            raise EnvironmentFault(f"{self._path}: {self._handle.geterr()}")
+        return count
+
+    def stats(self) -> KernelStats:
+        return KernelStats()
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+def _check_interface(name: str) -> None:
+    if name == "any":
+        return
+    if not (NETWORK / name).exists():
+        known = sorted(entry.name for entry in NETWORK.iterdir()) if NETWORK.exists() else []
+        raise EnvironmentFault(f"interface {name!r} does not exist; there are: any, {', '.join(known)}")
+    if Path(name).exists():
+        raise EnvironmentFault(f"interface {name!r}: a file of that name lies in the working directory; start elsewhere")
+
+
+def _check_file(path: str) -> None:
+    try:
+        with Path(path).open("rb") as file:
+            magic = file.read(4)
+    except OSError as problem:
+        raise EnvironmentFault(f"{path}: {problem.strerror}") from problem
+    if magic not in MAGICS:
+        raise EnvironmentFault(f"{path}: not a pcap or pcapng file (it begins with {magic.hex() or 'nothing'})")
+
+
+def _open_live(source: Source) -> Handle:
+    try:
+        handle: Handle = pcap.pcap(
+            name=source.interface,
+            snaplen=source.snaplen,
+            promisc=source.promiscuous and source.interface != "any",
+            timeout_ms=100,
+            timestamp_in_ns=True,
+            buffer_size=source.buffer_bytes,
+        )
+    except OSError as problem:
+        raise EnvironmentFault(
+            f"interface {source.interface!r} cannot be opened: {problem}; capture needs root or CAP_NET_RAW"
+        ) from problem
+    return handle
+
+
+def _set_filter(handle: Handle, expression: str, where: str) -> None:
+    if not expression:
+        return
+    try:
+        handle.setfilter(expression)
+    except OSError as problem:
+        raise EnvironmentFault(f"{where}: the filter {expression!r} is not accepted: {problem}") from problem

@@ -1,0 +1,132 @@
+"""`tcpmirror`: what can be done without a running sensor."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from tcpmirror import __version__
+from tcpmirror.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_USAGE, EnvironmentFault, TcpmirrorError
+from tcpmirror.settings import apply_environment, describe_settings, load_settings
+from tcpmirror.settings.tree import Settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code (0 done, 2 usage, 3 settings, 4 environment, 70 bug)."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.command(arguments)
+    except TcpmirrorError as problem:
+        print(f"tcpmirror: {problem}", file=sys.stderr)
+        return problem.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tcpmirror", description="Passive API-security sensor for mirrored TCP traffic.")
+    parser.add_argument("--version", action="version", version=f"tcpmirror {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    analyze = commands.add_parser("analyze", help="rebuild exchanges and find attacks in capture files")
+    analyze.add_argument("pcaps", nargs="+", metavar="PCAP", help="pcap or pcapng files")
+    analyze.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file")
+    analyze.add_argument("--workers", type=_positive, metavar="N", help="worker processes (default: the settings', else one a CPU)")
+    analyze.add_argument("--exchanges", metavar="OUT.jsonl", help="write a line for every exchange (- for standard output)")
+    analyze.add_argument("--findings", metavar="OUT.jsonl", help="write a line for every finding (- for standard output)")
+    analyze.add_argument("--until", default="all", metavar="STAGE", help=argparse.SUPPRESS)
+    analyze.set_defaults(command=_analyze)
+
+    inspect = commands.add_parser("inspect", help="detection alone, on requests given as JSON lines")
+    inspect.add_argument("requests", nargs="+", type=Path, metavar="REQUESTS.jsonl[.gz]")
+    inspect.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file")
+    inspect.add_argument("--out", type=Path, metavar="OUT.jsonl", help="where the verdicts go (default: standard output)")
+    inspect.set_defaults(command=_inspect)
+
+    check = commands.add_parser("check-config", help="check a settings file and print the effective settings")
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.set_defaults(command=_check_config)
+    return parser
+
+
+def _analyze(arguments: argparse.Namespace) -> int:
+    from tcpmirror.processes.analysis import STAGES, Analysis
+
+    if arguments.until not in STAGES:
+        print(f"tcpmirror: --until {arguments.until!r} is not accepted; accepted: {', '.join(STAGES)}", file=sys.stderr)
+        return EXIT_USAGE
+    settings = _settings(arguments.config)
+    with ExitStack() as files:
+        analysis = Analysis(
+            settings,
+            arguments.pcaps,
+            arguments.workers or settings.workers or len(os.sched_getaffinity(0)),
+            exchanges=_output(files, arguments.exchanges),
+            findings=_output(files, arguments.findings),
+            until=arguments.until,
+            cache_dir=cache_directory(),
+        )
+        summary = analysis.run()
+    print(orjson.dumps(summary).decode())
+    return EXIT_ENVIRONMENT if summary["file_errors"] else EXIT_OK
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from tcpmirror.processes.inspect import run_inspect
+
+    return run_inspect(arguments.requests, arguments.out, _settings(arguments.config))
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    loaded = load_settings(arguments.file)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(describe_settings(loaded.settings), end="")
+    return EXIT_OK
+
+
+def cache_directory() -> Path:
+    """Where one-off commands keep compiled rules (XDG base directories)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"
+
+
+def _settings(path: Path | None) -> Settings:
+    if path is None:
+        return apply_environment(Settings(), os.environ)
+    loaded = load_settings(path)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return apply_environment(loaded.settings, os.environ)
+
+
+def _output(files: ExitStack, name: str | None) -> IO[bytes] | None:
+    if name is None:
+        return None
+    if name == "-":
+        return sys.stdout.buffer
+    try:
+        return files.enter_context(Path(name).open("wb"))
+    except OSError as problem:
+        raise EnvironmentFault(f"{name}: {problem.strerror}") from problem
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdigit() else 0
+    if not 1 <= number <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is not accepted; accepted: 1 to 256")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

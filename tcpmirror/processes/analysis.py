@@ -1,0 +1,267 @@
+"""`tcpmirror analyze`: capture files through the real road, with real processes and rings, and nothing dropped.
+
+The command itself stands where the exporter stands in a sensor: it takes what the workers send, puts it in order and writes it. The
+files go through one capture process, which waits for room instead of shedding; each file is a world of its own (its domain).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+import orjson
+
+from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFault
+from tcpmirror.model.exchange import Exchange
+from tcpmirror.model.finding import Finding
+from tcpmirror.model.stream import SilentFactory, SinkFactory
+from tcpmirror.processes.capture import open_road, read_file
+from tcpmirror.processes.detection import build_detector
+from tcpmirror.processes.judging import Inspector, Judge
+from tcpmirror.processes.layout import ProcessName, SharedLayout
+from tcpmirror.processes.lines import EXCHANGES, FINDINGS, line_records, read_line_record
+from tcpmirror.processes.sorting import LineSorter
+from tcpmirror.processes.worker import open_table, publish, take_segments
+from tcpmirror.processes.worker_road import WorkerRoad
+from tcpmirror.protocols.http1 import Http1Factory
+from tcpmirror.ring.ring import KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
+from tcpmirror.settings.tree import Settings, Source
+
+STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "all")
+WAIT_MS: Final = 100
+
+
+@dataclass(slots=True)
+class Analysis:
+    """What to read, how far, and where the lines go.
+
+    ``until`` names the last stage that runs (for measuring what each one costs).
+    """
+
+    settings: Settings
+    pcaps: list[str]
+    workers: int
+    exchanges: IO[bytes] | None = None
+    findings: IO[bytes] | None = None
+    until: str = "all"
+    cache_dir: Path | None = None
+    _types: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> dict[str, Any]:
+        """Analyse the files; return the summary. EnvironmentFault when a file cannot be read, or a process died."""
+        for path in self.pcaps:
+            if not Path(path).is_file():
+                raise EnvironmentFault(f"{path}: no such file")
+        started = time.monotonic()
+        layout = SharedLayout(1, self.workers, self.settings.limits)
+        detector = build_detector(self.settings, self.cache_dir) if self.until in ("detect", "all") else None
+        key = os.urandom(16)
+        children = [_fork(lambda: self._capture(layout, key))]
+        children += [_fork(lambda index=index: self._work(layout, index, detector)) for index in range(self.workers)]  # type: ignore[misc]
+        try:
+            sorters = self._collect(layout, children)
+        except BaseException:
+            for child in children:
+                child.kill()
+            raise
+        peak = sum(child.reap() for child in children)
+        for which, target in ((EXCHANGES, self.exchanges), (FINDINGS, self.findings)):
+            if target is not None:
+                for line in sorters[which].lines():
+                    target.write(line + b"\n")
+        return self._summary(layout, started, peak)
+
+    # -- the processes ------------------------------------------------------------------------------------------------------
+
+    def _capture(self, layout: SharedLayout, key: bytes) -> int:
+        page = layout.counters(ProcessName("capture", 0))
+        road = open_road(layout, self.settings, key, page, 0, is_patient=True)
+        road.is_discarding = self.until == "capture"
+        source = self.settings.capture.sources[0]
+        chosen = Source(
+            kind="file",
+            bpf=source.bpf,
+            ports=source.ports,
+            hosts=source.hosts,
+            vlan_ids=source.vlan_ids,
+            vxlan_ports=source.vxlan_ports,
+            geneve_ports=source.geneve_ports,
+            vni_allow=source.vni_allow,
+            vni_deny=source.vni_deny,
+            inner_vni_allow=source.inner_vni_allow,
+        )
+        code = EXIT_OK
+        for index, path in enumerate(self.pcaps):
+            try:
+                read_file(path, road, self.settings, chosen, domain=index)
+            except EnvironmentFault as problem:
+                os.write(2, f"{problem}\n".encode())
+                page.add("source_errors")
+                code = EXIT_ENVIRONMENT
+            road.announce(KIND_SOURCE_END, (index & 0xFFFF).to_bytes(2, "little"))
+        road.announce(KIND_DRAIN, b"")
+        return code
+
+    def _work(self, layout: SharedLayout, index: int, detector: Inspector | None) -> int:
+        page = layout.counters(ProcessName("worker", index))
+        bell, out, writer = layout.worker_bell(index), layout.exporter_bell(), layout.report_writer(index)
+
+        def send(kind: int, record: bytes) -> None:
+            while not writer.write(kind, record):
+                out.ring()
+                time.sleep(0.001)
+
+        def keep(exchange: Exchange, findings: list[Finding]) -> None:
+            for record in line_records(exchange, findings, self.pcaps, self.exchanges is not None):
+                send(KIND_LINE, record)
+
+        factory = self._factory(Judge(self.settings, detector, keep, page, self.exchanges is not None))
+        table = open_table(factory, self.settings.limits, self.workers)
+        road = WorkerRoad([layout.segment_reader(0, index)], table, page)
+        road.is_discarding = self.until in ("capture", "ring")
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        while road.drained == 0:
+            ticket = bell.ticket()
+            if not take_segments(road, table, page):
+                out.ring()
+                bell.wait(ticket, WAIT_MS)
+        table.end_all()
+        if isinstance(factory, Http1Factory):
+            publish(page, table, factory)
+        send(KIND_DRAIN, b"")
+        out.ring()
+        return EXIT_OK
+
+    def _factory(self, judge: Judge) -> SinkFactory:
+        if self.until == "reassembly":
+            return SilentFactory()
+        emit: Callable[[Exchange], None] = (lambda exchange: None) if self.until == "http" else judge
+        return Http1Factory(
+            emit,
+            self.settings.limits,
+            response_timeout_ns=self.settings.reassembly.response_timeout_ns,
+            parse_responses=self.settings.reassembly.parse_responses,
+            hash_bodies=self.exchanges is not None,
+        )
+
+    def _collect(self, layout: SharedLayout, children: list[_Child]) -> tuple[LineSorter, LineSorter]:
+        """Take the workers' lines until each has said that nothing more comes."""
+        sorters = (LineSorter(), LineSorter())
+        readers = [layout.report_reader(index) for index in range(self.workers)]
+        bell = layout.exporter_bell()
+        drained = 0
+        while drained < self.workers:
+            ticket = bell.ticket()
+            taken = 0
+            for reader in readers:
+                while (record := reader.read()) is not None:
+                    taken += 1
+                    if record[0] == KIND_LINE:
+                        which, key, line = read_line_record(record[1])
+                        sorters[which].add(key, line)
+                        if which == FINDINGS:
+                            self._types[orjson.loads(line)["type"]] += 1
+                    elif record[0] == KIND_DRAIN:
+                        drained += 1
+                    reader.advance()
+            if not taken:
+                for child in children:
+                    child.check()
+                bell.wait(ticket, WAIT_MS)
+        return sorters
+
+    # -- the summary --------------------------------------------------------------------------------------------------------
+
+    def _summary(self, layout: SharedLayout, started: float, peak_bytes: int) -> dict[str, Any]:
+        capture = layout.counters(ProcessName("capture", 0)).snapshot()
+        workers = [layout.counters(ProcessName("worker", index)).snapshot() for index in range(self.workers)]
+
+        def total(name: str) -> int:
+            return sum(page[name] for page in workers)
+
+        own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+        losses = {name.removeprefix("lost_"): value for name, value in capture.items() if name.startswith("lost_") and value}
+        return {
+            "files": len(self.pcaps),
+            "file_errors": capture["source_errors"],
+            "packets": capture["packets"],
+            "bytes": capture["bytes"],
+            "segments": capture["segments"],
+            "flows": total("flows_total"),
+            "exchanges": total("exchanges"),
+            "unanswered": total("unanswered"),
+            "response_only": total("response_only"),
+            "inspected": total("inspected"),
+            "tier2": total("tier2"),
+            "attacks": total("attacks"),
+            "findings": dict(sorted(self._types.items())),
+            "losses": losses,
+            "gaps": total("gaps"),
+            "gap_bytes": total("gap_bytes"),
+            "not_http_bytes": total("not_http_bytes"),
+            "flows_evicted": total("flows_evicted"),
+            "bugs": total("bugs"),
+            "workers": self.workers,
+            "wall_s": round(time.monotonic() - started, 3),
+            "cpu_s": round(cpu, 3),
+            "peak_rss": peak_bytes + own.ru_maxrss * 1024,
+        }
+
+
+class _Child:
+    """A process of this command."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._peak: int | None = None
+
+    def check(self) -> None:
+        """EnvironmentFault when the process has died of something else than being done."""
+        if self._peak is None:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                self._finish(status, usage)
+
+    def reap(self) -> int:
+        """Wait for the end; return the peak of its memory in bytes."""
+        if self._peak is None:
+            _, status, usage = os.wait4(self.pid, 0)
+            self._finish(status, usage)
+        return self._peak or 0
+
+    def kill(self) -> None:
+        if self._peak is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.wait4(self.pid, 0)
+            self._peak = 0
+
+    def _finish(self, status: int, usage: resource.struct_rusage) -> None:
+        self._peak = usage.ru_maxrss * 1024
+        code = os.waitstatus_to_exitcode(status)
+        if code not in (EXIT_OK, EXIT_ENVIRONMENT):
+            raise EnvironmentFault(f"an analysing process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}")
+
+
+def _fork(main: Callable[[], int]) -> _Child:
+    pid = os.fork()
+    if pid:
+        return _Child(pid)
+    code = EXIT_BUG
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = main()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)

@@ -1,0 +1,138 @@
+"""The main loop of a capture process: frames from one source, segments to the workers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+from tcpmirror.capture.pcap_source import FileSource, LiveSource
+from tcpmirror.decap.decapsulator import Decapsulator
+from tcpmirror.decap.fragments import FragmentJoiner
+from tcpmirror.errors import EnvironmentFault
+from tcpmirror.processes.capture_road import CaptureRoad
+from tcpmirror.processes.context import Context
+from tcpmirror.processes.layout import SharedLayout
+from tcpmirror.ring.shedding import Shedder
+from tcpmirror.settings.tree import Settings, Source
+from tcpmirror.telemetry.counters import CounterPage
+
+REOPEN_S: Final = 1.0
+HOUSEKEEPING_S: Final = 0.5
+log = logging.getLogger(__name__)
+
+
+def run(context: Context) -> int:
+    """Capture until told to stop. A file source ends by itself and then waits to be stopped."""
+    source = context.settings.capture.sources[context.name.index]
+    road = open_road(context.layout, context.settings, context.hash_key, context.counters, context.name.index)
+    if source.kind == "file":
+        read_file(source.interface, road, context.settings, source, domain=0)
+        while not context.stopping:
+            context.beat()
+            time.sleep(HOUSEKEEPING_S)
+        return 0
+    opened: LiveSource | None = LiveSource(_supported(source))
+    while not context.stopping:
+        if opened is None:
+            opened = _reopen(context, source)
+            continue
+        try:
+            _capture(context, opened, road, source)
+        except OSError as problem:
+            log.warning("%s; trying again", problem)
+            context.counters.add("source_errors")
+            opened.close()
+            opened = None
+    road.flush()
+    return 0
+
+
+def open_decapsulator(settings: Settings, source: Source, link_type: int) -> Decapsulator:
+    """Return the decapsulator for frames of *source*."""
+    return Decapsulator(
+        link_type,
+        settings.limits.encapsulation_depth,
+        tcp_ports=source.ports,
+        hosts=source.hosts,
+        vlan_ids=source.vlan_ids,
+        vxlan_ports=source.vxlan_ports,
+        geneve_ports=source.geneve_ports,
+        vni_allow=source.vni_allow,
+        vni_deny=source.vni_deny,
+        inner_vni_allow=source.inner_vni_allow,
+        ignored=[(rule.subnets, rule.match_type) for rule in settings.capture.ignore_ips],
+    )
+
+
+def open_road(
+    layout: SharedLayout, settings: Settings, hash_key: bytes, page: CounterPage, index: int, is_patient: bool = False
+) -> CaptureRoad:
+    """Return the road from source *index* to the rings of all workers."""
+    shedding = settings.shedding
+    return CaptureRoad(
+        open_decapsulator(settings, Source(), 1),
+        hash_key,
+        [layout.segment_writer(index, worker) for worker in range(layout.workers)],
+        [layout.worker_bell(worker) for worker in range(layout.workers)],
+        page,
+        Shedder(shedding.enabled, shedding.high_water, shedding.low_water),
+        FragmentJoiner(settings.limits.fragments),
+        is_patient,
+    )
+
+
+def read_file(path: str, road: CaptureRoad, settings: Settings, source: Source, domain: int) -> None:
+    """Send all frames of the capture file down *road*; EnvironmentFault where it is cut, after what came before."""
+    file = FileSource(path, source.bpf)
+    road.use(open_decapsulator(settings, source, file.link_type), domain)
+    try:
+        while file.receive(road) and not road.is_stopping:
+            road.flush()
+    finally:
+        road.flush()
+        file.close()
+
+
+def _supported(source: Source) -> Source:
+    if source.kind != "interface" or source.engine != "libpcap":
+        raise EnvironmentFault(
+            f"capture source {source.kind!r} with engine {source.engine!r} is not in this version; accepted: an interface "
+            "(engine libpcap: VXLAN and GENEVE packets that arrive on it are decapsulated) or a file"
+        )
+    return source
+
+
+def _capture(context: Context, opened: LiveSource, road: CaptureRoad, source: Source) -> None:
+    """Receive until told to stop; OSError when the interface has gone."""
+    road.use(open_decapsulator(context.settings, source, opened.link_type), domain=0)
+    due = 0.0
+    while not context.stopping:
+        if opened.receive(road):
+            road.flush()
+        now = time.monotonic()
+        if now >= due:
+            due = now + HOUSEKEEPING_S
+            _keep_house(context, opened, road)
+
+
+def _keep_house(context: Context, opened: LiveSource, road: CaptureRoad) -> None:
+    context.beat()
+    road.flush()
+    road.measure_coverage()
+    stats = opened.stats()
+    context.counters.set("kernel_received", stats.received)
+    context.counters.set("kernel_dropped", stats.dropped)
+    context.counters.set("interface_dropped", stats.interface_dropped)
+
+
+def _reopen(context: Context, source: Source) -> LiveSource | None:
+    context.beat()
+    try:
+        opened = LiveSource(source)
+    except EnvironmentFault:
+        time.sleep(REOPEN_S)
+        return None
+    log.info("interface %s is back", source.interface)
+    context.counters.add("source_reopened")
+    return opened

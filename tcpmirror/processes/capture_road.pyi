@@ -1,0 +1,31 @@
+from typing import Protocol
+
+from tcpmirror.decap.decapsulator import Decapsulator
+from tcpmirror.ring.ring import Doorbell, RingWriter
+from tcpmirror.ring.shedding import Shedder
+from tcpmirror.telemetry.counters import CounterPage
+
+class Joiner(Protocol):
+    def add(self, packet: bytes, time_ns: int) -> bytes | None: ...
+
+class CaptureRoad:
+    is_patient: bool
+    is_discarding: bool
+    is_stopping: bool
+    domain: int
+    def __init__(
+        self,
+        decapsulator: Decapsulator,
+        hash_key: bytes,
+        writers: list[RingWriter],
+        bells: list[Doorbell],
+        page: CounterPage,
+        shedder: Shedder,
+        fragments: Joiner,
+        is_patient: bool = ...,
+    ) -> None: ...
+    def use(self, decapsulator: Decapsulator, domain: int) -> None: ...
+    def __call__(self, time_ns: int, frame: bytes) -> None: ...
+    def flush(self) -> None: ...
+    def measure_coverage(self) -> None: ...
+    def announce(self, kind: int, payload: bytes) -> None: ...

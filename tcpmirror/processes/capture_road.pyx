@@ -1,0 +1,187 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The compiled road of the capture process: a frame in, a segment on the ring of one worker.
+
+This is where capture, decap and ring meet. No Python bytecode runs for an ordinary frame.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.string cimport memcpy
+
+from tcpmirror.decap.cursor cimport Verdict
+from tcpmirror.decap.decapsulator cimport Decapsulator
+from tcpmirror.model.segment cimport Segment, TcpFlag
+from tcpmirror.ring.flow_hash cimport HashKey, flow_hash, read_key
+from tcpmirror.ring.ring cimport Doorbell, RingWriter
+from tcpmirror.ring.shedding cimport Shedder
+
+from tcpmirror.decap.decapsulator import REASONS
+from tcpmirror.ring.ring import KIND_DRAIN, KIND_SEGMENT, KIND_SOURCE_END
+
+cdef extern from "<unistd.h>" nogil:
+    int usleep(unsigned int)
+
+cdef enum:
+    SEGMENT_KIND = 1
+    MAX_WORKERS = 256
+    VERDICTS = 16
+
+
+cdef class CaptureRoad:
+    """Takes frames from a source as a callable ``(time_ns, frame)``.
+
+    ``is_patient``: wait for room on a full ring (files) instead of dropping (live). ``domain`` keeps flows of different
+    files apart; live sources share domain 0, because one flow may arrive by several interfaces. ``fragments``: an object whose
+    ``add(packet, time_ns)`` returns a joined IP datagram or None. ``is_discarding``: stop before the rings, to measure capture alone.
+    """
+    cdef Decapsulator decapsulator
+    cdef object fragments
+    cdef HashKey key
+    cdef list writers, bells
+    cdef int workers
+    cdef Shedder shedder
+    cdef uint64_t[::1] counters
+    cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_coverage
+    cdef int at_reason[VERDICTS]
+    cdef bint pending[MAX_WORKERS]
+    cdef public bint is_patient, is_discarding
+    cdef public int domain
+    cdef public bint is_stopping
+    cdef uint64_t last_kept, last_lost
+
+    def __init__(self, Decapsulator decapsulator, bytes hash_key, list writers, list bells, page, Shedder shedder, fragments,
+                 bint is_patient=False):
+        self.decapsulator = decapsulator
+        self.key = read_key(hash_key)
+        self.writers = writers
+        self.bells = bells
+        self.workers = len(writers)
+        self.shedder = shedder
+        self.fragments = fragments
+        self.is_patient = is_patient
+        self.counters = page.view
+        self.at_packets, self.at_bytes = page.slot("packets"), page.slot("bytes")
+        self.at_segments, self.at_segment_bytes = page.slot("segments"), page.slot("segment_bytes")
+        self.at_ring_full, self.at_shed = page.slot("lost_ring_full"), page.slot("lost_shed")
+        self.at_threshold, self.at_coverage = page.slot("shed_threshold_permille"), page.slot("coverage_permille")
+        for verdict, name in REASONS.items():
+            self.at_reason[<int>verdict] = page.slot(name)
+        self.counters[self.at_coverage] = 1000
+
+    def use(self, Decapsulator decapsulator, int domain):
+        """Take the frames that follow with *decapsulator*, as flows of *domain*."""
+        self.decapsulator = decapsulator
+        self.domain = domain
+
+    def __call__(self, uint64_t time_ns, bytes frame):
+        cdef Segment segment
+        cdef const uint8_t* payload = NULL
+        cdef Verdict verdict
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(frame)
+        self.counters[self.at_packets] += 1
+        self.counters[self.at_bytes] += size
+        verdict = self.decapsulator.decode(<const uint8_t*>PyBytes_AS_STRING(frame), size, &segment, &payload)
+        if verdict == Verdict.OK:
+            segment.time_ns = time_ns
+            self.place(&segment, payload)
+        elif verdict == Verdict.FRAGMENT:
+            self.join_fragment(&segment, time_ns)
+        else:
+            self.counters[self.at_reason[<int>verdict]] += 1
+
+    cdef int join_fragment(self, Segment* segment, uint64_t time_ns) except -1:
+        """The slow road: hand the piece over, and go on with the whole datagram once it is there."""
+        cdef Decapsulator d = self.decapsulator
+        cdef const uint8_t* payload = NULL
+        cdef Verdict verdict
+        cdef int rounds
+        cdef bytes whole
+        piece = (<const char*>d.fragment_at)[:d.fragment_length]
+        for rounds in range(4):
+            joined = self.fragments.add(piece, time_ns)
+            if joined is None:
+                self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += 1
+                return 0
+            whole = joined
+            verdict = d.decode_ip(<const uint8_t*>PyBytes_AS_STRING(whole), PyBytes_GET_SIZE(whole), segment, &payload)
+            if verdict == Verdict.OK:
+                segment.time_ns = time_ns
+                return self.place(segment, payload)
+            if verdict != Verdict.FRAGMENT:
+                self.counters[self.at_reason[<int>verdict]] += 1
+                return 0
+            piece = (<const char*>d.fragment_at)[:d.fragment_length]
+        return 0
+
+    cdef int place(self, Segment* segment, const uint8_t* payload) except -1:
+        """Put the segment on the ring of its flow's worker, or count why not."""
+        cdef int worker
+        cdef RingWriter writer
+        cdef uint8_t* target
+        cdef uint64_t size = sizeof(Segment) + segment.payload_length
+        segment.domain = <uint16_t>self.domain
+        segment.flow_hash = flow_hash(segment, &self.key)
+        if self.is_discarding:
+            return 0
+        if self.shedder.is_shed(segment.flow_hash, (segment.flags & (TcpFlag.TCP_SYN | TcpFlag.TCP_ACK)) == TcpFlag.TCP_SYN):
+            self.counters[self.at_shed] += 1
+            return 0
+        worker = <int>((segment.flow_hash >> 48) * <uint64_t>self.workers >> 16)
+        writer = <RingWriter>self.writers[worker]
+        target = writer.reserve(SEGMENT_KIND, size)
+        if target == NULL:
+            target = self.wait_for_room(worker, size) if self.is_patient else NULL
+            if target == NULL:
+                self.counters[self.at_ring_full] += 1
+                return 0
+        memcpy(target, segment, sizeof(Segment))
+        memcpy(target + sizeof(Segment), payload, segment.payload_length)
+        writer.commit()
+        self.pending[worker] = True
+        self.counters[self.at_segments] += 1
+        self.counters[self.at_segment_bytes] += segment.payload_length
+        return 0
+
+    cdef uint8_t* wait_for_room(self, int worker, uint64_t size) except? NULL:
+        cdef uint8_t* target = NULL
+        cdef RingWriter writer = <RingWriter>self.writers[worker]
+        while target == NULL and not self.is_stopping:
+            (<Doorbell>self.bells[worker]).strike()
+            with nogil:
+                usleep(200)
+            target = writer.reserve(SEGMENT_KIND, size)
+        return target
+
+    def flush(self):
+        """Wake the workers that got segments, and let shedding follow the fill of the rings; call it after each batch."""
+        cdef int worker
+        cdef double fill, fullest = 0.0
+        for worker in range(self.workers):
+            if self.pending[worker]:
+                self.pending[worker] = False
+                (<Doorbell>self.bells[worker]).strike()
+            fill = (<RingWriter>self.writers[worker]).fill_level()
+            if fill > fullest:
+                fullest = fill
+        if not self.is_patient:
+            self.shedder.adjust(fullest)
+            self.counters[self.at_threshold] = self.shedder.threshold * 1000 // 65536
+
+    def measure_coverage(self):
+        """Set the share of segments, since the last call, that were put on a ring."""
+        cdef uint64_t kept = self.counters[self.at_segments]
+        cdef uint64_t lost = self.counters[self.at_shed] + self.counters[self.at_ring_full]
+        cdef uint64_t new_kept = kept - self.last_kept, new_lost = lost - self.last_lost
+        if new_kept + new_lost:
+            self.counters[self.at_coverage] = 1000 * new_kept // (new_kept + new_lost)
+        self.last_kept = kept
+        self.last_lost = lost
+
+    def announce(self, int kind, bytes payload):
+        """Send every worker a record of *kind*, behind the segments already sent; waits for room."""
+        cdef int worker
+        for worker in range(self.workers):
+            while not (<RingWriter>self.writers[worker]).write(kind, payload) and not self.is_stopping:
+                (<Doorbell>self.bells[worker]).strike()
+                with nogil:
+                    usleep(200)
+            (<Doorbell>self.bells[worker]).strike()

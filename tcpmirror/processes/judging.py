@@ -1,0 +1,116 @@
+"""What a worker does with a finished exchange: scope, detection, and the report of what is worth keeping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from tcpmirror.decode.client_address import ClientAddress
+from tcpmirror.decode.scope import ScopeRules
+from tcpmirror.model.anomaly import anomaly_names
+from tcpmirror.model.exchange import Exchange, Message
+from tcpmirror.model.finding import Finding
+from tcpmirror.model.report import Report, report_id
+from tcpmirror.settings.tree import Settings
+from tcpmirror.telemetry.counters import CounterPage
+
+
+class Inspector(Protocol):
+    """Finds attacks in one exchange."""
+
+    tier2: int
+
+    def inspect(self, exchange: Exchange) -> list[Finding]: ...
+
+
+Keep = Callable[[Exchange, list[Finding]], None]
+
+
+class Judge:
+    """Called with each exchange; hands those worth keeping to *keep*.
+
+    *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list).
+    """
+
+    def __init__(
+        self, settings: Settings, detector: Inspector | None, keep: Keep, page: CounterPage, keep_all: bool = False
+    ) -> None:
+        self._keep = keep
+        self._keep_all = keep_all
+        self._page = page
+        self.configure(settings, detector)
+
+    def configure(self, settings: Settings, detector: Inspector | None) -> None:
+        """Take other settings and rules; flows and what is half-read stay as they are."""
+        self._settings = settings
+        self._detector = detector if settings.inspection.enabled else None
+        self._address = ClientAddress(settings.inspection.proxy_headers)
+        self._scope = ScopeRules(settings.inspection)
+
+    def __call__(self, exchange: Exchange) -> None:
+        findings: list[Finding] = []
+        if self._detector is not None and self._is_in_scope(exchange):
+            started = time.thread_time_ns()
+            findings = self._detector.inspect(exchange)
+            self._page.add("detect_ns", time.thread_time_ns() - started)
+            self._page.add("inspected")
+            self._page.set("tier2", self._detector.tier2)
+        if findings:
+            self._page.add("attacks")
+            self._page.add("findings", len(findings))
+        if findings or self._keep_all:
+            self._keep(exchange, findings)
+
+    def report(self, exchange: Exchange, findings: list[Finding]) -> Report:
+        """Return what is kept of *exchange*, cut to the export limits."""
+        limits = self._settings.limits
+        request, response = exchange.request, exchange.response
+        real_ip = self._address.real_ip(exchange)
+        host = self._address.host(exchange)
+        application = self._scope.default.application
+        if request is not None and not self._scope.is_trivial:
+            application = self._scope.of(request, host or "", real_ip).application
+        client, server = exchange.client, exchange.server
+        return Report(
+            id=report_id(client, server, exchange.time_ns, exchange.index),
+            time_ns=exchange.time_ns,
+            duration_ns=exchange.duration_ns,
+            client=client,
+            server=server,
+            real_ip=real_ip,
+            encapsulation=exchange.encapsulation,
+            protocol=exchange.protocol,
+            method=None if request is None else request.method.decode("latin-1"),
+            host=host,
+            uri=None if request is None else text(request.target),
+            status=None if response is None else response.status,
+            request_bytes=0 if request is None else request.body_length,
+            response_bytes=0 if response is None else response.body_length,
+            application=application,
+            anomalies=tuple(anomaly_names(exchange.anomalies)),
+            findings=tuple(findings),
+            request=_kept(request, limits.export_request_bytes),
+            response=_kept(response, limits.export_response_bytes),
+        )
+
+    def _is_in_scope(self, exchange: Exchange) -> bool:
+        if exchange.request is None or self._scope.is_trivial:
+            return True
+        real_ip, host = self._address.real_ip(exchange), self._address.host(exchange)
+        if self._scope.of(exchange.request, host or "", real_ip).mode == "off":
+            self._page.add("bypassed")
+            return False
+        return True
+
+
+def text(raw: bytes) -> str:
+    """Return *raw* as text: UTF-8 where it is that, else one character a byte."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _kept(message: Message | None, limit: int) -> bytes:
+    return b"" if message is None else (message.head + message.body)[:limit]

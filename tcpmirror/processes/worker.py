@@ -1,0 +1,188 @@
+"""The main loop of a worker: segments in, reports out."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from pathlib import Path
+from typing import Final
+
+from tcpmirror.errors import SettingsError
+from tcpmirror.model.exchange import Exchange
+from tcpmirror.model.finding import Finding
+from tcpmirror.model.report import encode_report
+from tcpmirror.processes.context import Context
+from tcpmirror.processes.detection import build_detector
+from tcpmirror.processes.judging import Judge
+from tcpmirror.processes.worker_road import WorkerRoad
+from tcpmirror.protocols.http1 import Http1Factory
+from tcpmirror.reassembly.flow_table import FlowTable
+from tcpmirror.ring.ring import KIND_REPORT, RingReader
+from tcpmirror.settings.load import load_settings
+from tcpmirror.settings.tree import Limits, Settings
+from tcpmirror.telemetry.counters import CounterPage
+
+WAIT_MS: Final = 200
+TIMER_NS: Final = 200_000_000  # how often packet time is moved on while nothing comes
+REPORT_PATIENCE_S: Final = 1.0  # how long a full report ring is waited for
+log = logging.getLogger(__name__)
+
+TABLE_COUNTERS: Final = (
+    "flows",
+    "flows_total",
+    "flows_evicted",
+    "flows_idle",
+    "stream_bytes",
+    "held_bytes",
+    "memory_limit_hits",
+    "retransmitted_bytes",
+    "out_of_order_segments",
+    "overlap_conflicts",
+    "gaps",
+    "gap_bytes",
+)
+FACTORY_COUNTERS: Final = (
+    "requests",
+    "responses",
+    "exchanges",
+    "unanswered",
+    "response_only",
+    "not_http_bytes",
+    "http_errors",
+)
+
+
+def run(context: Context) -> int:
+    """Work until told to stop and the rings are empty."""
+    worker = Worker(context)
+    gc.collect()
+    gc.freeze()  # what exists now lives as long as the process
+    gc.set_threshold(100_000, 50, 100)
+    while worker.turn():
+        pass
+    return 0
+
+
+def open_table(factory: Http1Factory, limits: Limits, workers: int) -> FlowTable:
+    """Return a flow table with a worker's share of the memory limit."""
+    return FlowTable(
+        factory,
+        memory_limit=limits.memory_bytes // workers,
+        flow_limit=limits.flows,
+        idle_ns=limits.flow_idle_ns,
+        half_open_ns=limits.half_open_idle_ns,
+        closing_ns=limits.closing_idle_ns,
+        reorder_bytes=limits.reorder_bytes,
+        reorder_segments=limits.reorder_segments,
+    )
+
+
+def cache_directory(settings: Settings) -> Path:
+    """Where compiled rules are kept from one start to the next."""
+    return Path(settings.supervisor.state_dir) / "cache"
+
+
+def publish(page: CounterPage, table: FlowTable, factory: Http1Factory) -> None:
+    """Copy the counts that the compiled stages keep to the shared page."""
+    for name in TABLE_COUNTERS:
+        page.set(name, getattr(table, name))
+    for name in FACTORY_COUNTERS:
+        page.set(name, getattr(factory, name))
+
+
+def take_segments(road: WorkerRoad, table: FlowTable, page: CounterPage) -> int:
+    """Take a batch off every ring and return how many records there were; a bug of ours costs one connection, not the worker."""
+    try:
+        return road.turn()
+    except Exception:
+        page.add("bugs")
+        log.exception("a connection is given up")
+        table.abandon()
+        road.release_current()
+        return 1
+
+
+class Worker:
+    """One worker: its rings, its flows, its judge."""
+
+    def __init__(self, context: Context) -> None:
+        settings, layout = context.settings, context.layout
+        index = context.name.index
+        self._context = context
+        self._page = context.counters
+        self._writer = layout.report_writer(index)
+        self._exporter_bell = layout.exporter_bell()
+        self._bell = layout.worker_bell(index)
+        self._judge = Judge(settings, build_detector(settings, cache_directory(settings)), self._keep, self._page)
+        self._factory = Http1Factory(
+            self._judge,
+            settings.limits,
+            response_timeout_ns=settings.reassembly.response_timeout_ns,
+            parse_responses=settings.reassembly.parse_responses,
+        )
+        self._table = open_table(self._factory, settings.limits, layout.workers)
+        self._readers = [layout.segment_reader(source, index) for source in range(layout.sources)]
+        self._road = WorkerRoad(self._readers, self._table, self._page)
+        self._last_packet = time.monotonic_ns()
+        self._last_timer = 0
+        self._skip(context.skip_positions, self._readers)
+
+    def turn(self) -> bool:
+        """One turn of the loop; False when everything is done and the process was told to stop."""
+        ticket = self._bell.ticket()
+        taken = take_segments(self._road, self._table, self._page)
+        now = time.monotonic_ns()
+        if taken:
+            self._last_packet = now
+        if now - self._last_timer > TIMER_NS:
+            self._last_timer = now
+            self._run_timer(now)
+        if taken:
+            return True
+        if self._context.stopping:
+            self._table.end_all()
+            publish(self._page, self._table, self._factory)
+            return False
+        self._bell.wait(ticket, WAIT_MS)
+        return True
+
+    def _run_timer(self, now: int) -> None:
+        """Once in a while: beat, publish counts, take new settings, and let packet time go on while nothing comes."""
+        self._context.beat()
+        if self._road.clock_ns:
+            self._table.advance(self._road.clock_ns + now - self._last_packet)
+        publish(self._page, self._table, self._factory)
+        if self._context.reloading:
+            self._context.reloading = False
+            self._reload()
+
+    def _reload(self) -> None:
+        """Take the settings file's rules and inspection settings; on an error the old ones stay."""
+        try:
+            settings = self._context.settings
+            if self._context.settings_file:
+                settings = load_settings(Path(self._context.settings_file)).settings
+            self._judge.configure(settings, build_detector(settings, cache_directory(settings)))
+        except SettingsError as problem:
+            log.error("settings not taken: %s", problem)
+
+    def _keep(self, exchange: Exchange, findings: list[Finding]) -> None:
+        record = encode_report(self._judge.report(exchange, findings))
+        patience = time.monotonic() + REPORT_PATIENCE_S
+        while not self._writer.write(KIND_REPORT, record):
+            self._exporter_bell.ring()
+            if time.monotonic() > patience or len(record) > self._writer.largest_payload:
+                self._page.add("lost_report_ring_full")
+                return
+            time.sleep(0.002)
+        self._page.add("reports")
+        self._exporter_bell.ring()
+
+    def _skip(self, positions: tuple[int, ...], readers: list[RingReader]) -> None:
+        """Leave out the record that has killed this worker twice."""
+        for ring, position in enumerate(positions):
+            if position >= 0 and readers[ring].position == position:
+                self._road.skip(ring)
+                self._page.add("skipped_records")
+                log.error("skipped the record at %d of ring %d: it killed this worker twice", position, ring)

@@ -1,0 +1,101 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The compiled road of a worker: segments off the rings, into the flow table.
+
+This is where ring and reassembly meet; what the table's sinks do with the streams is their affair.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from tcpmirror.model.segment cimport Segment
+from tcpmirror.reassembly.flow_table cimport FlowTable
+from tcpmirror.ring.ring cimport RingReader
+
+cdef enum:
+    SEGMENT_KIND = 1
+    SOURCE_END_KIND = 2
+    DRAIN_KIND = 5
+    BATCH = 512
+cdef uint64_t CLOCK_JUMP_NS = 3_600_000_000_000  # a packet further ahead than an hour does not set the clock by itself
+
+
+cdef class WorkerRoad:
+    """Reads the rings in turn, a batch each.
+
+    ``clock_ns``: packet time, the latest seen; ``drained``: rings whose producer said that nothing more comes.
+    """
+    cdef list readers
+    cdef FlowTable table
+    cdef uint64_t[::1] counters
+    cdef int at_segments, at_bytes
+    cdef public uint64_t clock_ns
+    cdef public int drained
+    cdef public bint is_discarding
+    cdef int strikes
+
+    def __init__(self, list readers, FlowTable table, page):
+        self.readers = readers
+        self.table = table
+        self.counters = page.view
+        self.at_segments, self.at_bytes = page.slot("segments"), page.slot("segment_bytes")
+
+    def skip(self, int ring):
+        """Take the next record off *ring* unread: it has killed this worker twice."""
+        cdef int kind = 0
+        cdef uint32_t size = 0
+        cdef RingReader reader = self.readers[ring]
+        if reader.peek(&kind, &size) != NULL:
+            reader.release()
+
+    def turn(self):
+        """Take up to a batch from each ring; return how many records there were. Exceptions leave the record taken off."""
+        cdef int taken = 0
+        cdef RingReader reader
+        for reader in self.readers:
+            taken += self.read(reader)
+        if taken:
+            self.table.advance_to(self.clock_ns)
+        return taken
+
+    cdef int read(self, RingReader reader) except -1:
+        cdef int kind = 0, count = 0
+        cdef uint32_t size = 0
+        cdef const uint8_t* record
+        cdef const Segment* segment
+        while count < BATCH:
+            record = reader.peek(&kind, &size)
+            if record == NULL:
+                break
+            count += 1
+            if kind == SEGMENT_KIND:
+                segment = <const Segment*>record
+                self.counters[self.at_segments] += 1
+                self.counters[self.at_bytes] += segment.payload_length
+                self.see_time(segment.time_ns)
+                if size == sizeof(Segment) + segment.payload_length and not self.is_discarding:
+                    self.table.add(segment, record + sizeof(Segment))
+            elif kind == SOURCE_END_KIND and size == 2:
+                self.table.end_all(record[0] | record[1] << 8)
+                self.clock_ns = 0
+            elif kind == DRAIN_KIND:
+                self.drained += 1
+            reader.release()
+        return count
+
+    cdef void see_time(self, uint64_t time_ns) noexcept:
+        """Move the clock; a lone packet far in the future (a broken clock at the source) must not end every flow."""
+        if time_ns <= self.clock_ns:
+            self.strikes = 0
+        elif self.clock_ns == 0 or time_ns - self.clock_ns < CLOCK_JUMP_NS:
+            self.clock_ns = time_ns
+            self.strikes = 0
+        else:
+            self.strikes += 1
+            if self.strikes > 16:
+                self.clock_ns = time_ns
+                self.strikes = 0
+
+    def release_current(self):
+        """Take the record whose handling raised off its ring."""
+        cdef RingReader reader
+        for reader in self.readers:
+            if reader.next_tail > reader.tail:
+                reader.release()
