@@ -1,0 +1,153 @@
+"""The keys that the native node does not have: our own, each under a name of its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tcpmirror.settings.kinds import (
+    FLAG,
+    LISTEN,
+    NAMED_PATH,
+    PATH,
+    TEXT,
+    URL,
+    Duration,
+    Fraction,
+    Scalar,
+    Seconds,
+    Size,
+    Whole,
+)
+from tcpmirror.settings.schema import Key, Section
+from tcpmirror.settings.tree import MIB, SECOND
+
+_KIB = 1 << 10
+_GIB = 1 << 30
+_TIB = 1 << 40
+_HOUR = 3600 * SECOND
+_MILLISECOND = 1_000_000
+_IDLE = Duration(_MILLISECOND, 24 * _HOUR)
+_SECONDS = Seconds(_MILLISECOND, _HOUR)
+_RING = Size(MIB, 4 * _GIB)
+_COUNT = Whole(1, 1 << 20)
+
+
+def _own(name: str, kind: Scalar, meaning: str, target: str, secret: bool = False) -> Key:
+    return Key(name, kind, meaning, target, own=True, secret=secret)
+
+
+LIMITS: Final = (
+    _own(
+        "memory",
+        Size(16 * MIB, _TIB),
+        "For streams and messages of all workers; the longest idle flows go first.",
+        "limits.memory_bytes",
+    ),
+    _own("flow_idle", _IDLE, "An idle flow is closed.", "limits.flow_idle_ns"),
+    _own("half_open_idle", _IDLE, "A flow that never carried data is closed.", "limits.half_open_idle_ns"),
+    _own("closing_idle", _IDLE, "A flow is forgotten after FIN of both sides or RST.", "limits.closing_idle_ns"),
+    _own("flows", Whole(16, 1 << 26), "Flows of one worker; the longest idle one is closed.", "limits.flows"),
+    _own(
+        "reorder",
+        Size(_KIB, _GIB),
+        "Out-of-order data held for one direction; then the hole is a gap.",
+        "limits.reorder_bytes",
+    ),
+    _own("reorder_segments", _COUNT, "Out-of-order segments held for one direction.", "limits.reorder_segments"),
+    _own("head", Size(_KIB, 16 * MIB), "Head of a message (nginx: 32 KiB, Apache: 800 KiB).", "limits.head_bytes"),
+    _own("header_count", Whole(16, 65_536), "Header lines of a message.", "limits.header_count"),
+    _own("body", Size(_KIB, _GIB), "Kept of each body; the rest is counted and hashed only.", "limits.body_bytes"),
+    _own("decompressed", Size(_KIB, _GIB), "Decoded of each body.", "limits.decompressed_bytes"),
+    _own("decompression_ratio", Whole(2, 1_000_000), "Decoded bytes for one coded byte.", "limits.decompression_ratio"),
+    _own("coding_layers", Whole(1, 16), "Codings on one body, one upon the other.", "limits.coding_layers"),
+    _own(
+        "pipelined_requests",
+        Whole(1, 65_536),
+        "Requests of one flow that wait for their responses.",
+        "limits.pipelined_requests",
+    ),
+    _own("decode_depth", Whole(1, 64), "Encodings within each other.", "limits.decode_depth"),
+    _own("decode_points", _COUNT, "Points of one exchange.", "limits.decode_points"),
+    _own("decode", Size(_KIB, _GIB), "Decoded bytes of one exchange, all layers together.", "limits.decode_bytes"),
+    _own("export_request", Size(_KIB, 4 * MIB), "Kept of a reported request.", "limits.export_request_bytes"),
+    _own("export_response", Size(_KIB, 4 * MIB), "Kept of a reported response.", "limits.export_response_bytes"),
+    _own("encapsulation_depth", Whole(1, 32), "Encapsulations within each other.", "limits.encapsulation_depth"),
+    _own("fragments", _COUNT, "IP datagrams in reassembly, for one capture process.", "limits.fragments"),
+    _own("segment_ring", _RING, "Shared memory between one capture process and one worker.", "limits.segment_ring_bytes"),
+    _own("report_ring", _RING, "Shared memory between one worker and the exporter.", "limits.report_ring_bytes"),
+)
+
+CLOUD: Final = (
+    _own("embedded", FLAG, "Start a cloud of our own. Without it `url` and `token` are needed.", "cloud.embedded"),
+    _own("url", URL, "A cloud elsewhere; giving it turns `embedded` off.", "cloud.url"),
+    _own("token", TEXT, "API token of the role Deploy, for the cloud at `url`.", "cloud.token", secret=True),
+    _own("group", TEXT, "Group this sensor is shown in.", "cloud.group"),
+    _own("verify_tls", FLAG, "Refuse a cloud whose certificate is not valid.", "cloud.verify_tls"),
+    _own("listen_address", LISTEN, "Embedded: API and console.", "cloud.listen_address"),
+    _own("database", PATH, "Embedded: the SQLite file; empty: `cloud.db` in `supervisor.state_dir`.", "cloud.database"),
+    _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
+    _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),
+    _own("timeout", _SECONDS, "For one delivery.", "cloud.timeout_s"),
+)
+
+CONSOLE: Final = (
+    _own("enabled", FLAG, "Embedded: serve the web pages too.", "console.enabled"),
+    _own("title", TEXT, "What they call themselves.", "console.title"),
+)
+
+SPOOL: Final = (
+    _own(
+        "directory", PATH, "Where findings wait for the cloud; empty: `spool` in `supervisor.state_dir`.", "spool.directory"
+    ),
+    _own("quota", Size(MIB, 16 * _TIB), "Disk it may take; the oldest segment is dropped and counted.", "spool.quota_bytes"),
+    _own("segment", Size(64 * _KIB, _GIB), "Size of one of its files.", "spool.segment_bytes"),
+    _own("fsync", FLAG, "Force each batch to disk before it counts as taken.", "spool.fsync"),
+)
+
+SHEDDING: Final = (
+    _own("enabled", FLAG, "Under overload skip new flows as wholes, and count them.", "shedding.enabled"),
+    _own("high_water", Fraction(), "Fill of a ring at which flows begin to be skipped.", "shedding.high_water"),
+    _own("low_water", Fraction(), "Fill of a ring at which they are taken again.", "shedding.low_water"),
+)
+
+SUPERVISOR: Final = (
+    _own("state_dir", NAMED_PATH, "What must outlive a restart: spool, database, keys.", "supervisor.state_dir"),
+    _own("run_dir", NAMED_PATH, "Pid file and control socket.", "supervisor.run_dir"),
+    _own("stop_deadline", _SECONDS, "For stopping in order; then processes are killed.", "supervisor.stop_deadline_s"),
+    _own(
+        "restart_backoff",
+        _SECONDS,
+        "Wait before a dead process is started again; doubled at each death within a minute, to 30 s.",
+        "supervisor.restart_backoff_s",
+    ),
+    _own(
+        "heartbeat",
+        Seconds(2 * SECOND, _HOUR),  # a process gives a sign of life each second
+        "A process silent for so long is killed and started again.",
+        "supervisor.heartbeat_s",
+    ),
+)
+
+INSPECTION: Final = (
+    _own("enabled", FLAG, "Look for attacks; `false`: only inventory and metrics.", "inspection.enabled"),
+    _own("rules_dir", PATH, "Directory of own rule packs, beside the built-in ones.", "inspection.rules_dir"),
+)
+
+SENSOR_KEYS: Final = (
+    Key(
+        "workers",
+        Whole(1, 1024, words=(("auto", 0),)),
+        "The same as `http_inspector.workers`, which it goes before.",
+        "workers",
+        alias=True,
+        own=True,
+    ),
+    _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
+    Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
+    Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),
+    Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
+    Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),
+    Key("spool", Section(lambda: SPOOL), "Findings on disk, until the cloud has them.", own=True),
+    Key("shedding", Section(lambda: SHEDDING), "What happens under overload.", own=True),
+    Key("supervisor", Section(lambda: SUPERVISOR), "How processes are watched and stopped.", own=True),
+)
