@@ -35,6 +35,7 @@ class RingReader:
     def fill(self) -> float: ...
     @property
     def is_empty(self) -> bool: ...
+    corruptions: int
 
 class Doorbell:
     """One per consumer, rung by any number of producers (a futex word in shared memory)."""
