@@ -92,7 +92,7 @@ def _check_config(arguments: argparse.Namespace) -> int:
     loaded = load_settings(arguments.file)
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    print(describe_settings(loaded.settings), end="")
+    print(describe_settings(loaded.settings, hide_secrets=sys.stdout.isatty()), end="")
     return EXIT_OK
 
 

@@ -136,8 +136,7 @@ class Analysis:
                 out.ring()
                 bell.wait(ticket, WAIT_MS)
         table.end_all()
-        if isinstance(factory, Http1Factory):
-            publish(page, table, factory)
+        publish(page, table, factory)
         send(KIND_DRAIN, b"")
         out.ring()
         return EXIT_OK

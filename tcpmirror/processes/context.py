@@ -19,14 +19,18 @@ class Context:
 
     Signal handlers only set flags (`stopping`, `reloading`), the main loop looks at them. ``hash_key``: 16 random bytes,
     the same in all processes of one sensor. ``deploy_token``/``admin_password``: of the embedded cloud, empty elsewhere.
+    ``skip_positions`` (workers): per source the ring position of a record that killed this worker twice, -1 for none; empty
+    when there is none at all. ``settings_file``: to be read again on `reloading`; empty when the sensor runs on defaults.
     """
 
     name: ProcessName
     settings: Settings
     layout: SharedLayout
     hash_key: bytes
-    deploy_token: str = ""
-    admin_password: str = ""
+    deploy_token: str = field(default="", repr=False)
+    admin_password: str = field(default="", repr=False)
+    skip_positions: tuple[int, ...] = ()
+    settings_file: str = ""
     stopping: bool = False
     reloading: bool = False
     counters: CounterPage = field(init=False)

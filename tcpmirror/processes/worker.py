@@ -12,6 +12,7 @@ from tcpmirror.errors import SettingsError
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import encode_report
+from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
@@ -64,7 +65,7 @@ def run(context: Context) -> int:
     return 0
 
 
-def open_table(factory: Http1Factory, limits: Limits, workers: int) -> FlowTable:
+def open_table(factory: SinkFactory, limits: Limits, workers: int) -> FlowTable:
     """Return a flow table with a worker's share of the memory limit."""
     return FlowTable(
         factory,
@@ -83,12 +84,13 @@ def cache_directory(settings: Settings) -> Path:
     return Path(settings.supervisor.state_dir) / "cache"
 
 
-def publish(page: CounterPage, table: FlowTable, factory: Http1Factory) -> None:
+def publish(page: CounterPage, table: FlowTable, factory: SinkFactory) -> None:
     """Copy the counts that the compiled stages keep to the shared page."""
     for name in TABLE_COUNTERS:
         page.set(name, getattr(table, name))
-    for name in FACTORY_COUNTERS:
-        page.set(name, getattr(factory, name))
+    if isinstance(factory, Http1Factory):
+        for name in FACTORY_COUNTERS:
+            page.set(name, getattr(factory, name))
 
 
 def take_segments(road: WorkerRoad, table: FlowTable, page: CounterPage) -> int:

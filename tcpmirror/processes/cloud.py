@@ -1,0 +1,49 @@
+"""The main loop of the embedded cloud: the API and the console on one loopback address, over one SQLite file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from tcpmirror.cloud.accounts import ensure_first_account
+from tcpmirror.cloud.database import open_database
+from tcpmirror.cloud.server import bind, is_loopback, serve
+from tcpmirror.cloud.service import Service
+from tcpmirror.cloud.tokens import Role, ensure_token
+from tcpmirror.console.application import create_console
+from tcpmirror.errors import EXIT_BUG, EXIT_OK
+from tcpmirror.processes.context import Context
+from tcpmirror.settings.tree import Settings
+
+_log = logging.getLogger(__name__)
+_LISTEN_KEY = "cloud.listen_address"
+
+
+def run(context: Context) -> int:
+    """Serve until told to stop; EnvironmentFault if the store cannot be opened or the address not be taken."""
+    context.install_signals()
+    cloud = context.settings.cloud
+    if not is_loopback(cloud.listen_address, _LISTEN_KEY):
+        _log.warning("%s: %s is reached from other machines, and without TLS", _LISTEN_KEY, cloud.listen_address)
+    listener = bind(cloud.listen_address, _LISTEN_KEY)
+    database = open_database(database_path(context.settings))
+    service = Service(database, context.counters)
+    if context.admin_password:
+        ensure_first_account(database, context.admin_password, time.time_ns())
+    if context.deploy_token:
+        ensure_token(database, context.deploy_token, "this sensor", Role.DEPLOY, time.time_ns())
+
+    def turn() -> bool:
+        context.beat()
+        return not context.stopping
+
+    app = create_console(service, context.settings.console.title, pages=context.settings.console.enabled)
+    started = serve(app, listener, turn)
+    database.close()
+    return EXIT_OK if started else EXIT_BUG
+
+
+def database_path(settings: Settings) -> Path:
+    """Return where the embedded cloud keeps its SQLite file."""
+    return Path(settings.cloud.database or Path(settings.supervisor.state_dir) / "cloud.db")

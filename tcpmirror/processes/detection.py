@@ -1,0 +1,35 @@
+"""Where decode and detect meet: a detector that sees requests through the decodings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tcpmirror.decode.normal import normal_form
+from tcpmirror.decode.points import Decoded, request_points
+from tcpmirror.decode.text import fold
+from tcpmirror.detect.detector import Detector
+from tcpmirror.detect.pack import load_pack
+from tcpmirror.model.exchange import Request
+from tcpmirror.settings.tree import Limits, Settings
+
+
+class DecodedViews:
+    """The views of a request that the detector asks for."""
+
+    def normal_form(self, request: Request) -> bytes | None:
+        return normal_form(request)
+
+    def request_points(self, request: Request, limits: Limits) -> Decoded:
+        return request_points(request, limits)
+
+    def fold(self, value: bytes) -> bytes:
+        return fold(value)
+
+
+def build_detector(settings: Settings, cache_dir: Path | None = None) -> Detector:
+    """Return a detector with the built-in rules and those of ``inspection.rules_dir``.
+
+    *cache_dir* keeps compiled rules from one start to the next. SettingsError: a rule that cannot be used.
+    """
+    folders = [Path(settings.inspection.rules_dir)] if settings.inspection.rules_dir else []
+    return Detector(load_pack(*folders), settings.limits, DecodedViews(), cache_dir)

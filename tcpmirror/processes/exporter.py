@@ -1,0 +1,236 @@
+"""The exporter: takes the workers' reports off their rings, keeps them on disk until the cloud has them, serves metrics."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from tcpmirror.export.attack_log import log_attack
+from tcpmirror.export.client import CloudClient, Identity
+from tcpmirror.export.http import PageServer
+from tcpmirror.export.metrics import ProcessPage, SensorCollector, total
+from tcpmirror.export.pages import page_servers
+from tcpmirror.export.sender import Sender
+from tcpmirror.export.spool import Spool, SpoolState
+from tcpmirror.export.tallies import Tallies
+from tcpmirror.export.wire import read_report
+from tcpmirror.processes.context import Context
+from tcpmirror.ring.ring import KIND_REPORT, RingReader
+from tcpmirror.settings.tree import Settings
+from tcpmirror.telemetry.counters import CounterPage
+
+RECORDS_A_TURN: Final = 256  # per ring, so that the loop beats and no worker waits for another
+WAIT_MS: Final = 250
+SPOOL_RETRY_S: Final = 1.0  # after the disk refused a record
+RING_HIGH_WATER: Final = 0.75  # while it refuses: above this the oldest reports give way to new ones
+STOP_SHARE: Final = 0.25  # of the sensor's stop deadline: captures and workers stop before, the cloud after
+log = logging.getLogger(__name__)
+
+
+def run(context: Context) -> int:
+    """Export until told to stop; then empty the rings, send what time allows and leave the rest in the spool."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every call, and there is one a second
+    settings = context.settings
+    pages = process_pages(context)
+    tallies = Tallies(per_host=settings.metrics.per_host_stats)
+    collector = SensorCollector(pages, tallies, settings.metrics.namespace, installed_version(), settings.mode)
+    spool = _spool(settings)
+    servers: tuple[PageServer, ...] = ()
+    try:
+        servers = page_servers(settings.metrics, settings.health, collector, context.counters)
+        sender = _sender(context, spool, pages)
+        sender.start()
+        _turn_until_stopped(context, _rings(context, spool, tallies), sender)
+    finally:
+        for server in servers:
+            server.close()
+        spool.close()
+    return 0
+
+
+def process_pages(context: Context) -> tuple[ProcessPage, ...]:
+    """Return the counter pages of the sensor's processes; a cloud that is not ours has none."""
+    sources = context.settings.capture.sources
+    names = [name for name in context.layout.names if name.kind != "cloud" or context.settings.cloud.embedded]
+    read_from = {f"capture-{index}": source.interface for index, source in enumerate(sources)}
+    return tuple(
+        ProcessPage(str(name), name.kind, context.layout.counters(name), read_from.get(str(name), "")) for name in names
+    )
+
+
+@dataclass(slots=True)
+class ReportRings:
+    """The workers' report rings and the spool they are emptied into.
+
+    A record is taken off its ring once the spool's file has it, so whenever this process dies it is in one of the two. With
+    *withhold_attacks* reports with findings are logged and not exported.
+    """
+
+    readers: tuple[RingReader, ...]
+    spool: Spool
+    counters: CounterPage
+    tallies: Tallies
+    withhold_attacks: bool
+    retry_at_s: float = 0.0
+    published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0, 0, 0))
+
+    def turn(self) -> bool:
+        """Move what is on the rings to the spool; return whether there was anything to move."""
+        if time.monotonic() < self.retry_at_s:
+            return False
+        moved = False
+        try:
+            for reader in self.readers:
+                moved |= self._empty(reader)
+            if moved:
+                self.spool.sync()
+        except OSError as error:
+            self._disk_refuses(error)
+        return moved
+
+    @property
+    def are_empty(self) -> bool:
+        return all(reader.is_empty for reader in self.readers)
+
+    def _empty(self, reader: RingReader) -> bool:
+        """Move up to RECORDS_A_TURN records; OSError leaves the one that was not written on the ring."""
+        for taken in range(RECORDS_A_TURN):
+            found = reader.read()
+            if found is None:
+                return taken > 0
+            self._take(*found)
+            reader.advance()
+        return True
+
+    def _take(self, kind: int, record: bytes) -> None:
+        try:
+            if kind != KIND_REPORT:
+                raise ValueError(f"kind {kind}")
+            report = read_report(record)
+        except ValueError as error:
+            self.counters.add("bad_reports")
+            log.error("a ring record holds no report: %s", error)
+            return
+        if not (self.withhold_attacks and report.findings):
+            self.spool.append(record)
+            self.counters.add("spooled")
+        self.counters.add("reports")
+        self.tallies.add(report)
+        log_attack(report)
+
+    def _disk_refuses(self, error: OSError) -> None:
+        """Leave reports on the rings, which outlive this process, for the next try; the oldest go where a ring fills up."""
+        self.retry_at_s = time.monotonic() + SPOOL_RETRY_S
+        dropped = sum(_drop_above(reader, RING_HIGH_WATER) for reader in self.readers)
+        self.counters.add("spool_dropped", dropped)
+        log.error("the spool takes no reports, %d dropped, next try in %.0f s: %s", dropped, SPOOL_RETRY_S, error)
+
+    def publish(self) -> None:
+        """Bring the spool's counters up to date."""
+        now, before = self.spool.state(), self.published
+        self.counters.set("spool_bytes", now.size)
+        self.counters.set("spool_segments", now.segments)
+        self.counters.set("backlog", max(0, now.backlog))
+        self.counters.add("spool_dropped", now.dropped - before.dropped)
+        self.counters.add("spool_corrupt", now.corrupt - before.corrupt)
+        self.counters.add("spool_errors", now.errors - before.errors)
+        self.published = now
+
+
+def _drop_above(reader: RingReader, fill: float) -> int:
+    """Take the oldest records off until the ring is no fuller than *fill*; return how many."""
+    dropped = 0
+    while reader.fill > fill and reader.read() is not None:
+        reader.advance()
+        dropped += 1
+    return dropped
+
+
+def _turn_until_stopped(context: Context, rings: ReportRings, sender: Sender) -> None:
+    bell = context.layout.exporter_bell()
+    while not context.stopping:
+        context.reloading = False  # the supervisor starts a new exporter for new settings
+        ticket = bell.ticket()
+        moved = _one_turn(context, rings, sender)
+        if not moved:
+            bell.wait(ticket, WAIT_MS)
+    until_s = time.monotonic() + context.settings.supervisor.stop_deadline_s * STOP_SHARE
+    while not rings.are_empty and time.monotonic() < until_s:
+        _one_turn(context, rings, sender)
+    if not sender.finish(until_s - time.monotonic()):
+        log.warning("the cloud did not take everything in time: the rest waits in the spool")
+    rings.publish()
+
+
+def _one_turn(context: Context, rings: ReportRings, sender: Sender) -> bool:
+    context.beat()
+    moved = rings.turn()
+    rings.publish()
+    if moved:
+        sender.wake()
+    if not sender.is_alive:
+        raise RuntimeError("the sender thread ended; its traceback is in the log above")
+    return moved
+
+
+def _rings(context: Context, spool: Spool, tallies: Tallies) -> ReportRings:
+    readers = tuple(context.layout.report_reader(worker) for worker in range(context.layout.workers))
+    return ReportRings(readers, spool, context.counters, tallies, context.settings.discovery_only)
+
+
+def _spool(settings: Settings) -> Spool:
+    directory = settings.spool.directory or Path(settings.supervisor.state_dir) / "spool"
+    return Spool(Path(directory), settings.spool.quota_bytes, settings.spool.segment_bytes, settings.spool.fsync)
+
+
+def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...]) -> Sender:
+    cloud = context.settings.cloud
+    hostname = socket.gethostname()
+    client = CloudClient(
+        url=cloud.url or f"http://{cloud.listen_address}",
+        token=cloud.token or context.deploy_token,
+        identity=Identity(hostname, cloud.group, installed_version(), context.settings.mode, hostname),
+        credential_path=Path(context.settings.supervisor.state_dir) / "node.json",
+        timeout_s=cloud.timeout_s,
+        verify_tls=cloud.verify_tls,
+        direct=not cloud.url,
+    )
+    return Sender(
+        spool,
+        client,
+        context.counters,
+        batch_reports=cloud.batch_reports,
+        batch_interval_s=cloud.batch_interval_ns / 1e9,
+        stats=lambda: heartbeat_stats(pages),
+    )
+
+
+def heartbeat_stats(pages: tuple[ProcessPage, ...]) -> dict[str, object]:
+    """Return the totals that a heartbeat tells the cloud."""
+    stats: dict[str, object] = {
+        f"{kind}_{counter}": total(pages, kind, counter)
+        for kind, counters in _HEARTBEAT_COUNTERS.items()
+        for counter in counters
+    }
+    ratios = [each.page.get("coverage_permille") / 1000 for each in pages if each.kind == "capture"]
+    return stats | {"coverage": min(ratios, default=0.0)}
+
+
+_HEARTBEAT_COUNTERS: Final = {
+    "capture": ("packets", "bytes", "segments", "kernel_dropped", "lost_shed", "lost_ring_full"),
+    "worker": ("flows", "exchanges", "inspected", "attacks", "findings", "lost_report_ring_full"),
+    "exporter": ("reports", "backlog", "spool_dropped", "batch_failures"),
+}
+
+
+def installed_version() -> str:
+    """Return the version of the installed package; a bare source tree has none."""
+    try:
+        return metadata.version("tcpmirror")
+    except metadata.PackageNotFoundError:
+        return "source"

@@ -1,0 +1,104 @@
+"""`tcpmirror analyze`: the real processes and rings over capture files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tcpmirror.errors import EnvironmentFault
+from tcpmirror.processes.analysis import Analysis
+from tcpmirror.settings.tree import Limits, Settings
+from tests.traffic import EPOCH, conversation, request, response, write_capture
+
+
+def shop(number: int, exchanges: int = 5) -> list[tuple[int, bytes]]:
+    turns: list[tuple[int, bytes]] = []
+    for item in range(exchanges):
+        turns += [(0, request(f"/api/items/{number}/{item}?page=1")), (1, response(b'{"item": %d}' % item))]
+    return turns
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory) -> Path:
+    talks = [conversation(shop(number), port=40000 + number, start=EPOCH + number / 50) for number in range(40)]
+    attack = [
+        (0, request("/files?name=../../../../etc/passwd")),
+        (1, response(b"no such file", 404)),
+        (0, request("/login", "POST", b'{"user": "x\' UNION SELECT password FROM users-- "}', Content_Type="application/json")),
+        (1, response(b"{}")),
+    ]
+    return write_capture(tmp_path_factory.mktemp("captures") / "shop.pcap", *talks, conversation(attack, port=50000))
+
+
+def analyse(*pcaps: Path, workers: int = 2, settings: Settings | None = None, until: str = "all") -> tuple[dict, list[dict], list[dict]]:
+    exchanges, findings = io.BytesIO(), io.BytesIO()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"
+    analysis = Analysis(settings or Settings(), [str(path) for path in pcaps], workers, exchanges, findings, until, cache)
+    summary = analysis.run()
+    return summary, *([json.loads(line) for line in out.getvalue().splitlines()] for out in (exchanges, findings))
+
+
+def test_every_exchange_and_attack_is_found_with_its_answer(capture: Path) -> None:
+    summary, exchanges, findings = analyse(capture)
+    assert summary["exchanges"] == len(exchanges) == 202
+    by_target = {line["uri"]: line for line in exchanges}
+    assert by_target["/api/items/7/3?page=1"]["status"] == 200
+    assert by_target["/files?name=../../../../etc/passwd"]["status"] == 404
+    assert {line["pcap"] for line in exchanges} == {str(capture)}
+    assert {(line["type"], line["uri"].partition("?")[0], line["status"]) for line in findings} == {
+        ("ptrav", "/files", 404),
+        ("sqli", "/login", 200),
+    }
+    assert summary["findings"] == {"ptrav": 1, "sqli": 1}
+    assert summary["losses"] == {}
+
+
+def test_the_same_lines_come_out_whatever_the_number_of_workers(capture: Path) -> None:
+    one, *others = (analyse(capture, workers=workers)[1:] for workers in (1, 2, 5))
+    assert all(other == one for other in others)
+
+
+def test_body_digests_and_sizes_are_of_the_decoded_body(capture: Path) -> None:
+    _, exchanges, _ = analyse(capture)
+    post = next(line for line in exchanges if line["method"] == "POST")
+    assert post["request_bytes"] == 50
+    assert post["response_sha256"] == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+def test_files_are_worlds_of_their_own(capture: Path, tmp_path: Path) -> None:
+    """The same 4-tuple in two files is two flows, and the first file's open exchange ends with it."""
+    half = write_capture(tmp_path / "a.pcap", conversation([(0, request("/one"))])[:5])
+    rest = write_capture(tmp_path / "b.pcap", conversation([(0, request("/two")), (1, response())]))
+    _, exchanges, _ = analyse(half, rest)
+    assert [(line["uri"], line["status"]) for line in exchanges] == [("/one", None), ("/two", 200)]
+
+
+def test_a_ring_far_smaller_than_the_file_loses_nothing(capture: Path) -> None:
+    settings = Settings(limits=Limits(segment_ring_bytes=65536, report_ring_bytes=65536))
+    summary, exchanges, _ = analyse(capture, settings=settings)
+    assert len(exchanges) == 202
+    assert summary["losses"] == {}
+
+
+def test_a_cut_file_gives_what_it_has_and_counts_the_fault(capture: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(capture.read_bytes()[: capture.stat().st_size // 2])
+    summary, exchanges, _ = analyse(cut, capture)
+    assert summary["file_errors"] == 1
+    assert 202 < len(exchanges) < 404
+
+
+def test_a_missing_file_is_told_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match=r"absent\.pcap: no such file"):
+        analyse(tmp_path / "absent.pcap")
+
+
+def test_each_stage_can_be_measured_alone(capture: Path) -> None:
+    counts = {until: analyse(capture, until=until)[0] for until in ("capture", "ring", "reassembly", "http")}
+    assert [counts[until]["segments"] > 0 for until in counts] == [False, True, True, True]
+    assert [counts[until]["flows"] for until in counts] == [0, 0, 41, 41]
+    assert counts["http"]["exchanges"] == 202
