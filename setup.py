@@ -6,7 +6,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-FLAGS = ["-O2", "-fno-strict-aliasing", "-Wno-unused-function"]
+FLAGS = ["-O3", "-fno-strict-aliasing", "-Wno-unused-function"]
 modules = [
     Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=FLAGS)
     for path in sorted(Path("tcpmirror").rglob("*.pyx"))

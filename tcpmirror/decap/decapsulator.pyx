@@ -2,14 +2,15 @@
 """From a captured frame to a TCP segment: takes layer after layer off until TCP, in any order, to a limited depth.
 
 Nothing here makes a Python object for a frame. A frame that goes no further gets a `Verdict`, whose name in `REASONS` is the
-counter that tells of it. Checksums are not verified: on a mirror they are often wrong because the sender's network card
-would have filled them in.
+counter that tells of it. A wrong checksum is noted and never a reason to drop: on a mirror they are often wrong because the
+sender's network card would have filled them in.
 """
 import ipaddress
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from tcpmirror.decap.checksum cimport add_bytes, is_sum_right, is_tcp_checksum_right
 from tcpmirror.decap.cursor cimport *
 from tcpmirror.decap.link cimport read_ethernet, read_link, read_mpls, read_pppoe, read_ppp, read_vlan
 from tcpmirror.decap.network cimport read_ip
@@ -163,6 +164,9 @@ cdef class Decapsulator:
             return Verdict.FILTERED
         if (self.has_host_filter or self.ignored) and self.is_ignored(s):
             return Verdict.FILTERED
+        s.has_bad_checksum = not c.missing and not is_tcp_checksum_right(s, c.at, left(c))
+        if s.ip_version == 4 and not is_sum_right(add_bytes(0, c.ip, (c.ip[0] & 0x0f) * 4)):
+            s.has_bad_checksum = True
         c.at += header_length
         payload[0] = c.at
         s.payload_length = <uint32_t>left(c)
@@ -212,5 +216,6 @@ cdef class Decapsulator:
             "sport": segment.sport, "dport": segment.dport, "seq": segment.seq, "ack": segment.ack, "flags": segment.flags,
             "window": segment.window, "vlan": segment.vlan, "inner_vlan": segment.inner_vlan, "vni": segment.vni,
             "tunnel": segment.tunnel, "missing": segment.missing_length,
+            "has_bad_checksum": bool(segment.has_bad_checksum),
             "payload": (<const char*>payload)[:segment.payload_length],
         }

@@ -40,7 +40,7 @@ cdef class CaptureRoad:
     cdef int workers
     cdef Shedder shedder
     cdef uint64_t[::1] counters
-    cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_coverage
+    cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_coverage, at_bad_checksum
     cdef int at_reason[VERDICTS]
     cdef bint pending[MAX_WORKERS]
     cdef public bint is_patient, is_discarding
@@ -63,6 +63,7 @@ cdef class CaptureRoad:
         self.at_segments, self.at_segment_bytes = page.slot("segments"), page.slot("segment_bytes")
         self.at_ring_full, self.at_shed = page.slot("lost_ring_full"), page.slot("lost_shed")
         self.at_threshold, self.at_coverage = page.slot("shed_threshold_permille"), page.slot("coverage_permille")
+        self.at_bad_checksum = page.slot("bad_checksum")
         for verdict, name in REASONS.items():
             self.at_reason[<int>verdict] = page.slot(name)
         self.counters[self.at_coverage] = 1000
@@ -119,6 +120,7 @@ cdef class CaptureRoad:
         cdef uint8_t* target
         cdef uint64_t size = sizeof(Segment) + segment.payload_length
         segment.domain = <uint16_t>self.domain
+        self.counters[self.at_bad_checksum] += segment.has_bad_checksum
         segment.flow_hash = flow_hash(segment, &self.key)
         if self.is_discarding:
             return 0

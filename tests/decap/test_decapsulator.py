@@ -140,6 +140,30 @@ def test_an_offload_frame_without_ip_length_ends_with_the_frame() -> None:
     assert segment["payload"] == b"y" * 3000
 
 
+CHECKSUMS = {
+    "right": (ether() / tcp4(), False),
+    "right over ipv6, odd length": (ether() / IPv6(src="2001:db8::1", dst="2001:db8::2") / TCP() / b"odd", False),
+    "right in a tunnel": (outer() / GRE() / tcp4(), False),
+    "wrong in tcp": (ether() / IP() / TCP(chksum=0x1234) / b"x", True),
+    "wrong in ip": (ether() / IP(chksum=0x1234) / TCP() / b"x", True),
+}
+
+
+@pytest.mark.parametrize("name", CHECKSUMS)
+def test_a_wrong_checksum_is_noted_and_the_segment_taken_all_the_same(name: str) -> None:
+    frame, is_bad = CHECKSUMS[name]
+    reason, segment = Decapsulator(ETHERNET).read_frame(bytes(frame))
+    assert reason == ""
+    assert segment is not None
+    assert segment["has_bad_checksum"] is is_bad
+
+
+def test_the_checksum_of_a_cut_segment_is_not_judged() -> None:
+    segment = Decapsulator(ETHERNET).read_frame(bytes(ether() / tcp4(b"z" * 500))[:-100])[1]
+    assert segment is not None
+    assert not segment["has_bad_checksum"]
+
+
 VXLAN_42 = outer() / UDP(dport=4789) / VXLAN(vni=42, flags=8) / ether() / tcp4()
 GENEVE_7_VXLAN_42 = (
     outer() / UDP(dport=6081) / GENEVE(vni=7, proto=0x0800) / IP() / UDP(dport=4789) / VXLAN(vni=42, flags=8) / ether() / tcp4()
