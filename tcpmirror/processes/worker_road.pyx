@@ -65,12 +65,12 @@ cdef class WorkerRoad:
             if record == NULL:
                 break
             count += 1
-            if kind == SEGMENT_KIND:
+            if kind == SEGMENT_KIND and size >= sizeof(Segment):
                 segment = <const Segment*>record
                 self.counters[self.at_segments] += 1
                 self.counters[self.at_bytes] += segment.payload_length
-                self.see_time(segment.time_ns)
                 if size == sizeof(Segment) + segment.payload_length and not self.is_discarding:
+                    self.see_time(segment.time_ns)
                     self.table.add(segment, record + sizeof(Segment))
             elif kind == SOURCE_END_KIND and size == 2:
                 self.table.end_all(record[0] | record[1] << 8)

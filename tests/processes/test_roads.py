@@ -1,0 +1,147 @@
+"""The compiled roads: frames to rings, rings to exchanges, with what goes wrong counted."""
+
+from __future__ import annotations
+
+import pytest
+from scapy.layers.inet import IP, fragment
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
+
+from tcpmirror.decap.decapsulator import Decapsulator
+from tcpmirror.decap.fragments import FragmentJoiner
+from tcpmirror.model.exchange import Exchange
+from tcpmirror.processes.capture_road import CaptureRoad
+from tcpmirror.processes.layout import ProcessName, SharedLayout
+from tcpmirror.processes.worker import open_table, take_segments
+from tcpmirror.processes.worker_road import WorkerRoad
+from tcpmirror.protocols.http1 import Http1Factory
+from tcpmirror.ring.ring import KIND_SEGMENT
+from tcpmirror.ring.shedding import Shedder
+from tcpmirror.settings.tree import Limits
+from tests.traffic import EPOCH, MAC, conversation, request, response
+
+KEY = bytes(range(16))
+TALK = [(0, request("/a")), (1, response(b"one")), (0, request("/b")), (1, response(b"two"))]
+
+
+class Road:
+    """A capture road and the worker roads behind it, in one process."""
+
+    def __init__(self, workers: int = 1, limits: Limits | None = None, emit=None) -> None:
+        self.limits = limits or Limits(segment_ring_bytes=1 << 20, report_ring_bytes=1 << 16)
+        self.layout = SharedLayout(1, workers, self.limits)
+        self.exchanges: list[Exchange] = []
+        self.page = self.layout.counters(ProcessName("capture", 0))
+        self.capture = CaptureRoad(
+            Decapsulator(1),
+            KEY,
+            [self.layout.segment_writer(0, index) for index in range(workers)],
+            [self.layout.worker_bell(index) for index in range(workers)],
+            self.page,
+            Shedder(),
+            FragmentJoiner(),
+        )
+        self.workers = [self._worker(index, emit or self.exchanges.append) for index in range(workers)]
+
+    def _worker(self, index: int, emit):
+        factory = Http1Factory(emit, self.limits, response_timeout_ns=5 * 10**9)
+        table = open_table(factory, self.limits, self.layout.workers)
+        page = self.layout.counters(ProcessName("worker", index))
+        return WorkerRoad([self.layout.segment_reader(0, index)], table, page), table, page
+
+    def send(self, frames: list[Packet]) -> None:
+        for frame in frames:
+            self.capture(int(frame.time * 10**9), bytes(frame))
+        self.capture.flush()
+
+    def work(self) -> None:
+        for road, table, page in self.workers:
+            while take_segments(road, table, page):
+                pass
+
+    def targets(self) -> list[tuple[bytes, int]]:
+        return [(item.request.target, item.response.status) for item in self.exchanges if item.request and item.response]
+
+
+def test_both_directions_of_every_flow_reach_the_same_worker() -> None:
+    road = Road(workers=4)
+    for port in range(40000, 40040):
+        road.send(conversation(TALK, port=port))
+    road.work()
+    assert road.targets() == [(b"/a", 200), (b"/b", 200)] * 40
+    assert all(page.get("segments") for _, _, page in road.workers)
+
+
+def test_a_full_ring_is_counted_and_what_was_taken_is_whole() -> None:
+    road = Road(limits=Limits(segment_ring_bytes=4096, report_ring_bytes=4096))
+    for port in range(40000, 40020):
+        road.send(conversation(TALK, port=port))
+    taken = road.page.get("segments")
+    assert road.page.get("packets") == taken + road.page.get("lost_ring_full") + road.page.get("lost_shed")
+    assert road.page.get("lost_ring_full") > 0
+    road.work()
+    assert all(status == 200 for _, status in road.targets())
+
+
+def test_a_fragmented_segment_comes_by_the_slow_road() -> None:
+    frames: list[Packet] = []
+    for frame in conversation([(0, request("/" + "x" * 900)), (1, response(b"y" * 1200))]):
+        for piece in fragment(frame[IP], fragsize=400):
+            wrapped = Ether(**MAC) / piece
+            wrapped.time = frame.time
+            frames.append(wrapped)
+    road = Road()
+    road.send(frames)
+    road.work()
+    assert road.targets() == [(b"/" + b"x" * 900, 200)]
+    assert road.page.get("lost_fragment") > 0
+
+
+def test_a_bug_costs_one_connection_and_is_counted() -> None:
+    kept: list[Exchange] = []
+
+    def emit(exchange: Exchange) -> None:
+        if exchange.client_port == 40001:
+            raise ZeroDivisionError
+        kept.append(exchange)
+
+    road = Road(emit=emit)
+    for port in range(40000, 40003):
+        road.send(conversation(TALK, port=port, start=EPOCH + port))
+    road.work()
+    assert [item.client_port for item in kept] == [40000, 40000, 40002, 40002]
+    assert road.workers[0][2].get("bugs") >= 1
+
+
+def test_a_record_that_kills_can_be_left_out() -> None:
+    road = Road()
+    road.send(conversation(TALK))
+    reader = road.layout.segment_reader(0, 0)
+    before = reader.position
+    road.workers[0][0].skip(0)
+    assert reader.position > before
+    road.work()
+    assert road.targets() == [(b"/a", 200), (b"/b", 200)]  # it was the SYN
+
+
+def test_a_record_cut_by_a_broken_producer_is_passed_over() -> None:
+    road = Road()
+    writer = road.layout.segment_writer(0, 0)
+    writer.write(KIND_SEGMENT, b"\xff" * 88)
+    writer.write(9, b"unknown kind")
+    again = Road()
+    again.send(conversation(TALK))
+    road.work()
+    again.work()
+    assert road.exchanges == []
+    assert len(again.targets()) == 2
+
+
+@pytest.mark.parametrize("jump", [10.0, 10**6], ids=["ten seconds", "eleven days"])
+def test_one_packet_from_the_future_does_not_end_the_others_flows(jump: float) -> None:
+    road = Road()
+    frames = conversation(TALK)
+    stray = conversation([], port=50000, start=EPOCH + jump)[:1]
+    road.send([*frames[:6], *stray, *frames[6:]])
+    road.work()
+    assert road.targets() == [(b"/a", 200), (b"/b", 200)]
