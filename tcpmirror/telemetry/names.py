@@ -12,6 +12,7 @@ COMMON: Final = (
     "cpu_ns",  # gauge: user + system CPU of the process
     "rss_bytes",  # gauge: resident memory
     "bugs",  # exceptions that were ours, contained
+    "restarts",  # times the supervisor started it again; written while the process is dead
 )
 
 CAPTURE: Final = (
@@ -94,6 +95,7 @@ EXPORTER: Final = (
     "cloud_up",  # gauge: 1 when the last call worked
     "backlog",  # gauge: reports spooled, not yet acknowledged
     "scrapes",
+    "batch_connect_failures",  # of batch_failures: nobody answered at all
 )
 
 CLOUD: Final = (
