@@ -14,6 +14,9 @@ cdef class Decapsulator:
     cdef bint has_vlan_filter, has_vni_filter, has_host_filter
     cdef frozenset vni_allow, vni_deny, inner_vni_allow, hosts
     cdef list ignored
+    cdef uint8_t[::1] own_ports
+    cdef frozenset own_endpoints
+    cdef bint is_own(self, Segment* segment)
     cdef Verdict decode(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
     cdef Verdict decode_ip(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
     cdef Verdict walk(self, Cursor* c, const uint8_t** payload)

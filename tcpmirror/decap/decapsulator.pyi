@@ -18,5 +18,6 @@ class Decapsulator:
         vni_deny: Iterable[int] = ...,
         inner_vni_allow: Iterable[int] = ...,
         ignored: Iterable[tuple[Iterable[str], str]] = ...,
+        own_endpoints: Iterable[tuple[bytes, int]] = ...,
     ) -> None: ...
     def read_frame(self, frame: bytes) -> tuple[str, dict[str, Any] | None]: ...

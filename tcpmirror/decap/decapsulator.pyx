@@ -43,11 +43,12 @@ cdef flags_for(numbers, int size, bint default):
 cdef class Decapsulator:
     """Decapsulates the frames of one source; see `settings.tree.Source` for what each argument keeps or drops.
 
-    ``ignored``: (networks, match_type) pairs; ``hosts``: addresses of which one must be an end of the segment.
+    ``ignored``: (networks, match_type) pairs; ``hosts``: addresses of which one must be an end of the segment;
+    ``own_endpoints``: (packed address, port) pairs of the sensor's own connections.
     """
 
     def __init__(self, int link_type, int depth_limit=8, tcp_ports=(), hosts=(), vlan_ids=(), vxlan_ports=(4789,), geneve_ports=(6081,),
-                 vni_allow=(), vni_deny=(), inner_vni_allow=(), ignored=()):
+                 vni_allow=(), vni_deny=(), inner_vni_allow=(), ignored=(), own_endpoints=()):
         self.link_type = link_type
         self.depth_limit = depth_limit
         self.tcp_ports = flags_for(tcp_ports, 65536, True)
@@ -61,6 +62,8 @@ cdef class Decapsulator:
         self.has_vni_filter = bool(vni_allow or vni_deny or inner_vni_allow)
         self.hosts = frozenset(ipaddress.ip_address(host).packed for host in hosts)
         self.has_host_filter = bool(hosts)
+        self.own_endpoints = frozenset(own_endpoints)
+        self.own_ports = flags_for([port for _, port in self.own_endpoints], 65536, False)
         self.ignored = [(tuple(ipaddress.ip_network(net, strict=False) for net in networks), match) for networks, match in ignored]
 
     cdef Verdict decode(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload):
@@ -158,6 +161,8 @@ cdef class Decapsulator:
             return Verdict.TRUNCATED if c.missing else Verdict.MALFORMED
         if not (self.tcp_ports[s.sport] or self.tcp_ports[s.dport]):
             return Verdict.FILTERED
+        if (self.own_ports[s.sport] or self.own_ports[s.dport]) and self.is_own(s):
+            return Verdict.FILTERED
         if self.has_vlan_filter and not (self.vlan_ids[s.vlan] or (s.inner_vlan and self.vlan_ids[s.inner_vlan])):
             return Verdict.FILTERED
         if self.has_vni_filter and not self.is_wanted(s):
@@ -172,6 +177,12 @@ cdef class Decapsulator:
         s.payload_length = <uint32_t>left(c)
         s.missing_length = c.missing
         return Verdict.OK
+
+    cdef bint is_own(self, Segment* segment):
+        """Whether one end of the segment is a place the sensor itself serves or calls."""
+        cdef int size = 4 if segment.ip_version == 4 else 16
+        return (((<const char*>segment.src)[:size], segment.sport) in self.own_endpoints
+                or ((<const char*>segment.dst)[:size], segment.dport) in self.own_endpoints)
 
     cdef bint is_wanted(self, Segment* segment):
         """Whether the VNI filters keep the segment; one that came in no VXLAN or GENEVE has no VNI and is kept."""

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import Final
 
+from tcpmirror.capture.own_traffic import own_endpoints
 from tcpmirror.capture.pcap_source import FileSource, LiveSource
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.fragments import FragmentJoiner
@@ -48,8 +49,10 @@ def run(context: Context) -> int:
     return 0
 
 
-def open_decapsulator(settings: Settings, source: Source, link_type: int) -> Decapsulator:
-    """Return the decapsulator for frames of *source*."""
+def open_decapsulator(
+    settings: Settings, source: Source, link_type: int, own: frozenset[tuple[bytes, int]] = frozenset()
+) -> Decapsulator:
+    """Return the decapsulator for frames of *source*, without the sensor's *own* connections."""
     return Decapsulator(
         link_type,
         settings.limits.encapsulation_depth,
@@ -62,6 +65,7 @@ def open_decapsulator(settings: Settings, source: Source, link_type: int) -> Dec
         vni_deny=source.vni_deny,
         inner_vni_allow=source.inner_vni_allow,
         ignored=[(rule.subnets, rule.match_type) for rule in settings.capture.ignore_ips],
+        own_endpoints=own,
     )
 
 
@@ -105,7 +109,8 @@ def _supported(source: Source) -> Source:
 
 def _capture(context: Context, opened: LiveSource, road: CaptureRoad, source: Source) -> None:
     """Receive until told to stop; OSError when the interface has gone."""
-    road.use(open_decapsulator(context.settings, source, opened.link_type), domain=0)
+    own = own_endpoints(context.settings)
+    road.use(open_decapsulator(context.settings, source, opened.link_type, own), domain=0)
     due = 0.0
     while not context.stopping:
         if opened.receive(road):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Final
 
-from tcpmirror.errors import SettingsError
+from tcpmirror.errors import TcpmirrorError
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import encode_report
@@ -20,9 +21,10 @@ from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.http1 import Http1Factory
 from tcpmirror.reassembly.flow_table import FlowTable
 from tcpmirror.ring.ring import KIND_REPORT, RingReader
-from tcpmirror.settings.load import load_settings
+from tcpmirror.settings import apply_environment, load_settings
 from tcpmirror.settings.tree import Limits, Settings
 from tcpmirror.telemetry.counters import CounterPage
+from tcpmirror.telemetry.logs import configure_logging
 
 WAIT_MS: Final = 200
 TIMER_NS: Final = 200_000_000  # how often packet time is moved on while nothing comes
@@ -164,10 +166,12 @@ class Worker:
         try:
             settings = self._context.settings
             if self._context.settings_file:
-                settings = load_settings(Path(self._context.settings_file)).settings
+                settings = apply_environment(load_settings(Path(self._context.settings_file)).settings, os.environ)
             self._judge.configure(settings, build_detector(settings, cache_directory(settings)))
-        except SettingsError as problem:
+        except (TcpmirrorError, OSError) as problem:
             log.error("settings not taken: %s", problem)
+            return
+        configure_logging(str(self._context.name), settings.log.level, settings.log.pretty, settings.log.file)
 
     def _keep(self, exchange: Exchange, findings: list[Finding]) -> None:
         record = encode_report(self._judge.report(exchange, findings))

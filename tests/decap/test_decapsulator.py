@@ -34,7 +34,11 @@ def tcp4(payload: bytes = b"GET / HTTP/1.1\r\n\r\n") -> Packet:
 
 
 def tcp6() -> Packet:
-    return IPv6(src="2001:db8::1", dst="2001:db8::2") / TCP(sport=40000, dport=80, seq=7, ack=9, flags="PA") / b"GET / HTTP/1.1\r\n\r\n"
+    return (
+        IPv6(src="2001:db8::1", dst="2001:db8::2")
+        / TCP(sport=40000, dport=80, seq=7, ack=9, flags="PA")
+        / b"GET / HTTP/1.1\r\n\r\n"
+    )
 
 
 # id -> (link type, frame, vlan, inner vlan, vni)
@@ -89,7 +93,10 @@ def test_the_segment_comes_out_of_any_wrapping(name: str) -> None:
     assert (reason, segment is not None) == ("", True)
     assert segment is not None
     expected_ip = bytes.fromhex("20010db8000000000000000000000001") if len(segment["src"]) == 16 else b"\x0a\0\0\1"
-    seen = {key: segment[key] for key in ("src", "sport", "dport", "seq", "ack", "payload", "vlan", "inner_vlan", "vni", "missing")}
+    seen = {
+        key: segment[key]
+        for key in ("src", "sport", "dport", "seq", "ack", "payload", "vlan", "inner_vlan", "vni", "missing")
+    }
     assert seen == {
         "src": expected_ip, "sport": 40000, "dport": 80, "seq": 7, "ack": 9, "payload": b"GET / HTTP/1.1\r\n\r\n",
         "vlan": vlan, "inner_vlan": inner_vlan, "vni": vni, "missing": 0,
@@ -166,7 +173,14 @@ def test_the_checksum_of_a_cut_segment_is_not_judged() -> None:
 
 VXLAN_42 = outer() / UDP(dport=4789) / VXLAN(vni=42, flags=8) / ether() / tcp4()
 GENEVE_7_VXLAN_42 = (
-    outer() / UDP(dport=6081) / GENEVE(vni=7, proto=0x0800) / IP() / UDP(dport=4789) / VXLAN(vni=42, flags=8) / ether() / tcp4()
+    outer()
+    / UDP(dport=6081)
+    / GENEVE(vni=7, proto=0x0800)
+    / IP()
+    / UDP(dport=4789)
+    / VXLAN(vni=42, flags=8)
+    / ether()
+    / tcp4()
 )
 TAGGED = ether() / Dot1Q(vlan=5) / Dot1Q(vlan=6) / tcp4()
 PLAIN = ether() / tcp4()
@@ -194,6 +208,8 @@ FILTERS = {
     "target ignored": ({"ignored": [(["10.0.0.2"], "dst")]}, PLAIN, False),
     "either ignored": ({"ignored": [(["10.0.0.2"], "src_or_dst")]}, PLAIN, False),
     "both needed": ({"ignored": [(["10.0.0.2"], "src_and_dst")]}, PLAIN, True),
+    "the sensor's own server": ({"own_endpoints": [(b"\x0a\0\0\2", 80)]}, PLAIN, False),
+    "the sensor's own port elsewhere": ({"own_endpoints": [(b"\x0a\0\0\3", 80)]}, PLAIN, True),
     "both there": ({"ignored": [(["10.0.0.0/8"], "src_and_dst")]}, PLAIN, False),
 }
 

@@ -28,13 +28,20 @@ def capture(tmp_path_factory) -> Path:
     attack = [
         (0, request("/files?name=../../../../etc/passwd")),
         (1, response(b"no such file", 404)),
-        (0, request("/login", "POST", b'{"user": "x\' UNION SELECT password FROM users-- "}', Content_Type="application/json")),
+        (
+            0,
+            request(
+                "/login", "POST", b'{"user": "x\' UNION SELECT password FROM users-- "}', Content_Type="application/json"
+            ),
+        ),
         (1, response(b"{}")),
     ]
     return write_capture(tmp_path_factory.mktemp("captures") / "shop.pcap", *talks, conversation(attack, port=50000))
 
 
-def analyse(*pcaps: Path, workers: int = 2, settings: Settings | None = None, until: str = "all") -> tuple[dict, list[dict], list[dict]]:
+def analyse(
+    *pcaps: Path, workers: int = 2, settings: Settings | None = None, until: str = "all"
+) -> tuple[dict, list[dict], list[dict]]:
     exchanges, findings = io.BytesIO(), io.BytesIO()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"
     analysis = Analysis(settings or Settings(), [str(path) for path in pcaps], workers, exchanges, findings, until, cache)

@@ -99,7 +99,10 @@ SCOPES = {
     "nested": (routed(Route(host="shop.example", application=2, routes=(Route(route="/admin", application=5),))), 5),
     "mode off": (routed(Route(route="/admin", mode="off")), None),
     "bypass": (Inspection(bypass=(RequestFilter(path="^/admin"),)), None),
-    "bypass wins over inspect": (Inspection(inspect=(RequestFilter(path="^/"),), bypass=(RequestFilter(path="^/admin"),)), None),
+    "bypass wins over inspect": (
+        Inspection(inspect=(RequestFilter(path="^/"),), bypass=(RequestFilter(path="^/admin"),)),
+        None,
+    ),
     "inspect that does not match": (Inspection(inspect=(RequestFilter(path="^/api"),)), None),
     "inspect by header": (Inspection(inspect=(RequestFilter(headers=(("host", "^shop"),)),)), -1),
     "bypass by address": (Inspection(bypass=(RequestFilter(ip_addresses=("10.0.0.0/8",)),)), None),
