@@ -6,6 +6,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+JOBS = os.cpu_count() or 1
 FLAGS = ["-O3", "-fno-strict-aliasing", "-Wno-unused-function"]
 modules = [
     Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=FLAGS)
@@ -14,8 +15,9 @@ modules = [
 setup(
     ext_modules=cythonize(
         modules,
-        nthreads=os.cpu_count() or 1,
+        nthreads=JOBS,
         compiler_directives={"language_level": 3, "embedsignature": True},
         quiet=True,
-    )
+    ),
+    options={"build_ext": {"parallel": JOBS}},
 )

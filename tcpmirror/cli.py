@@ -42,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     analyze = commands.add_parser("analyze", help="rebuild exchanges and find attacks in capture files")
     analyze.add_argument("pcaps", nargs="+", metavar="PCAP", help="pcap or pcapng files")
     analyze.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file")
-    analyze.add_argument("--workers", type=_positive, metavar="N", help="worker processes (default: the settings', else one a CPU)")
+    analyze.add_argument(
+        "--workers", type=_positive, metavar="N", help="worker processes (default: the settings', else one a CPU)"
+    )
     analyze.add_argument("--exchanges", metavar="OUT.jsonl", help="write a line for every exchange (- for standard output)")
     analyze.add_argument("--findings", metavar="OUT.jsonl", help="write a line for every finding (- for standard output)")
     analyze.add_argument("--until", default="all", metavar="STAGE", help=argparse.SUPPRESS)

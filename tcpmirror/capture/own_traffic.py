@@ -1,12 +1,14 @@
 """The sensor's own connections, which capture leaves out.
 
-A sensor that listens on loopback or `any` sees its exporter hand findings to the cloud, payloads and all: each would become a new
+A sensor that listens on loopback or `any` sees its exporter hand findings to the cloud, payloads and all: each would become
+a new
 finding, for ever. What the console, metrics and health pages exchange with their readers is not the mirror's traffic either.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import socket
 import urllib.parse
 from collections.abc import Iterable, Iterator
@@ -38,7 +40,7 @@ def local_addresses() -> frozenset[bytes]:
     found = {b"\x7f\0\0\1", ipaddress.IPv6Address("::1").packed}
     if LOCAL_IPV4.exists():
         lines = LOCAL_IPV4.read_text().splitlines()
-        for above, line in zip(lines, lines[1:], strict=False):
+        for above, line in itertools.pairwise(lines):
             if "/32 host LOCAL" in line:
                 found.add(ipaddress.IPv4Address(above.split()[-1]).packed)
     if LOCAL_IPV6.exists():

@@ -1,6 +1,7 @@
 """Frames by libpcap (through pypcap): live from an interface, or from a capture file.
 
-pypcap hands each frame to a callable as ``(time_ns, bytes)``. It opens a file when one has the interface's name, and an interface
+pypcap hands each frame to a callable as ``(time_ns, bytes)``. It opens a file when one has the interface's name, and an
+interface
 when a file is no capture; both are refused here before it can guess.
 """
 
@@ -43,7 +44,7 @@ class Handle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KernelStats:
-    """What the kernel counted since the source was opened: frames it gave, dropped for lack of buffer, dropped by the interface."""
+    """What the kernel counted since the source was opened: frames given, dropped for lack of buffer, dropped by the card."""
 
     received: int = 0
     dropped: int = 0

@@ -1,6 +1,7 @@
 """IP datagrams from their fragments: the slow road, through dpkt, because fragments are rare and their headers vary.
 
-The first copy of each byte stays (as Linux and most receivers of today do, RFC 5722 forbids overlaps for IPv6). Bounded by datagrams in
+The first copy of each byte stays (as Linux and most receivers of today do, RFC 5722 forbids overlaps for IPv6). Bounded by
+datagrams in
 progress and by bytes; the oldest goes first, and after 30 seconds of packet time (RFC 791 suggests 15, RFC 8200 allows 60).
 """
 

@@ -84,7 +84,7 @@ def _matches_host(route: Route, host: str) -> bool:
 
 
 def _best_location(routes: list[Route], path: str) -> Route | None:
-    """Choose as NGINX does: exact, then the longest prefix if it is ``^~``, then the first regex, then the longest prefix."""
+    """Choose as NGINX does: exact, the longest prefix if it is ``^~``, the first regex, the longest prefix."""
     prefix: tuple[int, Route, bool] | None = None
     for route in routes:
         operator, location = _split(route.route)

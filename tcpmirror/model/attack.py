@@ -27,6 +27,7 @@ ATTACK_TYPES: Final[dict[str, tuple[int, str, tuple[int, ...]]]] = {
     "data_bomb": (0x40000000, "Data bomb", (409, 776)),
     "gql_depth": (1 << 39, "GraphQL nesting depth", (400, 674)),
     "gql_aliases": (1 << 41, "GraphQL alias flood", (400,)),
+    "gql_docs_per_batch": (1 << 43, "GraphQL batch", (400,)),
     "gql_introspection": (1 << 44, "GraphQL introspection", (200,)),
     "weak_auth": (1 << 53, "Weak authentication", (1270, 1294, 347)),
 }

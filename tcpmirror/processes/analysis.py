@@ -1,7 +1,7 @@
 """`tcpmirror analyze`: capture files through the real road, with real processes and rings, and nothing dropped.
 
-The command itself stands where the exporter stands in a sensor: it takes what the workers send, puts it in order and writes it. The
-files go through one capture process, which waits for room instead of shedding; each file is a world of its own (its domain).
+The command itself stands where the exporter stands in a sensor: it takes what the workers send, puts it in order and writes
+it. The files go through one capture process, which waits for room instead of shedding; each file is a world of its own (its domain).
 """
 
 from __future__ import annotations
@@ -249,7 +249,9 @@ class _Child:
         self._peak = usage.ru_maxrss * 1024
         code = os.waitstatus_to_exitcode(status)
         if code not in (EXIT_OK, EXIT_ENVIRONMENT):
-            raise EnvironmentFault(f"an analysing process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}")
+            raise EnvironmentFault(
+                f"an analysing process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
+            )
 
 
 def _fork(main: Callable[[], int]) -> _Child:
@@ -260,7 +262,7 @@ def _fork(main: Callable[[], int]) -> _Child:
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = main()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the main of a process
         traceback.print_exc()
     finally:
         os._exit(code)

@@ -19,6 +19,7 @@ from tcpmirror.export.sender import Sender
 from tcpmirror.export.spool import Spool, SpoolState
 from tcpmirror.export.tallies import Tallies
 from tcpmirror.export.wire import read_report
+from tcpmirror.model.report import Report
 from tcpmirror.processes.context import Context
 from tcpmirror.ring.ring import KIND_REPORT, RingReader
 from tcpmirror.settings.tree import Settings
@@ -103,11 +104,16 @@ class ReportRings:
             found = reader.read()
             if found is None:
                 return taken > 0
-            self._take(*found)
+            report = self._spooled(*found)
             reader.advance()
+            if report is not None:
+                self.counters.add("reports")
+                self.tallies.add(report)
+                log_attack(report)
         return True
 
-    def _take(self, kind: int, record: bytes) -> None:
+    def _spooled(self, kind: int, record: bytes) -> Report | None:
+        """Bring *record* into the spool, if that is where it belongs; return its report, None if it holds none."""
         try:
             if kind != KIND_REPORT:
                 raise ValueError(f"kind {kind}")
@@ -115,13 +121,11 @@ class ReportRings:
         except ValueError as error:
             self.counters.add("bad_reports")
             log.error("a ring record holds no report: %s", error)
-            return
+            return None
         if not (self.withhold_attacks and report.findings):
             self.spool.append(record)
             self.counters.add("spooled")
-        self.counters.add("reports")
-        self.tallies.add(report)
-        log_attack(report)
+        return report
 
     def _disk_refuses(self, error: OSError) -> None:
         """Leave reports on the rings, which outlive this process, for the next try; the oldest go where a ring fills up."""

@@ -110,6 +110,8 @@ def raw_request(record: dict[str, Any]) -> bytes:
     body is given decoded. Line ends in header values cannot be sent as they are; they become blanks.
     """
     method, target = _text(record, "method"), _text(record, "uri")
+    if not method:
+        raise BadLine("`method` is empty")
     headers = record.get("headers", [])
     try:
         body = base64.b64decode(record.get("body_b64") or "", validate=True)
@@ -143,7 +145,7 @@ def _record(line: bytes) -> dict[str, Any]:
 
 def _text(record: dict[str, Any], key: str) -> bytes:
     value = record.get(key)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str):
         raise BadLine(f"`{key}` is not a text")
     return _latin(value)
 

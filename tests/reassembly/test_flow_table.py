@@ -20,8 +20,15 @@ class Wire:
     """Feeds segments of one connection to a table; sequence numbers count from the ISNs."""
 
     def __init__(self, client_isn: int = 1000, server_isn: int = 5000, **limits: int) -> None:
-        bounds = {"memory_limit": 1 << 26, "flow_limit": 1000, "idle_ns": 300 * SECOND, "half_open_ns": 30 * SECOND,
-                  "closing_ns": 2 * SECOND, "reorder_bytes": 1 << 20, "reorder_segments": 4096}
+        bounds = {
+            "memory_limit": 1 << 26,
+            "flow_limit": 1000,
+            "idle_ns": 300 * SECOND,
+            "half_open_ns": 30 * SECOND,
+            "closing_ns": 2 * SECOND,
+            "reorder_bytes": 1 << 20,
+            "reorder_segments": 4096,
+        }
         self.factory = TranscriptFactory()
         self.table = FlowTable(self.factory, **(bounds | limits))
         self.isn = (client_isn, server_isn)
@@ -33,7 +40,9 @@ class Wire:
         (src, sport), (dst, dport) = (ends[0], ends[1]) if side == 0 else (ends[1], ends[0])
         seq = (self.isn[side] + 1 + at) % 2**32
         number = 0 if ack is None else (self.isn[1 - side] + 1 + ack) % 2**32
-        self.table.feed(src, sport, dst, dport, seq, number, flags if ack is not None else flags & ~ACK, payload, self.time, **more)
+        self.table.feed(
+            src, sport, dst, dport, seq, number, flags if ack is not None else flags & ~ACK, payload, self.time, **more
+        )
 
     def open(self) -> None:
         self.send(0, -1, flags=SYN)
@@ -289,8 +298,13 @@ def test_half_open_flows_leave_sooner() -> None:
 @given(
     segments=st.lists(
         st.tuples(
-            st.booleans(), st.integers(0, 2**32 - 1) | st.integers(990, 1100), st.integers(0, 2**32 - 1),
-            st.integers(0, 63), st.binary(max_size=30), st.integers(0, 100 * SECOND), st.integers(0, 40),
+            st.booleans(),
+            st.integers(0, 2**32 - 1) | st.integers(990, 1100),
+            st.integers(0, 2**32 - 1),
+            st.integers(0, 63),
+            st.binary(max_size=30),
+            st.integers(0, 100 * SECOND),
+            st.integers(0, 40),
         ),
         max_size=40,
     )
