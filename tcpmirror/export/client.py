@@ -1,0 +1,224 @@
+"""The cloud's ingestion API as the sensor calls it: register, batches, heartbeat.
+
+A node registers once with the deploy token and keeps what it is given in a file; from then on it shows those credentials.
+Whatever goes wrong on the way is one of two exceptions: `CloudError`, try again later, or `BatchRefusedError`, these very
+bytes will never be taken.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import orjson
+
+from tcpmirror.errors import EnvironmentFault
+from tcpmirror.export.atomic_file import write_atomically
+
+ANSWER_LIMIT_BYTES: Final = 1 << 20  # an answer of ours is a few hundred bytes; whoever sends more is not our cloud
+REGISTER_INTERVAL_S: Final = 60.0  # a cloud that refuses what it has just handed out must not fill with nodes
+RETRY_AFTER_LIMIT_S: Final = 3600.0
+_UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
+_REFUSALS: Final = frozenset({400, 413, 415, 422})
+log = logging.getLogger(__name__)
+
+
+class CloudError(Exception):
+    """The cloud could not be reached or did not answer as agreed; later it may.
+
+    ``retry_after_s``: how long it asked us to wait, None if it did not; ``connected``: False if nobody answered at all.
+    """
+
+    def __init__(self, problem: str, retry_after_s: float | None = None, connected: bool = True) -> None:
+        super().__init__(problem)
+        self.retry_after_s = retry_after_s
+        self.connected = connected
+
+
+class UnauthorizedError(CloudError):
+    """The token or the node's credentials were not accepted (401)."""
+
+
+class BatchRefusedError(Exception):
+    """The cloud understood and will not take this batch: malformed (400, 415, 422) or too large (413)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a sensor says about itself when it registers."""
+
+    name: str
+    group: str
+    version: str
+    mode: str
+    hostname: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    node_id: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The cloud's acknowledgement: ``accepted`` reports stored; ``quarantined`` ones it keeps but could not read."""
+
+    accepted: int
+    duplicate: bool
+    quarantined: int
+
+
+class CloudClient:
+    """One cloud at *url*, with the credentials kept in *credential_path*.
+
+    *direct*: connect past any proxy that the environment names, as to a cloud on this machine.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        token: str,
+        identity: Identity,
+        credential_path: Path,
+        timeout_s: float = 15.0,
+        verify_tls: bool = True,
+        direct: bool = False,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._identity = identity
+        self._credential_path = credential_path
+        self._timeout_s = timeout_s
+        try:
+            self._http = httpx.Client(verify=verify_tls, timeout=timeout_s, trust_env=not direct)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            problem = f"the environment's proxy or certificate variables cannot be used: {error}"
+            raise EnvironmentFault(problem) from error
+        self._credentials = self._stored_credentials()
+        self._register_not_before_s = 0.0
+
+    def send(self, batch_id: str, body: bytes) -> Receipt:
+        """Post one batch (see `wire_batch`); the receipt means that the cloud has committed it."""
+        headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
+        answer = _json_object(self._call_as_node("/api/v1/batches", body, headers))
+        accepted, quarantined = answer.get("accepted"), answer.get("quarantined", [])
+        is_other = answer.get("batch_id", batch_id) != batch_id
+        if is_other or not isinstance(accepted, int) or not isinstance(quarantined, list):
+            raise CloudError("the answer to a batch is no receipt for it")
+        return Receipt(accepted, bool(answer.get("duplicate")), len(quarantined))
+
+    def heartbeat(self, stats: dict[str, object]) -> None:
+        """Tell the cloud that this node lives, and its totals."""
+        self._call_as_node("/api/v1/nodes/heartbeat", orjson.dumps({"stats": stats}), {"Content-Type": "application/json"})
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _call_as_node(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+        """Post as the registered node, registering first where that was never done or is no longer known to the cloud."""
+        if self._credentials is None:
+            return self._post(path, body, headers | {"Authorization": self._bearer(self._register())})
+        try:
+            return self._post(path, body, headers | {"Authorization": self._bearer(self._credentials)})
+        except UnauthorizedError:
+            if time.monotonic() < self._register_not_before_s:
+                raise
+            log.warning("the cloud no longer knows this node: registering again")
+        return self._post(path, body, headers | {"Authorization": self._bearer(self._register())})
+
+    def _register(self) -> Credentials:
+        body = {name: getattr(self._identity, name) for name in Identity.__slots__}
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        try:
+            answer = _json_object(self._post("/api/v1/nodes/register", orjson.dumps(body), headers))
+        except UnauthorizedError as error:
+            raise UnauthorizedError("the cloud does not accept the token (cloud.token)") from error
+        except BatchRefusedError as error:
+            raise CloudError(f"registration refused: {error}") from error
+        node_id, secret = answer.get("node_id"), answer.get("secret")
+        if not isinstance(node_id, str) or not isinstance(secret, str) or not (node_id + secret).isascii():
+            raise CloudError("the answer to the registration holds no credentials")
+        self._credentials = Credentials(node_id, secret)
+        self._register_not_before_s = time.monotonic() + REGISTER_INTERVAL_S
+        self._store_credentials(self._credentials)
+        log.info("registered with the cloud as node %s", node_id)
+        return self._credentials
+
+    @staticmethod
+    def _bearer(credentials: Credentials) -> str:
+        return f"Bearer {credentials.node_id}.{credentials.secret}"
+
+    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+        """Return the body of a 2xx answer; all else becomes one of this module's exceptions."""
+        headers |= {"User-Agent": f"tcpmirror/{self._identity.version}"}
+        try:
+            with self._http.stream("POST", self._url + path, content=body, headers=headers) as response:
+                answer = self._bounded_body(response)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
+            raise CloudError(f"{type(error).__name__}: {error}", connected=not isinstance(error, _UNREACHED)) from error
+        _judge(response, answer)
+        return answer
+
+    def _bounded_body(self, response: httpx.Response) -> bytes:
+        """Return the body, as long as it is no longer and takes no longer than an answer of the cloud may."""
+        answer, until = bytearray(), time.monotonic() + self._timeout_s
+        for chunk in response.iter_bytes():
+            answer += chunk
+            if len(answer) > ANSWER_LIMIT_BYTES or time.monotonic() > until:
+                raise CloudError(f"{response.status_code} with an answer that does not end")
+        return bytes(answer)
+
+    def _stored_credentials(self) -> Credentials | None:
+        """Return what an earlier registration with this cloud left; None if missing, unreadable or of another cloud."""
+        try:
+            stored = json.loads(self._credential_path.read_bytes())
+            if stored["url"] != self._url:
+                return None
+            return Credentials(str(stored["node_id"]), str(stored["secret"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            log.warning("%s is unreadable (%s): registering again", self._credential_path, error)
+            return None
+
+    def _store_credentials(self, credentials: Credentials) -> None:
+        stored = {"url": self._url, "node_id": credentials.node_id, "secret": credentials.secret}
+        try:
+            write_atomically(self._credential_path, orjson.dumps(stored))
+        except OSError as error:
+            log.warning("node credentials not stored, the next start registers again: %s", error)
+
+
+def _judge(response: httpx.Response, answer: bytes) -> None:
+    """Return if the answer is a success, else raise what it means."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    problem = f"{status} {answer[:200].decode('ascii', 'backslashreplace')}"
+    if status == 401:
+        raise UnauthorizedError(problem)
+    if status in _REFUSALS:
+        raise BatchRefusedError(problem)
+    raise CloudError(problem, _retry_after_s(response.headers.get("Retry-After", "")))
+
+
+def _retry_after_s(value: str) -> float | None:
+    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3); None for a date or anything else."""
+    return min(float(value), RETRY_AFTER_LIMIT_S) if value.isascii() and value.isdecimal() else None
+
+
+def _json_object(answer: bytes) -> dict[str, object]:
+    try:
+        found = orjson.loads(answer)
+    except orjson.JSONDecodeError as error:
+        raise CloudError(f"the answer is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CloudError("the answer is not a JSON object")
+    return found

@@ -1,0 +1,357 @@
+"""The table of every metric: its name, type, labels and meaning, and the counters it is read from.
+
+Two groups. The first has the names that dashboards for this class of node already use, behind `metrics.namespace`, each
+summed over all processes. The second is everything a sensor counts, process by process, behind ``tcpmirror_``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tcpmirror.telemetry.names import CAPTURE, KINDS
+
+OWN_PREFIX: Final = "tcpmirror"
+NS: Final = 1e-9
+PERMILLE: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One counter of every process of a kind; ``scale`` turns it into the metric's unit, -1.0 subtracts it."""
+
+    kind: str
+    counter: str
+    labels: tuple[tuple[str, str], ...] = ()
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric.
+
+    ``by``: the label that tells processes apart (`process`, or `source`: what a capture reads), empty: they are summed.
+    ``readings`` is empty where the collector itself knows the value.
+    """
+
+    name: str
+    type: str  # counter | gauge
+    meaning: str
+    readings: tuple[Reading, ...] = ()
+    by: str = ""
+    labels: tuple[str, ...] = ()
+    is_own: bool = False
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        fixed = tuple(name for name, _ in self.readings[0].labels) if self.readings else self.labels
+        return (*((self.by,) if self.by else ()), *fixed)
+
+    def full_name(self, namespace: str) -> str:
+        prefix = OWN_PREFIX if self.is_own else namespace
+        return f"{prefix}_{self.name}" if prefix else self.name
+
+
+LOSSES: Final = tuple(name for name in CAPTURE if name.startswith("lost_"))
+_ENGINE: Final = ("source", "detect")
+_SUBMIT_ERRORS: Final = (
+    Reading("exporter", "batch_connect_failures", (("type", "SubmitConnect"),)),
+    Reading("exporter", "batch_failures", (("type", "SubmitResp"),)),
+    Reading("exporter", "batch_connect_failures", (("type", "SubmitResp"),), -1.0),
+)
+
+KNOWN: Final = (
+    Family("application_info", "gauge", "Always 1; what is running.", labels=("deployment_type", "mode", "version")),
+    Family(
+        "process_cpu_seconds_total",
+        "counter",
+        "User and system CPU of all processes now running.",
+        tuple(Reading(kind, "cpu_ns", scale=NS) for kind in KINDS),
+    ),
+    Family(
+        "process_resident_memory_bytes",
+        "gauge",
+        "Resident memory of all processes; shared memory counts in each.",
+        tuple(Reading(kind, "rss_bytes") for kind in KINDS),
+    ),
+    Family(
+        "tcp_stream_input_packets_total",
+        "counter",
+        "Frames that the source delivered.",
+        (Reading("capture", "packets"),),
+        "source",
+    ),
+    Family("tcp_stream_input_bytes_total", "counter", "Bytes of those frames.", (Reading("capture", "bytes"),), "source"),
+    Family(
+        "tcp_stream_output_packets_total", "counter", "TCP segments handed to workers.", (Reading("capture", "segments"),)
+    ),
+    Family("tcp_stream_output_bytes_total", "counter", "Payload bytes of those.", (Reading("capture", "segment_bytes"),)),
+    Family(
+        "tcp_stream_packets_rejected_total",
+        "counter",
+        "Frames that went no further, by reason.",
+        tuple(Reading("capture", name, (("reason", name.removeprefix("lost_")),)) for name in LOSSES),
+    ),
+    Family(
+        "tcp_stream_errors_total",
+        "counter",
+        "Cut frames, and faults of the source itself.",
+        (
+            Reading("capture", "lost_truncated", (("type", "TruncatedPacket"),)),
+            Reading("capture", "source_errors", (("type", "WatcherError"),)),
+        ),
+    ),
+    Family(
+        "tcp_reassembler_tcp_packets_total",
+        "counter",
+        "TCP segments that reached workers.",
+        (Reading("worker", "segments"),),
+    ),
+    Family("tcp_reassembler_tcp_bytes_total", "counter", "Their payload bytes.", (Reading("worker", "segment_bytes"),)),
+    Family(
+        "tcp_reassembler_not_tcp_packets_total",
+        "counter",
+        "Frames without TCP in them.",
+        (Reading("capture", "lost_not_ip"), Reading("capture", "lost_not_tcp")),
+    ),
+    Family("tcp_reassembler_tcp_flows", "gauge", "Flows being followed.", (Reading("worker", "flows"),)),
+    Family(
+        "tcp_reassembler_tcp_streams_closed_total",
+        "counter",
+        "Flows closed to keep within `limits`.",
+        (Reading("worker", "flows_evicted"),),
+    ),
+    Family(
+        "tcp_reassembler_tcp_streams_flushed_total",
+        "counter",
+        "Flows closed because nothing came any more.",
+        (Reading("worker", "flows_idle"),),
+    ),
+    Family(
+        "tcp_reassembler_http_messages_total",
+        "counter",
+        "HTTP messages read whole or as far as they were seen.",
+        (Reading("worker", "requests", (("type", "request"),)), Reading("worker", "responses", (("type", "response"),))),
+    ),
+    Family("tcp_reassembler_http_bytes_total", "counter", "Reassembled bytes.", (Reading("worker", "stream_bytes"),)),
+    Family(
+        "tcp_reassembler_http_flow_bytes_rejected_total",
+        "counter",
+        "Reassembled bytes that are not HTTP.",
+        (Reading("worker", "not_http_bytes"),),
+    ),
+    Family(
+        "tcp_reassembler_http_bypassed_total",
+        "counter",
+        "Exchanges not inspected because filters or a route's mode say so.",
+        (Reading("worker", "bypassed", (("type", "request"), ("reason", "any"))),),
+    ),
+    Family(
+        "tcp_reassembler_errors_total",
+        "counter",
+        "Messages that cannot be read as HTTP, and requests whose response never came.",
+        (
+            Reading("worker", "http_errors", (("type", "HttpParsingError"),)),
+            Reading("worker", "unanswered", (("type", "ResponseTimeout"),)),
+        ),
+    ),
+    Family(
+        "http_inspector_requests_processed_total",
+        "counter",
+        "Exchanges inspected.",
+        (Reading("worker", "inspected", (("aggregate", "sum"), _ENGINE)),),
+    ),
+    Family("http_inspector_threats_found_total", "counter", "Findings.", (Reading("worker", "findings", (_ENGINE,)),)),
+    Family(
+        "http_inspector_threats_found_per_app_total",
+        "counter",
+        "Findings reported, by application; `__other__` beyond 1000.",
+        labels=("application_id",),
+    ),
+    Family(
+        "http_inspector_threats_found_per_host_total",
+        "counter",
+        "Findings reported, by host (lower case; `__invalid_host__`: no host name; `__other__`: beyond 1000 of them).",
+        labels=("host",),
+    ),
+    Family(
+        "http_inspector_adjusted_counters_total",
+        "counter",
+        "Requests inspected, and those of them with a finding.",
+        (Reading("worker", "attacks", (("type", "attacks"),)), Reading("worker", "inspected", (("type", "requests"),))),
+    ),
+    Family("http_inspector_flows", "gauge", "Flows being followed.", (Reading("worker", "flows", (("aggregate", "sum"),)),)),
+    Family("http_inspector_balancer_workers", "gauge", "Worker processes."),
+    Family(
+        "postanalytics_exporter_connections", "gauge", "1: the cloud answered last time.", (Reading("exporter", "cloud_up"),)
+    ),
+    Family(
+        "postanalytics_exporter_errors_total",
+        "counter",
+        "Calls to the cloud that failed: nobody answered, or not as agreed.",
+        _SUBMIT_ERRORS,
+    ),
+    Family(
+        "postanalytics_exporter_serialized_requests_exported_total",
+        "counter",
+        "Reports that the cloud has acknowledged.",
+        (Reading("exporter", "reports_sent"),),
+    ),
+    Family(
+        "postanalytics_exporter_serialized_requests_dropped_total",
+        "counter",
+        "Reports lost on the way to the cloud.",
+        (
+            Reading("worker", "lost_report_ring_full"),
+            Reading("exporter", "bad_reports"),
+            Reading("exporter", "spool_dropped"),
+            Reading("exporter", "batch_rejected"),
+        ),
+    ),
+)
+
+_SPECIAL: Final = (
+    Family(
+        "build_info", "gauge", "Always 1; version of tcpmirror and of Python.", labels=("version", "python"), is_own=True
+    ),
+    Family("processes", "gauge", "Processes of the sensor, by kind.", labels=("kind",), is_own=True),
+    Family(
+        "heartbeat_age_seconds",
+        "gauge",
+        "Time since the process's main loop last turned; absent until it first does.",
+        labels=("process",),
+        is_own=True,
+    ),
+    Family("findings_total", "counter", "Findings reported, by attack type.", labels=("type",), is_own=True),
+)
+
+_PER_PROCESS: Final = (
+    ("cpu_seconds_total", "counter", "User and system CPU; starts again with the process.", "cpu_ns", NS),
+    ("resident_memory_bytes", "gauge", "Resident memory, shared memory included.", "rss_bytes", 1.0),
+    ("bugs_total", "counter", "Exceptions that are faults of this program, contained.", "bugs", 1.0),
+    ("restarts_total", "counter", "Times the supervisor started the process again.", "restarts", 1.0),
+)
+
+# kind -> counter -> meaning; "gauge: " in front where the value may fall
+MEANINGS: Final[dict[str, dict[str, str]]] = {
+    "capture": {
+        "packets": "Frames that the source delivered.",
+        "bytes": "Bytes of those frames, as captured.",
+        "segments": "TCP segments put on a worker's ring.",
+        "segment_bytes": "Payload bytes of those segments.",
+        "kernel_received": "gauge: Frames the kernel counted for this source.",
+        "kernel_dropped": "gauge: Frames the kernel dropped because its buffer was full.",
+        "interface_dropped": "gauge: Frames the interface or its driver dropped.",
+        "bad_checksum": "Packets with a wrong checksum, used all the same.",
+        "duplicates": "Packets seen twice, as when both ports of a link are mirrored.",
+        "source_errors": "Faults of the source, such as an interface that went away.",
+        "source_reopened": "Times the source was opened again after a fault.",
+        "shed_threshold_permille": "gauge: Share of new flows now being skipped, 0 to 1.",
+        "coverage_permille": "gauge: Share of segments analysed of those seen, lately, 0 to 1.",
+    },
+    "worker": {
+        "segments": "TCP segments taken from the rings.",
+        "segment_bytes": "Payload bytes of those segments.",
+        "flows": "gauge: Flows being followed.",
+        "flows_total": "Flows begun.",
+        "flows_evicted": "Flows closed to keep within `limits`.",
+        "flows_idle": "Flows closed because nothing came any more.",
+        "stream_bytes": "Bytes of reassembled streams.",
+        "retransmitted_bytes": "Payload bytes seen before.",
+        "out_of_order_segments": "Segments that came before their turn.",
+        "overlap_conflicts": "Overlaps whose two copies differ.",
+        "gaps": "Holes in streams that were never filled.",
+        "gap_bytes": "Size of those holes.",
+        "held_bytes": "gauge: Bytes held for reassembly and messages.",
+        "memory_limit_hits": "Times `limits.memory_bytes` was reached.",
+        "requests": "HTTP requests.",
+        "responses": "HTTP responses.",
+        "exchanges": "Requests with their responses, and either alone.",
+        "unanswered": "Requests whose response never came.",
+        "response_only": "Responses whose request was not seen.",
+        "not_http_bytes": "Stream bytes that are not HTTP.",
+        "http_errors": "Messages that cannot be read as HTTP.",
+        "bypassed": "Exchanges not inspected because filters or a route's mode say so.",
+        "inspected": "Exchanges inspected.",
+        "tier2": "Exchanges that the first tier of detection let through to the full one.",
+        "attacks": "Exchanges with a finding.",
+        "findings": "Findings.",
+        "detect_ns": "Time spent in detection.",
+        "reports": "Reports put on the ring to the exporter.",
+        "lost_report_ring_full": "Reports dropped because the ring to the exporter was full.",
+        "skipped_records": "Ring records skipped because they killed the worker twice.",
+        "restarts_seen": "Starts of this worker on a ring that was in use before.",
+    },
+    "exporter": {
+        "reports": "Reports taken from the rings.",
+        "bad_reports": "Ring records that hold no readable report.",
+        "spooled": "Reports written to the spool.",
+        "spool_bytes": "gauge: Size of the spool.",
+        "spool_segments": "gauge: Files in the spool.",
+        "spool_dropped": "Reports dropped unsent: the quota was reached, a segment was damaged, or the disk took nothing.",
+        "spool_corrupt": "Damaged spool segments.",
+        "spool_errors": "Times the disk under the spool failed or was full.",
+        "batches_sent": "Batches that the cloud has acknowledged.",
+        "reports_sent": "Reports in those batches.",
+        "batch_failures": "Calls to the cloud that failed and are tried again.",
+        "batch_rejected": "Reports that the cloud refuses, moved to rejected.jsonl.",
+        "cloud_up": "gauge: 1 when the last call to the cloud worked.",
+        "backlog": "gauge: Reports in the spool that the cloud has not acknowledged.",
+        "scrapes": "Answers given to scrapes of metrics.",
+        "batch_connect_failures": "Failed calls to which nobody answered at all.",
+    },
+    "cloud": {
+        "batches": "Batches stored by the embedded cloud.",
+        "duplicate_batches": "Batches that came again and were not stored again.",
+        "reports": "Reports stored by the embedded cloud.",
+        "quarantined": "Reports kept aside because they could not be read.",
+        "rejected": "Calls refused: malformed, too large or not authorised.",
+    },
+}
+
+
+# OpenMetrics takes a gauge `flows` and a counter `flows_total` for one name.
+_RENAMED: Final = {("worker", "flows"): "active_flows"}
+
+
+def _own_families() -> tuple[Family, ...]:
+    per_process = tuple(
+        Family(name, kind, meaning, tuple(Reading(each, counter, scale=scale) for each in KINDS), "process", is_own=True)
+        for name, kind, meaning, counter, scale in _PER_PROCESS
+    )
+    lost = Family(
+        "lost_total",
+        "counter",
+        "Packets that went no further, by reason.",
+        tuple(Reading("capture", name, (("reason", name.removeprefix("lost_")),)) for name in LOSSES),
+        "process",
+        is_own=True,
+    )
+    counted = (_counted(kind, name, text) for kind, meanings in MEANINGS.items() for name, text in meanings.items())
+    return (*_SPECIAL, *per_process, lost, *counted)
+
+
+def _counted(kind: str, counter: str, text: str) -> Family:
+    """Return the family of one counter, its name in Prometheus's manner: base units, `_total` on what only grows."""
+    is_gauge = text.startswith("gauge: ")
+    name, scale = _RENAMED.get((kind, counter), counter), 1.0
+    if counter.endswith("_ns"):
+        name, scale = counter.removesuffix("_ns") + "_seconds", NS
+    elif counter.endswith("_permille"):
+        name, scale = counter.removesuffix("_permille") + "_ratio", PERMILLE
+    if not is_gauge:
+        name = f"{name.removesuffix('_total')}_total"
+    meaning = text.removeprefix("gauge: ")
+    readings = (Reading(kind, counter, scale=scale),)
+    return Family(f"{kind}_{name}", "gauge" if is_gauge else "counter", meaning, readings, "process", is_own=True)
+
+
+OWN: Final = _own_families()
+FAMILIES: Final = (*KNOWN, *OWN)
+
+
+def uncovered_counters() -> list[tuple[str, str]]:
+    """Return (kind, counter) of every counter that no metric shows; `heartbeat_ns` shows as an age."""
+    shown = {(reading.kind, reading.counter) for family in OWN for reading in family.readings}
+    shown |= {(kind, "heartbeat_ns") for kind in KINDS}
+    return [(kind, name) for kind, names in KINDS.items() for name in names if (kind, name) not in shown]

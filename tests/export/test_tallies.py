@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tcpmirror.export.tallies import HOSTS_LIMIT, INVALID_HOST, OTHER, Tallies, host_label
+from tests.export.reports import EXAMPLE, SQLI
+
+HOSTS = {
+    "name": ("shop.example", "shop.example"),
+    "upper case": ("SHOP.Example", "shop.example"),
+    "port": ("shop.example:8080", "shop.example"),
+    "address": ("10.0.0.1:80", "10.0.0.1"),
+    "IPv6 address": ("[2001:db8::1]:443", "[2001:db8::1]"),
+    "none": (None, INVALID_HOST),
+    "empty": ("", INVALID_HOST),
+    "markup": ("<script>", INVALID_HOST),
+    "space": ("a b", INVALID_HOST),
+    "line break": ("a\n", INVALID_HOST),
+    "too long": ("a" * 254, INVALID_HOST),
+    "quote": ('a"', INVALID_HOST),
+}
+
+
+@pytest.mark.parametrize(("host", "expected"), HOSTS.values(), ids=HOSTS.keys())
+def test_a_host_becomes_a_label(host: str | None, expected: str) -> None:
+    assert host_label(host) == expected
+
+
+def test_findings_are_counted_by_type_host_and_application() -> None:
+    tallies = Tallies()
+    tallies.add(replace(EXAMPLE, findings=(SQLI, SQLI, replace(SQLI, type="xss")), application=7))
+    assert tallies.findings_by_type == {"sqli": 2, "xss": 1}
+    assert tallies.findings_by_host == {"shop.example": 3}
+    assert tallies.findings_by_application == {"7": 3}
+
+
+def test_a_report_without_findings_makes_no_series() -> None:
+    tallies = Tallies()
+    tallies.add(replace(EXAMPLE, findings=()))
+    assert tallies == Tallies()
+
+
+def test_hostile_hosts_do_not_make_endless_series() -> None:
+    tallies = Tallies()
+    for number in range(HOSTS_LIMIT + 50):
+        tallies.add(replace(EXAMPLE, host=f"h{number}.example"))
+    assert len(tallies.findings_by_host) == HOSTS_LIMIT + 1
+    assert tallies.findings_by_host[OTHER] == 50
+
+
+def test_hosts_are_left_out_when_told_so() -> None:
+    tallies = Tallies(per_host=False)
+    tallies.add(EXAMPLE)
+    assert not tallies.findings_by_host
+
+
+def test_an_unknown_type_is_no_label_of_its_own() -> None:
+    tallies = Tallies()
+    tallies.add(replace(EXAMPLE, findings=(replace(SQLI, type="made up"),)))
+    assert tallies.findings_by_type == {OTHER: 1}
