@@ -67,9 +67,11 @@ def decode_report(record: bytes) -> Report:
     request_at = _LENGTHS.size + meta_size
     if request_at + request_size + response_size != len(record):
         raise ValueError("report lengths do not add up")
-    meta = json.loads(record[_LENGTHS.size : request_at])
-    meta["findings"] = tuple(Finding(kind, tuple(point), *rest) for kind, point, *rest in meta["findings"])
-    meta["anomalies"] = tuple(meta["anomalies"])
-    return Report(
-        **meta, request=record[request_at : request_at + request_size], response=record[request_at + request_size :]
-    )
+    request, response = record[request_at : request_at + request_size], record[request_at + request_size :]
+    try:
+        meta = json.loads(record[_LENGTHS.size : request_at])
+        meta["findings"] = tuple(Finding(kind, tuple(point), *rest) for kind, point, *rest in meta["findings"])
+        meta["anomalies"] = tuple(meta["anomalies"])
+        return Report(**meta, request=request, response=response)
+    except (TypeError, KeyError, AttributeError) as problem:
+        raise ValueError(f"not the meta part of a report: {problem}") from problem

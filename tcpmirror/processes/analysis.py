@@ -1,7 +1,8 @@
 """`tcpmirror analyze`: capture files through the real road, with real processes and rings, and nothing dropped.
 
 The command itself stands where the exporter stands in a sensor: it takes what the workers send, puts it in order and writes
-it. The files go through one capture process, which waits for room instead of shedding; each file is a world of its own (its domain).
+it. The files go through one capture process, which waits for room instead of shedding; each file is a world of its own (its
+domain).
 """
 
 from __future__ import annotations
