@@ -1,0 +1,112 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Body: the content of one message, kept up to its limit, counted and hashed whole.
+
+A body that lies in one segment is taken straight from it; only a longer one is gathered in a buffer.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+from tcpmirror.model.exchange cimport Message
+from tcpmirror.protocols.buffer cimport buffer_append, buffer_clear, buffer_free
+
+import hashlib
+
+from tcpmirror.model.anomaly import Anomaly
+
+cdef uint64_t BODY_LIMIT = 1 << Anomaly.BODY_LIMIT
+cdef object sha256 = hashlib.sha256
+cdef bytes EMPTY_SHA256 = hashlib.sha256(b"").digest()
+
+
+cdef class Body:
+    """Collects one body after another. ``wire_length`` is counted by the framing, all else here."""
+
+    def __init__(self, Py_ssize_t limit, bint is_hashed):
+        self.limit = limit
+        self.is_hashed = is_hashed
+
+    def __dealloc__(self):
+        buffer_free(&self.kept)
+
+    cdef void begin(self, object codings) noexcept:
+        """Forget the last body; *codings* is the ContentDecoder of the next, or None."""
+        buffer_clear(&self.kept)
+        self.borrowed = NULL
+        self.borrowed_size = 0
+        self.owner = None
+        self.codings = codings
+        self.digest = None
+        self.length = 0
+        self.wire_length = 0
+
+    cdef int add(self, const uint8_t* data, Py_ssize_t size) except -1:
+        """Take *size* bytes of content; they are read again no later than the next `settle`."""
+        cdef bytes decoded
+        if self.codings is None:
+            return self.take(data, size, None)
+        decoded = self.codings.feed(PyBytes_FromStringAndSize(<const char*>data, size))
+        return self.take(<const uint8_t*>PyBytes_AS_STRING(decoded), PyBytes_GET_SIZE(decoded), decoded)
+
+    cdef void skip(self, uint64_t size) noexcept:
+        """Count *size* bytes that were sent but never seen."""
+        self.wire_length += <int64_t>size
+        if self.codings is not None:
+            self.codings.lose()
+
+    cdef int take(self, const uint8_t* data, Py_ssize_t size, bytes owner) except -1:
+        if size == 0:
+            return 0
+        if self.length == 0:
+            self.borrowed = data
+            self.borrowed_size = size
+            self.owner = owner
+            self.length = size
+            return 0
+        self.settle()
+        self.length += size
+        return self.store(data, size)
+
+    cdef int settle(self) except -1:
+        """Copy what is still in the segment's memory, which its owner is about to take back."""
+        cdef const uint8_t* data = self.borrowed
+        if data == NULL:
+            return 0
+        self.borrowed = NULL
+        self.store(data, self.borrowed_size)
+        self.owner = None
+        return 0
+
+    cdef int store(self, const uint8_t* data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t room = self.limit - self.kept.size
+        if self.is_hashed:
+            if self.digest is None:
+                self.digest = sha256()
+            self.digest.update(PyBytes_FromStringAndSize(<const char*>data, size))
+        return buffer_append(&self.kept, data, size if size < room else room)
+
+    cdef int finish(self, Message message) except -1:
+        """Put the body into *message*."""
+        cdef bytes tail
+        if self.codings is not None:
+            tail = self.codings.finish()
+            self.take(<const uint8_t*>PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), tail)
+            message.anomalies |= <uint64_t>self.codings.anomalies
+        message.body_length = self.length
+        message.wire_length = self.wire_length
+        if self.length > self.limit:
+            message.anomalies |= BODY_LIMIT
+        if self.length == 0:
+            message.body = b""
+            message.body_sha256 = EMPTY_SHA256 if self.is_hashed else None
+        elif self.borrowed != NULL:
+            message.body = PyBytes_FromStringAndSize(
+                <const char*>self.borrowed, self.borrowed_size if self.borrowed_size < self.limit else self.limit)
+            if self.is_hashed:
+                message.body_sha256 = sha256(
+                    PyBytes_FromStringAndSize(<const char*>self.borrowed, self.borrowed_size)).digest()
+        else:
+            message.body = PyBytes_FromStringAndSize(<const char*>self.kept.data, self.kept.size)
+            if self.is_hashed:
+                message.body_sha256 = self.digest.digest()
+        self.begin(None)
+        return 0

@@ -1,0 +1,344 @@
+"""Content and transfer codings of bodies: gzip, deflate (with and without zlib's frame), br, zstd, stacked.
+
+What a coding says it is and what the bytes are may differ; the reading is that of browsers. Limits hold against bombs:
+decoded bytes of a body, layers, and output per input byte. The result does not depend on how the input was cut.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+import brotli  # type: ignore[import-untyped]
+import zstandard
+
+from tcpmirror.model.anomaly import Anomaly
+
+MAGIC_BYTES: Final = 4
+OPENING_BYTES: Final = 64  # looked at before a stream without a magic number is believed
+RATIO_FROM_BYTES: Final = 1 << 20  # smaller output is harmless, whatever its ratio
+BLOCK_BYTES: Final = 256  # br and zstd get their input in blocks of this size, so an error loses at most one block
+ZSTD_WINDOW: Final = 8 << 20  # RFC 9659 lets no one send a larger one
+
+BAD_CODING: Final = 1 << Anomaly.BAD_CODING
+TRUNCATED_CODING: Final = 1 << Anomaly.TRUNCATED_CODING
+DECOMPRESSION_LIMIT: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
+UNKNOWN_CONTENT_CODING: Final = 1 << Anomaly.UNKNOWN_CONTENT_CODING
+
+_BLANKS: Final = bytes(range(33))  # what the framing drops before a colon, too
+GZIP_RESERVED: Final = 0xE0  # flag bits that must be zero (RFC 1952, section 2.3.1.2); browsers do not look
+GZIP_MAGIC: Final = b"\x1f\x8b"
+
+
+class StreamError(Exception):
+    """The bytes are not what the coding needs; ``output`` is what came before the fault. Never leaves this module."""
+
+    def __init__(self, output: bytes) -> None:
+        super().__init__("bad coding")
+        self.output = output
+
+
+class Stream(Protocol):
+    """One compressed stream."""
+
+    def push(self, chunk: bytes, room: int) -> bytes:
+        """Return what *chunk* decodes to, *room* bytes at most; StreamError at a fault."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the end mark was read."""
+
+    @property
+    def rest(self) -> bytes:
+        """The bytes after the end mark."""
+
+
+class Inflate:
+    """A zlib stream: *wbits* 31 is gzip, 15 zlib's frame, -15 bare deflate."""
+
+    def __init__(self, wbits: int) -> None:
+        self._stream = zlib.decompressobj(wbits)
+
+    def push(self, chunk: bytes, room: int) -> bytes:
+        before = self._stream.copy()
+        try:
+            return self._stream.decompress(chunk, room)
+        except zlib.error:
+            raise StreamError(_until_fault(before, chunk, room)) from None
+
+    @property
+    def is_whole(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def rest(self) -> bytes:
+        return self._stream.unused_data
+
+
+def _until_fault(stream: zlib._Decompress, chunk: bytes, room: int) -> bytes:
+    """Return what *chunk* gives up to the byte at which it goes wrong (a wrong checksum, say)."""
+    output = bytearray()
+    try:
+        for at in range(len(chunk)):
+            if len(output) >= room:
+                break
+            output += stream.decompress(chunk[at : at + 1], room - len(output))
+    except zlib.error:
+        pass
+    return bytes(output)
+
+
+class Brotli:
+    def __init__(self) -> None:
+        self._stream = brotli.Decompressor()
+        self.is_whole = False
+        self.rest = b""
+
+    def push(self, chunk: bytes, room: int) -> bytes:
+        output = bytearray()
+        try:
+            output += self._stream.process(chunk, output_buffer_limit=room)
+            while len(output) < room and not self._stream.can_accept_more_data():
+                output += self._stream.process(b"", output_buffer_limit=room - len(output))
+        except brotli.error:
+            raise StreamError(bytes(output)) from None
+        self.is_whole = self._stream.is_finished()
+        return bytes(output[:room])
+
+
+class Zstandard:
+    def __init__(self) -> None:
+        self._stream = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
+
+    def push(self, chunk: bytes, room: int) -> bytes:
+        # A block of 256 bytes decodes to 11 MiB at most: an RLE block takes 4 bytes and gives 128 KiB.
+        try:
+            return self._stream.decompress(chunk)[:room]
+        except zstandard.ZstdError:
+            raise StreamError(b"") from None
+
+    @property
+    def is_whole(self) -> bool:
+        return bool(self._stream.eof)
+
+    @property
+    def rest(self) -> bytes:
+        return self._stream.unused_data
+
+
+class Layer:
+    """One coding of a body: decides what the bytes are, decodes them, goes on to a further gzip or zstd member."""
+
+    def __init__(self, coding: str, limit: int, ratio: int) -> None:
+        self.coding = coding
+        self.anomalies = 0
+        self._limit = limit
+        self._ratio = ratio
+        self._pending = b""
+        self._stream: Stream | None = None
+        self._consumed = 0
+        self._produced = 0
+        self._is_raw = False
+        self._is_over = False
+        self._block = BLOCK_BYTES if coding in ("br", "zstd") else 0
+        self._opening = OPENING_BYTES if coding == "deflate" else MAGIC_BYTES
+
+    def decode(self, chunk: bytes) -> bytes:
+        if self._is_raw:
+            return self._count(chunk)
+        if self._is_over:
+            return b""
+        output = bytearray()
+        self._pending += chunk
+        for block in self._blocks():
+            output += self._decode_block(block)
+        return bytes(output)
+
+    def finish(self) -> bytes:
+        """Return what the last bytes give, and note a stream without its end."""
+        if self._is_raw or self._is_over:
+            return b""
+        output = bytearray()
+        while self._pending and not (self._is_raw or self._is_over):
+            block, self._pending = self._pending, b""
+            output += self._decode_block(block)
+        if self._stream is not None and not self._stream.is_whole and not (self._is_raw or self._is_over):
+            self.anomalies |= TRUNCATED_CODING
+        return bytes(output)
+
+    def lose(self) -> None:
+        """Give up: bytes of the stream are missing."""
+        if not self._is_raw:
+            self._is_over = True
+            self.anomalies |= TRUNCATED_CODING
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield what is due of the pending bytes: all of them, or whole blocks only."""
+        while not (self._is_raw or self._is_over):
+            is_between = self._stream is not None and self._stream.is_whole
+            size = self._block or (self._opening if self._stream is None else MAGIC_BYTES if is_between else 1)
+            if len(self._pending) < size:
+                return
+            size = self._block or len(self._pending)
+            block, self._pending = self._pending[:size], self._pending[size:]
+            yield block
+        if self._is_raw and self._pending:
+            block, self._pending = self._pending, b""
+            yield block
+
+    def _decode_block(self, block: bytes) -> bytes:
+        if self._is_raw:
+            return self._count(block)
+        stream = self._stream
+        if stream is None or stream.is_whole:
+            stream = self._open(block)
+            if isinstance(stream, Inflate) and block.startswith(GZIP_MAGIC) and block[3:4] > b"\x1f":
+                self.anomalies |= BAD_CODING
+                block = block[:3] + bytes([block[3] & ~GZIP_RESERVED]) + block[4:]
+        self._consumed += len(block)
+        if stream is None:
+            return self._count(block) if self._is_raw else b""
+        output = self._push(stream, block)
+        if stream.is_whole and not self._is_over:
+            rest = stream.rest
+            self._consumed -= len(rest)
+            self._pending = rest + self._pending
+        return output
+
+    def _open(self, block: bytes) -> Stream | None:
+        """Begin the stream that *block* begins with; after a first one, anything but a further member is ignored."""
+        is_first = self._stream is None
+        self._stream = _open_stream(self.coding, block, is_first)
+        if self._stream is None and is_first:
+            self.anomalies |= BAD_CODING
+            self._is_raw = True
+        elif self._stream is None:
+            self._is_over = True
+        elif is_first and self.coding == "deflate" and block.startswith(GZIP_MAGIC):
+            self.anomalies |= BAD_CODING
+        return self._stream
+
+    def _push(self, stream: Stream, block: bytes) -> bytes:
+        try:
+            output = stream.push(block, self._limit - self._produced)
+        except StreamError as fault:
+            return self._fail(fault.output, block)
+        return self._count(output)
+
+    def _fail(self, output: bytes, block: bytes) -> bytes:
+        """Return what a stream that went wrong still gives: all of *block* as it is if it never was that stream."""
+        self.anomalies |= BAD_CODING
+        if not self._produced and self._consumed == len(block) and (not output or self.coding == "deflate"):
+            self._is_raw = True
+            return self._count(block)
+        self._is_over = True
+        return self._count(output)
+
+    def _count(self, output: bytes) -> bytes:
+        room = self._limit - self._produced
+        allowed = room
+        if not self._is_raw:
+            allowed = min(room, max(RATIO_FROM_BYTES, self._ratio * self._consumed) - self._produced)
+        self._produced += min(len(output), allowed)
+        if not self._is_raw and (len(output) > allowed or self._produced >= self._limit):
+            self.anomalies |= DECOMPRESSION_LIMIT
+            self._is_over = True
+            return output[:allowed]
+        return output
+
+
+def _open_stream(coding: str, block: bytes, is_first: bool) -> Stream | None:
+    """Return the stream that *block* begins, or None if it begins none of that coding."""
+    if coding == "zstd":
+        return Zstandard() if is_first or block.startswith((b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")) else None
+    if coding == "br":
+        return Brotli() if is_first else None
+    if block.startswith(GZIP_MAGIC):
+        return Inflate(31)
+    if coding == "gzip" or not is_first:
+        return None
+    is_framed = len(block) > 1 and block[0] & 15 == 8 and (block[0] << 8 | block[1]) % 31 == 0  # RFC 1950, section 2.2
+    return Inflate(15 if is_framed else -15)
+
+
+CODINGS: Final = {
+    b"gzip": "gzip",
+    b"x-gzip": "gzip",
+    b"deflate": "deflate",
+    b"x-deflate": "deflate",
+    b"br": "br",
+    b"zstd": "zstd",
+}
+
+
+class ContentDecoder:
+    """Undoes the codings of one body. ``anomalies``: Anomaly bits so far.
+
+    *codings* in the order in which they have to be undone. An unknown one, or more than *layers*, leaves the body as it is
+    from there on, because what lies under it cannot be known.
+    """
+
+    def __init__(self, codings: list[bytes], layers: int, limit: int, ratio: int) -> None:
+        self._anomalies = 0
+        self._layers: list[Layer] = []
+        for coding in codings:
+            if coding not in CODINGS:
+                self._anomalies |= UNKNOWN_CONTENT_CODING
+                break
+            if len(self._layers) >= layers:
+                self._anomalies |= DECOMPRESSION_LIMIT
+                break
+            self._layers.append(Layer(CODINGS[coding], limit, ratio))
+
+    @property
+    def anomalies(self) -> int:
+        found = self._anomalies
+        for layer in self._layers:
+            found |= layer.anomalies
+        return found
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what the next bytes of the coded body decode to."""
+        for layer in self._layers:
+            chunk = layer.decode(chunk)
+        return chunk
+
+    def finish(self) -> bytes:
+        """Return what was held back until the end."""
+        output = b""
+        for layer in self._layers:
+            output = (layer.decode(output) if output else b"") + layer.finish()
+        return output
+
+    def lose(self) -> None:
+        """Tell that bytes of the coded body are missing: nothing after them can be decoded."""
+        for layer in self._layers[:1]:
+            layer.lose()
+
+
+def codings_of(headers: tuple[tuple[bytes, bytes], ...]) -> list[bytes]:
+    """Return the codings that *headers* name, in the order in which they have to be undone (RFC 9110, section 8.4).
+
+    Transfer codings besides chunked come first (RFC 9112, section 7), then content codings, each list from its end.
+    """
+    transfer = _listed(headers, b"transfer-encoding", lambda coding: coding in CODINGS)
+    content = _listed(headers, b"content-encoding", lambda coding: coding not in (b"", b"identity"))
+    return transfer[::-1] + content[::-1]
+
+
+def _listed(headers: tuple[tuple[bytes, bytes], ...], name: bytes, is_wanted: Callable[[bytes], bool]) -> list[bytes]:
+    found = []
+    for candidate, value in headers:
+        if candidate.strip(_BLANKS).lower() == name:
+            found += [coding for coding in map(_coding_name, value.split(b",")) if is_wanted(coding)]
+    return found
+
+
+def _coding_name(part: bytes) -> bytes:
+    """Return the last word of one list element in lower case, without parameters and disfiguring bytes."""
+    words = part.partition(b";")[0].replace(b"\0", b"").lower().translate(_SEPARATORS).split()
+    return words[-1] if words else b""
+
+
+_SEPARATORS: Final = bytes(byte if chr(byte) in "-0123456789abcdefghijklmnopqrstuvwxyz" else 32 for byte in range(256))

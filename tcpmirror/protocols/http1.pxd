@@ -1,0 +1,60 @@
+from libc.stdint cimport uint8_t, uint64_t
+
+from tcpmirror.model.exchange cimport Exchange, Request
+from tcpmirror.model.stream cimport EndKind, FlowInfo, SinkFactory, StreamSink
+from tcpmirror.protocols.framing cimport FramingKind
+from tcpmirror.protocols.half cimport Half, HalfEvent
+from tcpmirror.protocols.pairing cimport Entry, Pairing
+
+
+cdef class Http1Factory(SinkFactory):
+    cdef object emit
+    cdef object limits
+    cdef uint64_t response_timeout_ns
+    cdef bint parse_responses
+    cdef bint hash_bodies
+    cdef public unsigned long long requests
+    cdef public unsigned long long responses
+    cdef public unsigned long long exchanges
+    cdef public unsigned long long unanswered
+    cdef public unsigned long long response_only
+    cdef public unsigned long long not_http_bytes
+    cdef public unsigned long long http_errors
+
+
+cdef class Http1Connection(StreamSink):
+    cdef Http1Factory factory
+    cdef FlowInfo flow
+    cdef Pairing pairing
+    cdef Half half0
+    cdef Half half1
+    cdef Half client        # one of the two, or None while the roles are not known
+    cdef Half server
+    cdef uint64_t begun     # messages that began on the flow
+    cdef uint64_t now_ns    # packet time of what is being read
+    cdef uint64_t idle_ns   # packet time since which no response is in progress
+    cdef uint64_t asked_ns  # packet time of the last request byte or loss
+    cdef unsigned int index
+    cdef bint is_tunnel     # a CONNECT was answered; what follows may be HTTP or anything
+    cdef inline Half half(self, int side)
+    cdef int take_roles(self, Half client, Half server) except -1
+    cdef int take_event(self, Half half, HalfEvent event) except -1
+    cdef int count(self, Half half) except -1
+    cdef int role_came_late(self, Half half) except -1
+    cdef int message_began(self, Half half) except -1
+    cdef bint is_quiet(self)
+    cdef int message_dropped(self, Half half) except -1
+    cdef int head_whole(self, Half half) except -1
+    cdef int request_head(self, Half half) except -1
+    cdef int response_head(self, Half half) except -1
+    cdef int open_body(self, Half half, FramingKind kind) except -1
+    cdef int message_whole(self, Half half) except -1
+    cdef int request_whole(self, Half half) except -1
+    cdef int response_whole(self, Half half) except -1
+    cdef int cut(self, Half half, uint64_t anomalies) except -1
+    cdef bint takes_over(self, Request asked, Half half)
+    cdef int leave_http(self) except -1
+    cdef int release(self, uint64_t anomaly) except -1
+    cdef int settle(self, Half half) except -1
+    cdef int emit_finished(self) except -1
+    cdef int emit_entry(self, Entry entry) except -1

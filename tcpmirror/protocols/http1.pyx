@@ -1,0 +1,456 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""HTTP/1.0 and 1.1 (and 0.9 requests) on one flow: bytes of both directions in, exchanges out.
+
+Time is packet time only, and whatever is due at a time is done before bytes of that time are read, so the outcome depends on
+the flow's own packets alone. Bytes never raise: what is not HTTP is counted, what is odd sets an Anomaly.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcmp
+
+from tcpmirror.model.exchange cimport Exchange, Message, Request, Response
+from tcpmirror.model.stream cimport (
+    END_FIN, END_RESET, EndKind, FlowInfo, SinkFactory, StreamSink)
+from tcpmirror.protocols.framing cimport (
+    BODY_CHUNKED, BODY_LENGTH, BODY_NONE, BODY_UNTIL_CLOSE, FramingKind)
+from tcpmirror.protocols.half cimport (
+    AT_START, CLOSED, HEAD_WHOLE, IN_BODY, IN_HEAD, MESSAGE_BEGAN, MESSAGE_DROPPED, MESSAGE_WHOLE, NOT_HTTP_HERE, WANTS_DATA,
+    Half, HalfEvent)
+from tcpmirror.protocols.head cimport (
+    ROLE_CLIENT, ROLE_EITHER, ROLE_SERVER, START_RESPONSE, START_SIMPLE, WRONG_LENGTH, Head)
+from tcpmirror.protocols.pairing cimport Entry, Pairing
+
+from tcpmirror.model.anomaly import Anomaly
+from tcpmirror.protocols.codings import ContentDecoder, codings_of
+
+cdef uint64_t GAP = 1 << Anomaly.GAP
+cdef uint64_t RESET = 1 << Anomaly.RESET
+cdef uint64_t RESPONSE_TIMEOUT = 1 << Anomaly.RESPONSE_TIMEOUT
+cdef uint64_t INCOMPLETE = 1 << Anomaly.INCOMPLETE
+cdef uint64_t HEAD_LIMIT = 1 << Anomaly.HEAD_LIMIT
+cdef uint64_t UPGRADED = 1 << Anomaly.UPGRADED
+cdef uint64_t FRAMING_FAULTS = 1 << Anomaly.BAD_LENGTH | 1 << Anomaly.CONFLICTING_LENGTH | 1 << Anomaly.LENGTH_AND_CHUNKED
+
+cdef tuple METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
+cdef bytes VERSION_11 = b"HTTP/1.1"
+cdef bytes VERSION_10 = b"HTTP/1.0"
+cdef bytes VERSION_09 = b"HTTP/0.9"
+
+
+cdef bytes method_of(const uint8_t* data, Py_ssize_t size):
+    """Return the method as bytes; the usual ones are the same object every time."""
+    for known in METHODS:
+        if len(<bytes>known) == size and memcmp(PyBytes_AS_STRING(known), data, size) == 0:
+            return <bytes>known
+    return PyBytes_FromStringAndSize(<const char*>data, size)
+
+
+cdef bytes version_of(const uint8_t* data, Py_ssize_t size):
+    if size == 8 and memcmp(data, b"HTTP/1.", 7) == 0:
+        if data[7] == c"1":
+            return VERSION_11
+        if data[7] == c"0":
+            return VERSION_10
+    return PyBytes_FromStringAndSize(<const char*>data, size)
+
+
+cdef class Http1Factory(SinkFactory):
+    """Makes the connections of one worker, and counts over all of them.
+
+    ``emit`` is called with each finished Exchange, in the order of the requests of its flow; what it raises comes out of the
+    call that delivered the bytes. With ``parse_responses`` off requests are emitted as soon as they are whole. Counters:
+    ``requests``, ``responses`` (final ones), ``exchanges`` emitted, of them ``unanswered`` and ``response_only``;
+    ``not_http_bytes``: bytes that belong to no message; ``http_errors``: start lines, lengths and chunks that were none or
+    contradict each other, heads too long.
+    """
+
+    def __init__(self, emit, limits, *, unsigned long long response_timeout_ns, bint parse_responses=True,
+                 bint hash_bodies=False):
+        self.emit = emit
+        self.limits = limits
+        self.response_timeout_ns = response_timeout_ns
+        self.parse_responses = parse_responses
+        self.hash_bodies = hash_bodies
+
+    cdef StreamSink open(self, FlowInfo flow):
+        return Http1Connection(self, flow)
+
+
+cdef class Http1Connection(StreamSink):
+    """One flow. Where no SYN told who the client is, the first start line does."""
+
+    def __init__(self, Http1Factory factory, FlowInfo flow):
+        cdef bint is_joined = not flow.is_client_known
+        self.factory = factory
+        self.flow = flow
+        self.pairing = Pairing(factory.limits.pipelined_requests, is_joined)
+        self.half0 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)
+        self.half1 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)
+        if not is_joined:
+            self.take_roles(self.half0, self.half1)
+
+    cdef inline Half half(self, int side):
+        return self.half1 if side else self.half0
+
+    cdef int take_roles(self, Half client, Half server) except -1:
+        self.client = client
+        self.server = server
+        client.role = ROLE_CLIENT
+        server.role = ROLE_SERVER
+        return 0
+
+    cdef int data(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1:
+        cdef Half half = self.half(side)
+        cdef HalfEvent event
+        if self.deadline_ns and time_ns >= self.deadline_ns:
+            self.tick(time_ns)
+        self.now_ns = time_ns
+        if half.role == ROLE_SERVER and not self.factory.parse_responses:
+            return 0
+        if half.state == CLOSED:
+            self.factory.not_http_bytes += length
+            return 0
+        while True:
+            event = half.advance(&data, &length, time_ns)
+            if event == WANTS_DATA:
+                break
+            self.take_event(half, event)
+        if half.role == ROLE_SERVER and not self.factory.parse_responses:
+            half.skipped = 0
+        return self.settle(half)
+
+    cdef int gap(self, int side, uint64_t length, uint64_t time_ns) except -1:
+        cdef Half half = self.half(side)
+        cdef bint is_between
+        if self.deadline_ns and time_ns >= self.deadline_ns:
+            self.tick(time_ns)
+        self.now_ns = time_ns
+        if half.skip(length):
+            if half.state == IN_BODY:  # a body that the gap ended is whole now
+                half.end_ns = time_ns
+                return self.data(side, NULL, 0, time_ns)
+            return 0
+        is_between = half.state == AT_START
+        self.cut(half, GAP | INCOMPLETE)
+        if half.state != CLOSED:
+            half.hunt()
+            self.asked_ns = time_ns
+            if half.role == ROLE_SERVER:
+                self.pairing.lose_responses()
+            else:
+                self.pairing.lose_requests(is_between)
+        return self.settle(half)
+
+    cdef int end(self, int side, EndKind how, uint64_t time_ns) except -1:
+        cdef Half half = self.half(side)
+        cdef uint64_t anomalies = INCOMPLETE
+        if half.has_ended:
+            return 0
+        if self.deadline_ns and time_ns >= self.deadline_ns:
+            self.tick(time_ns)
+        self.now_ns = time_ns
+        half.has_ended = True
+        if how == END_RESET:
+            anomalies |= RESET
+        elif how == END_FIN and half.state == IN_BODY and half.framing.kind == BODY_UNTIL_CLOSE:
+            anomalies = 0
+        self.cut(half, anomalies)
+        half.close()
+        # Without FIN or RST nobody said that no answer was coming: the request timed out, whenever the end was noticed.
+        if self.server is not None and (self.server.has_ended or (how != END_FIN and not self.server.is_in_message())):
+            self.release(0 if how == END_FIN or how == END_RESET else RESPONSE_TIMEOUT)
+        return self.settle(half)
+
+    cdef int tick(self, uint64_t now_ns) except -1:
+        cdef Entry front
+        while self.deadline_ns and now_ns >= self.deadline_ns:
+            front = self.pairing.front()
+            if front.is_certain:
+                self.pairing.give_up_front(RESPONSE_TIMEOUT)
+            else:
+                self.pairing.settle(RESPONSE_TIMEOUT, len(self.pairing.waiting) == 1 and not self.pairing.is_pipelined)
+            self.settle(self.server)
+        return 0
+
+    cdef int take_event(self, Half half, HalfEvent event) except -1:
+        if event == MESSAGE_BEGAN:
+            return self.message_began(half)
+        if event == HEAD_WHOLE:
+            return self.head_whole(half)
+        if event == MESSAGE_WHOLE:
+            return self.message_whole(half)
+        if event == MESSAGE_DROPPED:
+            return self.message_dropped(half)
+        half.close()
+        if not self.half0.had_message and not self.half1.had_message:
+            self.leave_http()
+        return 0
+
+    cdef int message_began(self, Half half) except -1:
+        self.begun += 1
+        half.order = self.begun
+        if half.role == ROLE_CLIENT:
+            if self.pairing.is_uncertain and self.is_quiet():
+                self.pairing.become_certain()
+            half.entry = self.pairing.begin_request(half.order, not self.server.is_in_message())
+            return self.emit_finished()
+        return 0
+
+    cdef bint is_quiet(self):
+        """Whether nothing was in flight for as long as a response may take."""
+        return (not self.pairing.waiting and not self.pairing.held and not self.server.is_in_message() and self.begun > 1
+                and self.now_ns >= max(self.asked_ns, self.idle_ns) + self.factory.response_timeout_ns)
+
+    cdef int message_dropped(self, Half half) except -1:
+        """Forget what began; bytes without a head are the answer to an HTTP/0.9 request (RFC 1945, section 6)."""
+        cdef Entry entry = half.entry
+        half.entry = None
+        if entry is not None and half.role == ROLE_CLIENT:
+            self.pairing.drop_request(entry)
+        elif half.role == ROLE_SERVER:
+            self.idle_ns = self.now_ns
+            entry = self.pairing.front()
+            if entry is not None and entry.request is not None and entry.request.version is VERSION_09:
+                self.pairing.give_up_front(0)
+                half.close()
+        if self.is_tunnel:
+            self.leave_http()
+        return self.emit_finished()
+
+    cdef int head_whole(self, Half half) except -1:
+        cdef Half other
+        half.anomalies |= half.head.anomalies
+        if half.head.anomalies & FRAMING_FAULTS:
+            self.factory.http_errors += 1
+        if half.role == ROLE_EITHER:
+            other = self.half1 if half is self.half0 else self.half0
+            if half.head.start == START_RESPONSE:
+                self.take_roles(other, half)
+            else:
+                self.take_roles(half, other)
+                half.entry = self.pairing.begin_request(half.order, True)
+            if other.state == IN_HEAD:
+                self.role_came_late(other)
+        if half.role == ROLE_SERVER:
+            return self.response_head(half)
+        return self.request_head(half)
+
+    cdef int role_came_late(self, Half half) except -1:
+        """A half whose message began before the roles were known goes on as what it has to be."""
+        if half.has_start_line and (half.head.start == START_RESPONSE) != (half.role == ROLE_SERVER):
+            half.hunt()
+        elif half.role == ROLE_CLIENT:
+            half.entry = self.pairing.begin_request(half.order, True)
+        return 0
+
+    cdef int request_head(self, Half half) except -1:
+        cdef Head* head = &half.head
+        cdef const uint8_t* data = half.head_data
+        cdef Request request
+        cdef FramingKind kind = BODY_NONE
+        if head.is_http2_preface:
+            self.pairing.drop_request(half.entry)
+            self.factory.not_http_bytes += half.head_size
+            half.pass_over()
+            return self.leave_http()
+        request = Request.__new__(Request)
+        request.head = PyBytes_FromStringAndSize(<const char*>data, half.head_size)
+        request.method = method_of(data, head.method_size)
+        request.target = PyBytes_FromStringAndSize(<const char*>data + head.target_at, head.target_size)
+        request.version = VERSION_09 if head.start == START_SIMPLE else version_of(data + head.version_at, head.version_size)
+        half.entry.request = request
+        half.message = request
+        self.factory.requests += 1
+        if head.is_chunked:
+            kind = BODY_CHUNKED
+        elif head.length > 0:
+            kind = BODY_LENGTH
+        return self.open_body(half, kind)
+
+    cdef int response_head(self, Half half) except -1:
+        """Take a final response; interim ones (RFC 9110, section 15.2) are passed over."""
+        cdef Head* head = &half.head
+        cdef Response response
+        cdef FramingKind kind = BODY_UNTIL_CLOSE
+        cdef Request asked = self.pairing.partner(half.order)
+        cdef int status = head.status
+        if not self.factory.parse_responses:
+            half.pass_over()
+            self.count(half)
+            half.close()
+            return 0
+        half.is_upgrading = self.takes_over(asked, half)
+        if 100 <= status < 200 and status != 101:
+            half.pass_over()
+            self.idle_ns = self.now_ns
+            return 0
+        half.entry = self.pairing.begin_response(half.order)
+        response = Response.__new__(Response)
+        response.head = PyBytes_FromStringAndSize(<const char*>half.head_data, half.head_size)
+        response.version = version_of(half.head_data, head.version_size)
+        response.status = status
+        half.entry.response = response
+        half.message = response
+        self.factory.responses += 1
+        if half.is_upgrading or status == 204 or status == 304 or (asked is not None and asked.method == b"HEAD"):
+            kind = BODY_NONE
+        elif head.is_chunked:
+            kind = BODY_CHUNKED
+        elif head.length >= 0:
+            kind = BODY_LENGTH
+        return self.open_body(half, kind)
+
+    cdef bint takes_over(self, Request asked, Half half):
+        """Whether the response of *half* ends HTTP/1 on the connection (RFC 9110, sections 7.8 and 9.3.6)."""
+        if half.head.status == 101:
+            return half.head.is_upgrade if asked is None else asked.header(b"upgrade") is not None
+        return half.head.status // 100 == 2 and asked is not None and asked.method == b"CONNECT"
+
+    cdef int open_body(self, Half half, FramingKind kind) except -1:
+        cdef object codings = None
+        half.message.time_ns = half.begin_ns
+        if kind != BODY_NONE and (half.head.is_content_coded or half.head.is_transfer_coded):
+            names = codings_of(half.message.headers)
+            if names:
+                limits = self.factory.limits
+                codings = ContentDecoder(names, limits.coding_layers, limits.decompressed_bytes, limits.decompression_ratio)
+        if half.head.anomalies & HEAD_LIMIT:
+            kind = BODY_NONE
+        half.open_body(kind, codings)
+        if half.role == ROLE_SERVER:  # clients show a response that claims to be chunked and is not
+            half.framing.may_be_plain = True
+            half.framing.plain_length = half.head.length
+        return 0
+
+    cdef int message_whole(self, Half half) except -1:
+        cdef Message message = half.message
+        message.anomalies |= half.anomalies
+        half.anomalies = 0
+        message.end_ns = half.end_ns
+        half.body.finish(message)
+        half.message = None
+        if half.head.anomalies & HEAD_LIMIT or half.head.start == START_SIMPLE:
+            half.hunt()
+        if half.role == ROLE_CLIENT:
+            self.request_whole(half)
+        else:
+            self.response_whole(half)
+        return self.emit_finished()
+
+    cdef int request_whole(self, Half half) except -1:
+        cdef Entry entry = half.entry
+        half.entry = None
+        self.asked_ns = half.end_ns
+        self.pairing.end_request(entry)
+        if not self.factory.parse_responses:
+            self.pairing.give_up_front(0)
+            self.pairing.late = 0
+        elif self.server.has_ended:
+            self.release(0)
+        return 0
+
+    cdef int response_whole(self, Half half) except -1:
+        cdef Entry entry = half.entry
+        half.entry = None
+        self.idle_ns = self.now_ns
+        if half.is_upgrading:
+            entry.anomalies |= UPGRADED
+        self.pairing.end_response(entry)
+        if not half.is_upgrading:
+            return 0
+        if half.head.status == 101:
+            return self.leave_http()
+        self.is_tunnel = True  # read on: some CONNECT to a plain HTTP server
+        return 0
+
+    cdef int cut(self, Half half, uint64_t anomalies) except -1:
+        """End the message in progress where it is; what is not even a start line is dropped."""
+        if half.state == IN_HEAD:
+            if not half.can_cut_head():
+                half.hunt()
+                return self.message_dropped(half)
+            self.head_whole(half)
+        if half.state == IN_BODY:
+            half.anomalies |= anomalies
+            half.hunt()
+            self.message_whole(half)
+        return 0
+
+    cdef int leave_http(self) except -1:
+        """Count the bytes of both sides from here on, and read them no more."""
+        self.is_tunnel = False
+        self.cut(self.half0, INCOMPLETE)
+        self.cut(self.half1, INCOMPLETE)
+        self.release(0)
+        self.half0.close()
+        self.half1.close()
+        self.count(self.half0)
+        return self.count(self.half1)
+
+    cdef int count(self, Half half) except -1:
+        """Add to the counters what *half* saw since the last time."""
+        self.factory.not_http_bytes += half.skipped
+        self.factory.http_errors += half.faults
+        half.skipped = 0
+        half.faults = 0
+        return 0
+
+    cdef int release(self, uint64_t anomaly) except -1:
+        """Emit the requests that nothing more can answer, those with *anomaly*."""
+        self.pairing.settle(anomaly, True)
+        return self.emit_finished()
+
+    cdef int settle(self, Half half) except -1:
+        """Bring what the owner sees up to date after bytes were read: exchanges, counters, held bytes, deadline."""
+        cdef Entry front
+        half.body.settle()
+        self.count(half)
+        self.emit_finished()
+        self.held_bytes = self.half0.held() + self.half1.held() + self.pairing.held_bytes
+        self.deadline_ns = 0
+        front = self.pairing.front()
+        if front is not None and front.is_request_whole and not self.server.is_in_message():
+            self.deadline_ns = max(front.request.end_ns, self.idle_ns) + self.factory.response_timeout_ns
+        return 0
+
+    cdef int emit_finished(self) except -1:
+        cdef list finished = self.pairing.finished
+        cdef Entry entry
+        if not finished:
+            return 0
+        self.pairing.finished = []
+        for entry in finished:
+            self.emit_entry(entry)
+        return 0
+
+    cdef int emit_entry(self, Entry entry) except -1:
+        cdef FlowInfo flow = self.flow
+        cdef Http1Factory factory = self.factory
+        cdef Exchange exchange = Exchange.__new__(Exchange)
+        cdef bint is_turned = self.client is self.half1
+        exchange.request = entry.request
+        exchange.response = entry.response
+        exchange.client_ip = flow.server_ip if is_turned else flow.client_ip
+        exchange.client_port = flow.server_port if is_turned else flow.client_port
+        exchange.server_ip = flow.client_ip if is_turned else flow.server_ip
+        exchange.server_port = flow.client_port if is_turned else flow.server_port
+        exchange.source = flow.source
+        exchange.vlan = flow.vlan
+        exchange.inner_vlan = flow.inner_vlan
+        exchange.vni = flow.vni
+        exchange.tunnel = flow.tunnel
+        exchange.flow_hash = flow.flow_hash
+        exchange.index = self.index
+        exchange.anomalies = flow.anomalies | entry.anomalies
+        if entry.request is not None:
+            exchange.anomalies |= entry.request.anomalies
+        else:
+            factory.response_only += 1
+        if entry.response is not None:
+            exchange.anomalies |= entry.response.anomalies
+        elif factory.parse_responses:
+            factory.unanswered += 1
+        self.index += 1
+        factory.exchanges += 1
+        factory.emit(exchange)
+        return 0
