@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--out", type=Path, metavar="OUT.jsonl", help="where the verdicts go (default: standard output)")
     inspect.set_defaults(command=_inspect)
 
+    rules = commands.add_parser("rules", help="the detection rules").add_subparsers(required=True, metavar="COMMAND")
+    compiled = rules.add_parser("compile", help="compile the built-in rules into the installation, so that starts are quick")
+    compiled.set_defaults(command=_compile_rules)
+
     check = commands.add_parser("check-config", help="check a settings file and print the effective settings")
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command=_check_config)
@@ -88,6 +92,15 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from tcpmirror.processes.inspect import run_inspect
 
     return run_inspect(arguments.requests, arguments.out, _settings(arguments.config))
+
+
+def _compile_rules(arguments: argparse.Namespace) -> int:
+    from tcpmirror.processes.detection import compile_rules
+
+    where = compile_rules()
+    if not any(where.glob("*.hs")):
+        raise EnvironmentFault(f"{where}: compiled rules could not be written there")
+    return EXIT_OK
 
 
 def _check_config(arguments: argparse.Namespace) -> int:

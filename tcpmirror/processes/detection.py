@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tcpmirror.decode.normal import normal_form
+from tcpmirror.decode.normal import Normalizer
 from tcpmirror.decode.points import Decoded, request_points
 from tcpmirror.decode.text import fold
+from tcpmirror.detect.compiled import INSTALLED
 from tcpmirror.detect.detector import Detector
 from tcpmirror.detect.pack import load_pack
 from tcpmirror.model.exchange import Request
@@ -16,8 +17,10 @@ from tcpmirror.settings.tree import Limits, Settings
 class DecodedViews:
     """The views of a request that the detector asks for."""
 
-    def normal_form(self, request: Request) -> bytes | None:
-        return normal_form(request)
+    def __init__(self) -> None:
+        normalizer = Normalizer()
+        self.normal_form = normalizer.normal_form
+        self.learn_clean = normalizer.learn
 
     def request_points(self, request: Request, limits: Limits) -> Decoded:
         return request_points(request, limits)
@@ -33,3 +36,9 @@ def build_detector(settings: Settings, cache_dir: Path | None = None) -> Detecto
     """
     folders = [Path(settings.inspection.rules_dir)] if settings.inspection.rules_dir else []
     return Detector(load_pack(*folders), settings.limits, DecodedViews(), cache_dir)
+
+
+def compile_rules() -> Path:
+    """Compile the built-in rules for this machine's processor into the installation; return where they are kept."""
+    build_detector(Settings(), INSTALLED)
+    return INSTALLED

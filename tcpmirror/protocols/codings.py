@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import zstandard
 
 from tcpmirror.model.anomaly import Anomaly

@@ -1,0 +1,183 @@
+"""The patterns of a pack as Hyperscan databases: compiled once, kept on disk under the hash of what they were made from."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import hyperscan
+
+from tcpmirror.detect.pack import Pack, Rule
+from tcpmirror.errors import SettingsError
+
+# Where an installation puts the databases of the rules that it came with.
+INSTALLED: Final = Path(sys.prefix) / "share" / "tcpmirror" / "rules"
+_FLAGS: Final = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_SINGLEMATCH
+# In the normal form values stand among others: "^" and "$" become what the notations put around a value.
+_WIDENED: Final = {b"^": rb"(?:^|[\x01\r\n =\x22\x27>&;?\\\[])", b"$": rb"(?:$|[\x01\r\n \x22\x27<&;?#\\\]=])"}
+_ANCHOR: Final = re.compile(rb"\\.|\[(?:\\.|\[:\w+:\]|[^\]\\])*\]|\(\?|[\^$]", re.DOTALL)
+
+# Called with (expression index, start, end, flags, context); a true return ends the scan.
+OnMatch = Callable[[int, int, int, int, object], bool | None]
+
+
+class Role(IntEnum):
+    """What a matching expression says about its rule."""
+
+    SIGN = 0
+    MUST = 1
+    MUST_NOT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    pattern: bytes
+    rule: int
+    role: Role
+    group: int  # which of the rule's `must` expressions
+
+
+class Matcher:
+    """One database; ``expressions[i]`` is what the match callback's index *i* means."""
+
+    def __init__(self, expressions: Sequence[Expression], cache_dir: Path | None) -> None:
+        self.expressions = tuple(expressions)
+        self._database = _open([item.pattern for item in expressions], cache_dir) if expressions else None
+        self._scratch = hyperscan.Scratch(self._database) if self._database else None
+
+    def scan(self, data: bytes, on_match: OnMatch) -> None:
+        """Report every expression that matches *data*, each once. Linear in the data."""
+        if self._database is not None and data:
+            try:
+                self._database.scan(data, match_event_handler=on_match, scratch=self._scratch)
+            except hyperscan.ScanTerminated:
+                return
+
+
+def value_expressions(rules: Sequence[Rule]) -> list[Expression]:
+    """Return the expressions that judge one value."""
+    found: list[Expression] = []
+    for index, rule in enumerate(rules):
+        found += [Expression(pattern, index, Role.SIGN, 0) for pattern in rule.patterns]
+        found += [Expression(pattern, index, Role.MUST, group) for group, pattern in enumerate(rule.must)]
+        found += [Expression(pattern, index, Role.MUST_NOT, 0) for pattern in rule.must_not]
+    return found
+
+
+def gate_expressions(rules: Sequence[Rule]) -> list[Expression]:
+    """Return the expressions for the normal form: each matches whenever the rule could match a value inside it."""
+    found: list[Expression] = []
+    for index, rule in enumerate(rules):
+        found += [Expression(loosened(pattern), index, Role.SIGN, 0) for pattern in rule.gates or rule.patterns]
+        found += [Expression(loosened(pattern), index, Role.MUST, group) for group, pattern in enumerate(rule.must)]
+    return found
+
+
+def loosened(pattern: bytes) -> bytes:
+    """Return *pattern* with its anchors widened to whatever a value can begin after and end before in the normal form."""
+    return _ANCHOR.sub(lambda match: _WIDENED.get(match.group(), match.group()), pattern)
+
+
+def check_rules(rules: Iterable[Rule], file: str) -> None:
+    """Raise SettingsError for the first rule with a pattern that Hyperscan refuses."""
+    for rule in rules:
+        for pattern in (*rule.patterns, *rule.must, *rule.must_not, *rule.gates, *map(loosened, rule.patterns)):
+            try:
+                _compile([pattern])
+            except hyperscan.HyperscanError as error:
+                text = pattern.decode("latin-1")
+                raise SettingsError(
+                    file, rule.line, f"{rule.id}.patterns", text, "a Hyperscan pattern", str(error)
+                ) from error
+
+
+def compile_pack(pack: Pack, cache_dir: Path | None) -> tuple[Matcher, Matcher]:
+    """Return (values, gates) of the request rules in *pack*."""
+    try:
+        return Matcher(value_expressions(pack.rules), cache_dir), Matcher(gate_expressions(pack.rules), cache_dir)
+    except hyperscan.HyperscanError:
+        check_rules(pack.rules, "rules")
+        raise
+
+
+def _compile(patterns: Sequence[bytes]) -> hyperscan.Database:
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    count = len(patterns)
+    database.compile(expressions=list(patterns), ids=list(range(count)), elements=count, flags=[_FLAGS] * count)
+    return database
+
+
+def _open(patterns: Sequence[bytes], cache_dir: Path | None) -> hyperscan.Database:
+    """Return the database of *patterns*: as installed, else from *cache_dir*, else compiled and kept there.
+
+    Compiling takes seconds, so of several processes that need the same database one compiles and the others wait for it.
+    """
+    name = _cache_name(patterns)
+    database = _read(INSTALLED / name) or (_read(cache_dir / name) if cache_dir else None)
+    if database is not None or cache_dir is None:
+        return database or _compile(patterns)
+    with _only_one(cache_dir):
+        database = _read(cache_dir / name)
+        if database is None:
+            database = _compile(patterns)
+            _write(cache_dir / name, hyperscan.dumpb(database))
+    return database
+
+
+def _cache_name(patterns: Sequence[bytes]) -> str:
+    facts = (metadata.version("hyperscan").encode(), str(_FLAGS).encode(), *patterns)
+    return hashlib.sha256(b"\0".join(facts)).hexdigest()[:32] + ".hs"
+
+
+@contextmanager
+def _only_one(cache_dir: Path) -> Iterator[None]:
+    """Hold the cache's lock; where none can be had (a full or read-only disk), go on without."""
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        lock = (cache_dir / "lock").open("wb")
+    except OSError:
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _read(file: Path) -> hyperscan.Database | None:
+    """Return the database in *file*; None if there is none, or not a whole one for this processor."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return None
+    if content[:32] != hashlib.sha256(content[32:]).digest():
+        return None
+    try:
+        return hyperscan.loadb(content[32:], hyperscan.HS_MODE_BLOCK)
+    except hyperscan.HyperscanError:
+        return None
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write *content* and its checksum so that a reader sees all or nothing; a full disk only costs the cache."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".hs-", delete=False) as part:
+            part.write(hashlib.sha256(content).digest() + content)
+            os.fchmod(part.fileno(), 0o644)  # the sensor may run as another user than who installed it
+    except OSError:
+        return
+    try:
+        os.replace(part.name, file)  # noqa: PTH105
+    except OSError:
+        Path(part.name).unlink(missing_ok=True)
