@@ -1,0 +1,294 @@
+"""Stores a batch: reports, hits, attacks and the receipt in one transaction, each at most once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tcpmirror.cloud.batch import Batch, SoundReport
+from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.grouping import EXTENDS_NS, Hit, hits_of, parameter_name
+from tcpmirror.cloud.schema import NUL_SIGN, attacks, batches, facets, hits, quarantine, reports
+
+_CHUNK: Final = 500  # values in one IN (...); SQLite before 3.32 took 999 in all
+_KEPT_RECEIPTS: Final = 200_000  # two days of a batch a second; an older batch is still known by the ids of its reports
+_KEPT_QUARANTINE: Final = 10_000
+_FACET_CHARS: Final = 512  # of a payload or source as a facet: PostgreSQL indexes no value over 2,704 bytes
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a batch. ``accepted``: reports that passed, also those that were stored before."""
+
+    batch_id: str
+    accepted: int
+    duplicate: bool
+    quarantined: tuple[tuple[int, str], ...]
+
+
+@dataclass(slots=True)
+class _Attack:
+    """An attack while a batch adds to it; ``id`` is None until it is inserted."""
+
+    id: int | None
+    first_ns: int
+    last_ns: int
+    hits: int = 0
+    confidence: float = 0.0
+    newest: Hit | None = None
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def takes(self, time_ns: int) -> bool:
+        return self.first_ns - EXTENDS_NS <= time_ns <= self.last_ns + EXTENDS_NS
+
+    def add(self, hit: Hit) -> None:
+        time_ns = hit.report.fields.time_ns
+        if time_ns >= self.last_ns:
+            self.newest = hit
+        self.first_ns = min(self.first_ns, time_ns)
+        self.last_ns = max(self.last_ns, time_ns)
+        self.hits += 1
+        self.confidence = max(self.confidence, hit.confidence)
+        self.seen.update(_facets_of(hit))
+
+
+def store_batch(database: Database, node_id: str, batch: Batch, now_ns: int) -> Receipt:
+    """Store *batch* of *node_id* and return its receipt; on return it is committed.
+
+    The same batch id of the same node again changes nothing, and neither does a report whose id is stored. Raises
+    sqlalchemy.exc.DBAPIError if the store fails (disk full, lock); nothing of the batch is stored then.
+    """
+    found = [(report, hits_of(report)) for report in batch.sound]
+    with database.writing() as connection:
+        earlier = _earlier_receipt(connection, node_id, batch.batch_id)
+        if earlier is not None:
+            return earlier
+        known = _stored_ids(connection, [report.fields.id for report in batch.sound])
+        fresh: dict[str, tuple[SoundReport, list[Hit]]] = {}
+        for report, of_report in found:
+            if report.fields.id not in known:
+                fresh.setdefault(report.fields.id, (report, of_report))
+        _insert_reports(connection, node_id, [report for report, _ in fresh.values()])
+        _add_hits(connection, [hit for _, of_report in fresh.values() for hit in of_report])
+        receipt = Receipt(
+            batch.batch_id, len(batch.sound), False, tuple((refused.index, refused.reason) for refused in batch.refused)
+        )
+        _insert_receipt(connection, node_id, batch, receipt, now_ns)
+    return receipt
+
+
+def _earlier_receipt(connection: Connection, node_id: str, batch_id: str) -> Receipt | None:
+    columns = select(batches.c.accepted, batches.c.quarantined)
+    row = connection.execute(columns.where(batches.c.node_id == node_id, batches.c.batch_id == batch_id)).first()
+    if row is None:
+        return None
+    return Receipt(batch_id, row.accepted, True, tuple((index, reason) for index, reason in row.quarantined))
+
+
+def _stored_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
+    return {
+        found
+        for chunk in _chunks(ids)
+        for found in connection.execute(select(reports.c.id).where(reports.c.id.in_(chunk))).scalars()
+    }
+
+
+def _chunks(values: Iterable[_Value]) -> Iterable[list[_Value]]:
+    left = iter(values)
+    while chunk := list(islice(left, _CHUNK)):
+        yield chunk
+
+
+def _insert_reports(connection: Connection, node_id: str, fresh: Sequence[SoundReport]) -> None:
+    if not fresh:
+        return
+    rows = [
+        report.fields.model_dump(exclude={"request_b64", "response_b64"})
+        | {"node_id": node_id, "request": report.request, "response": report.response}
+        for report in fresh
+    ]
+    connection.execute(insert(reports), rows)
+
+
+def _add_hits(connection: Connection, fresh: Sequence[Hit]) -> None:
+    if not fresh:
+        return
+    ordered = sorted(fresh, key=lambda hit: hit.report.fields.time_ns)
+    groups = _open_attacks(connection, ordered)
+    placed: list[tuple[Hit, _Attack]] = []
+    for hit in ordered:
+        attack = _attack_for(groups.setdefault(hit.key, []), hit.report.fields.time_ns)
+        attack.add(hit)
+        placed.append((hit, attack))
+    touched = list({id(attack): attack for _, attack in placed}.values())
+    _insert_attacks(connection, [attack for attack in touched if attack.id is None])
+    connection.execute(insert(hits), [_hit_row(hit, attack) for hit, attack in placed])
+    _update_attacks(connection, touched, _count_facets(connection, touched))
+
+
+def _open_attacks(connection: Connection, ordered: Sequence[Hit]) -> dict[bytes, list[_Attack]]:
+    """Return the stored attacks that some hit of *ordered* (by time) may extend, by key, newest first."""
+    earliest, latest = ordered[0].report.fields.time_ns, ordered[-1].report.fields.time_ns
+    columns = select(attacks.c.id, attacks.c.key, attacks.c.first_ns, attacks.c.last_ns, attacks.c.confidence)
+    groups: dict[bytes, list[_Attack]] = {}
+    for chunk in _chunks(dict.fromkeys(hit.key for hit in ordered)):
+        near = columns.where(
+            attacks.c.key.in_(chunk), attacks.c.last_ns >= earliest - EXTENDS_NS, attacks.c.first_ns <= latest + EXTENDS_NS
+        )
+        for row in connection.execute(near.order_by(attacks.c.last_ns.desc())):
+            groups.setdefault(row.key, []).append(_Attack(row.id, row.first_ns, row.last_ns, confidence=row.confidence))
+    return groups
+
+
+def _attack_for(candidates: list[_Attack], time_ns: int) -> _Attack:
+    for attack in candidates:
+        if attack.takes(time_ns):
+            return attack
+    attack = _Attack(None, time_ns, time_ns)
+    candidates.insert(0, attack)
+    return attack
+
+
+def _facets_of(hit: Hit) -> Iterable[tuple[str, str]]:
+    fields = hit.report.fields
+    yield "source", fields.real_ip.replace("\0", NUL_SIGN)
+    yield "status", "" if fields.status is None else str(fields.status)
+    for payload in dict.fromkeys(payload[:_FACET_CHARS].replace("\0", NUL_SIGN) for payload in hit.payloads):
+        yield "payload", payload
+
+
+def _insert_attacks(connection: Connection, fresh: Sequence[_Attack]) -> None:
+    if not fresh:
+        return
+    statement = insert(attacks).returning(attacks.c.id, sort_by_parameter_order=True)
+    ids = connection.execute(statement, [_attack_row(attack) for attack in fresh]).scalars()
+    for attack, assigned in zip(fresh, ids, strict=True):
+        attack.id = assigned
+
+
+def _attack_row(attack: _Attack) -> dict[str, Any]:
+    hit = attack.newest
+    assert hit is not None, "an attack is made by its first hit"
+    return {
+        "key": hit.key,
+        "type": hit.type,
+        "point": list(hit.point),
+        "parameter": parameter_name(hit.point),
+        "host": hit.host,
+        "first_ns": attack.first_ns,
+        "hits": 0,
+        "payloads": 0,
+        "sources": 0,
+        "confidence": 0.0,
+        "last_ns": attack.last_ns,
+        **_newest_columns(hit),
+    }
+
+
+def _newest_columns(hit: Hit) -> dict[str, Any]:
+    fields = hit.report.fields
+    return {
+        "path": hit.path,
+        "method": fields.method,
+        "server": fields.server,
+        "last_source": fields.real_ip,
+        "last_payload": hit.payloads[0],
+        "last_status": fields.status,
+    }
+
+
+def _hit_row(hit: Hit, attack: _Attack) -> dict[str, Any]:
+    return {
+        "attack_id": attack.id,
+        "report_id": hit.report.fields.id,
+        "time_ns": hit.report.fields.time_ns,
+        "type": hit.type,
+        "point": list(hit.point),
+        "payloads": list(hit.payloads),
+        "rule": hit.rule,
+        "confidence": hit.confidence,
+    }
+
+
+def _count_facets(connection: Connection, touched: Sequence[_Attack]) -> Counter[tuple[int | None, str]]:
+    """Add what the batch saw to the stored counts; return how many values were new, by attack and kind."""
+    added = {(attack.id, kind, value): count for attack in touched for (kind, value), count in attack.seen.items()}
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new = dialect.insert(facets)
+    statement = new.on_conflict_do_update(
+        index_elements=["attack_id", "kind", "value"], set_={"hits": facets.c.hits + new.excluded.hits}
+    ).returning(facets.c.attack_id, facets.c.kind, facets.c.value, facets.c.hits)
+    rows = [
+        {"attack_id": attack_id, "kind": kind, "value": value, "hits": count}
+        for (attack_id, kind, value), count in added.items()
+    ]
+    fresh: Counter[tuple[int | None, str]] = Counter()
+    for row in connection.execute(statement, rows):
+        # A count that is no more than what this batch brought belongs to a value that was not there before.
+        if row.hits == added[row.attack_id, row.kind, row.value]:
+            fresh[row.attack_id, row.kind] += 1
+    return fresh
+
+
+def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: Counter[tuple[int | None, str]]) -> None:
+    this = attacks.c.id == bindparam("b_id")
+    counts = update(attacks).values(
+        first_ns=bindparam("b_first"),
+        last_ns=bindparam("b_last"),
+        confidence=bindparam("b_confidence"),
+        hits=attacks.c.hits + bindparam("b_hits"),
+        payloads=attacks.c.payloads + bindparam("b_payloads"),
+        sources=attacks.c.sources + bindparam("b_sources"),
+    )
+    connection.execute(
+        counts.where(this),
+        [
+            {
+                "b_id": attack.id,
+                "b_first": attack.first_ns,
+                "b_last": attack.last_ns,
+                "b_confidence": attack.confidence,
+                "b_hits": attack.hits,
+                "b_payloads": fresh[attack.id, "payload"],
+                "b_sources": fresh[attack.id, "source"],
+            }
+            for attack in touched
+        ],
+    )
+    newest = [{"b_id": attack.id} | _newest_columns(attack.newest) for attack in touched if attack.newest is not None]
+    if newest:
+        connection.execute(update(attacks).where(this), newest)
+
+
+def _insert_receipt(connection: Connection, node_id: str, batch: Batch, receipt: Receipt, now_ns: int) -> None:
+    row = {
+        "node_id": node_id,
+        "batch_id": batch.batch_id,
+        "accepted": receipt.accepted,
+        "quarantined": list(receipt.quarantined),
+        "received_ns": now_ns,
+    }
+    number = connection.execute(insert(batches).returning(batches.c.id), [row]).scalar_one()
+    connection.execute(delete(batches).where(batches.c.id <= number - _KEPT_RECEIPTS))
+    refused = [
+        {
+            "node_id": node_id,
+            "batch_id": batch.batch_id,
+            "position": record.index,
+            "reason": record.reason,
+            "record": record.record,
+            "received_ns": now_ns,
+        }
+        for record in batch.refused
+    ]
+    if refused:
+        connection.execute(insert(quarantine), refused)
+        last = connection.execute(select(func.max(quarantine.c.id))).scalar_one()
+        connection.execute(delete(quarantine).where(quarantine.c.id <= last - _KEPT_QUARANTINE))

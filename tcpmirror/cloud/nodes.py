@@ -1,0 +1,57 @@
+"""The sensors that report here: registration, credentials, heartbeats."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.schema import nodes
+from tcpmirror.cloud.tokens import digest
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCredential:
+    """What a node signs its calls with, as `<node_id>.<secret>`; the secret is known to the node alone."""
+
+    node_id: str
+    secret: str
+
+
+def register_node(database: Database, about: dict[str, str], now_ns: int) -> NodeCredential:
+    """Store a new node; *about* has `name`, `group_name`, `version`, `mode` and `hostname`."""
+    credential = NodeCredential(secrets.token_hex(16), secrets.token_urlsafe(32))
+    row = {
+        "id": credential.node_id,
+        "secret_sha256": digest(credential.secret),
+        "registered_ns": now_ns,
+        "last_seen_ns": now_ns,
+        "stats": {},
+        **about,
+    }
+    with database.writing() as connection:
+        connection.execute(insert(nodes), row)
+    return credential
+
+
+def node_of(database: Database, credential: str) -> str | None:
+    """Return the id of the node that *credential* (`<node_id>.<secret>`) belongs to, None if it belongs to none."""
+    node_id, _, secret = credential.partition(".")
+    with database.reading() as connection:
+        stored = connection.execute(select(nodes.c.secret_sha256).where(nodes.c.id == node_id)).scalar()
+    return node_id if hmac.compare_digest(stored or b"", digest(secret)) else None
+
+
+def record_heartbeat(database: Database, node_id: str, stats: dict[str, Any], now_ns: int) -> None:
+    with database.writing() as connection:
+        connection.execute(update(nodes).where(nodes.c.id == node_id).values(last_seen_ns=now_ns, stats=stats))
+
+
+def list_nodes(database: Database) -> list[Row[Any]]:
+    """Return every node, the one heard of last first."""
+    with database.reading() as connection:
+        return list(connection.execute(select(nodes).order_by(nodes.c.last_seen_ns.desc()).limit(1000)).all())

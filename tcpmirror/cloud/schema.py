@@ -1,0 +1,195 @@
+"""The tables. `migrations/` makes them; a test proves that both say the same.
+
+Times are nanoseconds since 1970 (UTC). Columns of type `TrafficText` hold what strangers sent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+NUL_SIGN: Final = "\u2400"
+
+
+class TrafficText(TypeDecorator[str]):
+    """Text from traffic; U+0000, which PostgreSQL cannot store in text, is kept as U+2400 (the sign that pictures it)."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value.replace("\0", NUL_SIGN) if value is not None else None
+
+
+class Packed(TypeDecorator[Any]):
+    """Lists and maps as JSON text, which every database stores alike."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str:
+        return orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return orjson.loads(value) if value is not None else None
+
+
+# SQLite makes a row id of INTEGER PRIMARY KEY only, PostgreSQL wants 64 bits.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("secret_sha256", LargeBinary, nullable=False),
+    Column("name", TrafficText, nullable=False),
+    Column("group_name", TrafficText, nullable=False),
+    Column("version", TrafficText, nullable=False),
+    Column("mode", TrafficText, nullable=False),
+    Column("hostname", TrafficText, nullable=False),
+    Column("registered_ns", BigInteger, nullable=False),
+    Column("last_seen_ns", BigInteger, nullable=False),
+    Column("stats", Packed, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("sha256", LargeBinary, nullable=False, unique=True),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("account_id", _Id, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("node_id", String(32), nullable=False),
+    Column("batch_id", String(64), nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("quarantined", Packed, nullable=False),
+    Column("received_ns", BigInteger, nullable=False),
+    Index("batches_by_name", "node_id", "batch_id", unique=True),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("node_id", String(32), nullable=False),
+    Column("batch_id", String(64), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("reason", TrafficText, nullable=False),
+    Column("record", TrafficText, nullable=False),
+    Column("received_ns", BigInteger, nullable=False),
+)
+
+# The two blobs stand last: SQLite then reads the other columns without touching their overflow pages.
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("node_id", String(32), nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("duration_ns", BigInteger),
+    Column("client", TrafficText, nullable=False),
+    Column("server", TrafficText, nullable=False),
+    Column("real_ip", TrafficText, nullable=False),
+    Column("encapsulation", TrafficText, nullable=False),
+    Column("protocol", TrafficText, nullable=False),
+    Column("method", TrafficText),
+    Column("host", TrafficText),
+    Column("uri", TrafficText),
+    Column("status", Integer),
+    Column("request_bytes", BigInteger, nullable=False),
+    Column("response_bytes", BigInteger, nullable=False),
+    Column("application", BigInteger, nullable=False),
+    Column("anomalies", Packed, nullable=False),
+    Column("findings", Packed, nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+)
+
+# Ids are never given twice (autoincrement): a link to an attack that has expired must not open another one.
+attacks = Table(
+    "attacks",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("point", Packed, nullable=False),
+    Column("parameter", TrafficText, nullable=False),
+    Column("host", TrafficText, nullable=False),
+    Column("path", TrafficText, nullable=False),
+    Column("method", TrafficText),
+    Column("server", TrafficText, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("payloads", BigInteger, nullable=False),
+    Column("sources", BigInteger, nullable=False),
+    Column("last_source", TrafficText, nullable=False),
+    Column("last_payload", TrafficText, nullable=False),
+    Column("last_status", Integer),
+    Column("confidence", Float, nullable=False),
+    Index("attacks_by_key", "key", "last_ns"),
+    Index("attacks_by_time", "last_ns", "id"),
+    Index("attacks_by_type", "type", "last_ns"),
+    sqlite_autoincrement=True,
+)
+
+hits = Table(
+    "hits",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("attack_id", _Id, ForeignKey("attacks.id", ondelete="CASCADE"), nullable=False),
+    Column("report_id", String(32), ForeignKey("reports.id", ondelete="CASCADE"), nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("point", Packed, nullable=False),
+    Column("payloads", Packed, nullable=False),
+    Column("rule", TrafficText, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Index("hits_of_attack", "attack_id", "time_ns", "id"),
+    Index("hits_of_report", "report_id"),
+    sqlite_autoincrement=True,
+)
+
+# How many hits of an attack had each source, payload and response code. A code is written in decimal digits; "": none seen.
+facets = Table(
+    "facets",
+    metadata,
+    Column("attack_id", _Id, ForeignKey("attacks.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("value", TrafficText, primary_key=True),
+    Column("hits", BigInteger, nullable=False),
+    Index("facets_by_value", "kind", "value", "attack_id"),
+    sqlite_with_rowid=False,
+)

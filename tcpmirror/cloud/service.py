@@ -1,0 +1,25 @@
+"""What every request of one running cloud shares."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tcpmirror.cloud.accounts import SignIn
+from tcpmirror.cloud.database import Database
+from tcpmirror.telemetry.counters import CounterPage
+from tcpmirror.telemetry.names import CLOUD
+
+
+@dataclass(slots=True)
+class Service:
+    """The store, the counters (incremented on the event loop only) and the clock, in nanoseconds since 1970."""
+
+    database: Database
+    counters: CounterPage = field(default_factory=lambda: CounterPage.private(CLOUD))
+    clock: Callable[[], int] = time.time_ns
+    sign_in: SignIn = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sign_in = SignIn(self.database)

@@ -1,0 +1,130 @@
+"""The cloud's application with the console's pages on it."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.resources import files
+from typing import Annotated, Final
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from nicegui import app as pages_app
+from nicegui import ui
+from pydantic import Field
+from starlette.middleware import Middleware
+
+from tcpmirror.cloud.application import create_application
+from tcpmirror.cloud.attacks import AttackFilter
+from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.service import Service
+from tcpmirror.console import attack_list, attack_page
+from tcpmirror.console.attack_list import AttackList, View
+from tcpmirror.console.content_policy import ContentPolicy
+from tcpmirror.console.frame import frame, visit
+from tcpmirror.console.node_list import NodeList
+from tcpmirror.console.sign_in import sign_in_routes
+
+_FILES: Final = {"console.css": "text/css", "mark.svg": "image/svg+xml"}
+_Text = Annotated[str, Query(max_length=200)]
+_Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+_MISSING: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Not found</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/console/console.css">
+</head><body class="tm-system"><main class="tm-door"><div class="tm-card"><h1>There is no such page</h1>
+<p class="tm-quiet">It may have been removed with what it showed.</p>
+<p><a href="/attacks">Go to the attacks</a></p></div></main>
+</body></html>"""
+_MISSING_POLICY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def create_console(service: Service, title: str, *, pages: bool = True) -> FastAPI:
+    """Return the application over *service*: the API, and unless *pages* is False the console.
+
+    NiceGUI keeps its pages in the process: a process can have one console.
+    """
+    app = create_application(service)
+    if not pages:
+        return app
+    app.include_router(sign_in_routes(title))
+    _add_files(app)
+    _add_pages(service, title)
+    app.user_middleware.append(Middleware(ContentPolicy))  # innermost: before headers are given their defaults
+    ui.run_with(
+        app,
+        title=title,
+        dark=None,
+        tailwind=False,
+        gzip_middleware_factory=None,
+        show_welcome_message=False,
+        reconnect_timeout=10,
+    )
+    pages_app.add_exception_handler(404, _missing)
+    pages_app.add_exception_handler(RequestValidationError, _missing)  # such as an attack number that is none
+    return app
+
+
+def _add_files(app: FastAPI) -> None:
+    @app.get("/console/{name}", include_in_schema=False)
+    def own_file(name: str) -> Response:
+        if name not in _FILES:
+            return _missing_page()
+        path = str(files("tcpmirror.console") / name)
+        return FileResponse(path, media_type=_FILES[name], headers={"Cache-Control": "public, max-age=300"})
+
+    @app.get("/", include_in_schema=False)
+    def start() -> RedirectResponse:
+        return RedirectResponse("/attacks", 307)
+
+
+def _add_pages(service: Service, title: str) -> None:
+    @ui.page("/attacks")
+    async def attacks(
+        request: Request,
+        *,
+        type: _Text = "",  # noqa: A002 - the name in the URL
+        source: _Text = "",
+        host: _Text = "",
+        path: _Text = "",
+        status: _Text = "",
+        cursor: _Text = "",
+    ) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        view = View(AttackFilter(type, source, host, path, status), cursor or None)
+        shown = await asyncio.to_thread(attack_list.read, service.database, view)
+        with frame(visited, "Attacks", "Attacks"):
+            AttackList(visited, view, shown)
+        return None
+
+    @ui.page("/attacks/{attack_id}")
+    async def attack(request: Request, attack_id: _Id, hit: _Id | None = None, cursor: _Text = "") -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        opened = await asyncio.to_thread(attack_page.read, service.database, attack_id, hit, cursor or None)
+        if opened is None:
+            return _missing_page()
+        with frame(visited, f"Attack #{attack_id}", "Attacks"):
+            attack_page.show(opened)
+        return None
+
+    @ui.page("/nodes")
+    async def nodes(request: Request) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        rows = await asyncio.to_thread(list_nodes, service.database)
+        with frame(visited, "Nodes", "Nodes"):
+            NodeList(visited, rows)
+        return None
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": "There is nothing at this address."}, 404)
+    return _missing_page()
+
+
+def _missing_page() -> Response:
+    return HTMLResponse(_MISSING, 404, headers={"Content-Security-Policy": _MISSING_POLICY})

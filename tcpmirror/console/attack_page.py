@@ -1,0 +1,272 @@
+"""One attack: what it adds up to, its hits, and the exchange of one of them with the payload marked where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from tcpmirror.cloud.attacks import AttackDetail, BadCursor, Facet, Page, attack_detail, hit_detail, list_hits
+from tcpmirror.cloud.database import Database
+from tcpmirror.console.highlight import locate
+from tcpmirror.console.parts import LocalTime, Text, block, link
+from tcpmirror.console.text import counted, shortened, status_family, type_family, type_name, visible
+from tcpmirror.model.attack import ATTACK_TYPES
+
+HITS: Final = 20
+_MARKED: Final = 8  # payloads of a hit that are looked for in its message
+_LINE_ENDS: Final = "\n\t"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message ready to be shown: pieces of visible text, each with whether it is (part of) a payload."""
+
+    pieces: tuple[tuple[str, bool], ...]
+    kept_bytes: int
+    kept_body_bytes: int
+    unmarked: tuple[str, ...]  # payloads that stand there only in encoded form, or not at all
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """All that the page shows, read in one go. ``hit`` None: the attack has none of that id any more."""
+
+    attack: AttackDetail
+    hits: Page
+    hit: Row[Any] | None
+    request: Message | None
+    response: Message | None
+
+
+def read(database: Database, attack_id: int, hit_id: int | None, cursor: str | None) -> Opened | None:
+    """Return what to show of attack *attack_id*, with its newest hit or hit *hit_id*; None if there is none."""
+    attack = attack_detail(database, attack_id)
+    if attack is None:
+        return None
+    try:
+        hits = list_hits(database, attack_id, HITS, cursor)
+    except BadCursor:
+        hits = list_hits(database, attack_id, HITS)
+    wanted = hit_id if hit_id is not None else hits.rows[0].id if hits.rows else None
+    hit = hit_detail(database, wanted) if wanted is not None else None
+    if hit is None or hit.attack_id != attack_id:
+        return Opened(attack, hits, None, None, None)
+    payloads = hit.payloads[:_MARKED]
+    in_response = tuple(hit.point)[:1] in (("response_status",), ("response_header",), ("response_body",))
+    request = message(hit.request, tuple(hit.point), () if in_response else payloads)
+    response = message(hit.response, tuple(hit.point), payloads if in_response else ())
+    return Opened(attack, hits, hit, request, response)
+
+
+def message(raw: bytes, point: tuple[str, ...], payloads: tuple[str, ...] | list[str]) -> Message:
+    """Return *raw* as text in pieces, the *payloads* found at *point* marked."""
+    marks: list[tuple[int, int]] = []
+    unmarked = []
+    for payload in payloads:
+        found = locate(raw, point, payload)
+        marks += found.spans
+        if found.decoded:
+            unmarked.append(payload)
+    pieces = []
+    at = 0
+    for start, end in _joined(marks):
+        pieces += [(_shown(raw[at:start]), False), (_shown(raw[start:end]), True)]
+        at = end
+    pieces.append((_shown(raw[at:]), False))
+    return Message(
+        tuple(piece for piece in pieces if piece[0]), len(raw), len(raw.partition(b"\r\n\r\n")[2]), tuple(unmarked)
+    )
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _shown(raw: bytes) -> str:
+    return visible(raw.decode("latin-1").replace("\r\n", "\n"), keep=_LINE_ENDS)
+
+
+def show(opened: Opened) -> None:
+    """Build the page's elements."""
+    attack = opened.attack.row
+    with block("nav", "tm-crumbs").props('aria-label="Way back"'):
+        link("Attacks", "/attacks")
+        Text("span", f"#{attack.id}")
+    with block("div", "tm-title"):
+        Text("span", attack.type, f"tm-badge tm-{type_family(attack.type)}")
+        Text("h1", type_name(attack.type))
+    with block("p", "tm-subtitle"):
+        if attack.method:
+            Text("b", shortened(attack.method, 16))
+        Text("span", shortened(attack.host, 200), "tm-host")
+        Text("span", shortened(attack.path, 400), "tm-mono")
+    _figures(opened.attack)
+    with block("div", "tm-columns"):
+        with block("aside", "tm-side"):
+            _hit_list(opened)
+            _facets("Top sources", opened.attack.sources)
+            _facets("Top payloads", opened.attack.payloads)
+        with block("div", "tm-exchange"):
+            if opened.hit is None or opened.request is None or opened.response is None:
+                Text("p", "This hit is no longer stored.", "tm-quiet")
+            else:
+                _exchange(opened.hit, opened.request, opened.response)
+
+
+def _figures(detail: AttackDetail) -> None:
+    attack = detail.row
+    with block("dl", "tm-figures"):
+        for name, number in (("Hits", attack.hits), ("Sources", attack.sources), ("Payloads", attack.payloads)):
+            _figure(name, f"{number:,}")
+        with block("div"):
+            Text("dt", "First seen")
+            with block("dd"):
+                LocalTime(attack.first_ns)
+        with block("div"):
+            Text("dt", "Last seen")
+            with block("dd"):
+                LocalTime(attack.last_ns)
+        with block("div"):
+            Text("dt", "Responses")
+            with block("dd", "tm-codes"):
+                for facet in detail.statuses:
+                    status = int(facet.value) if facet.value.isdecimal() else None
+                    Text("span", facet.value or "none", f"tm-code tm-{status_family(status)}").tooltip(
+                        counted(facet.hits, "hit")
+                    )
+
+
+def _figure(name: str, value: str) -> None:
+    with block("div"):
+        Text("dt", name)
+        Text("dd", value)
+
+
+def _hit_list(opened: Opened) -> None:
+    attack_id = opened.attack.row.id
+    with block("section", "tm-panel"):
+        Text("h2", "Hits")
+        with block("ul", "tm-hit-list"):
+            for row in opened.hits.rows:
+                current = opened.hit is not None and row.id == opened.hit.id
+                with block("li"), link("", f"/attacks/{attack_id}?hit={row.id}", "tm-here" if current else "") as entry:
+                    if current:
+                        entry.props('aria-current="true"')
+                    with block("span", "tm-hit-line"):
+                        LocalTime(row.time_ns)
+                        Text("span", _status_text(row.status), f"tm-code tm-{status_family(row.status)}")
+                    Text("span", shortened(row.real_ip, 60), "tm-mono tm-small")
+        if opened.hits.next_cursor:
+            link("Older hits", f"/attacks/{attack_id}?cursor={opened.hits.next_cursor}", "tm-button")
+
+
+def _facets(name: str, facets: tuple[Facet, ...]) -> None:
+    if len(facets) < 2:
+        return
+    most = facets[0].hits
+    with block("section", "tm-panel"):
+        Text("h2", name)
+        with block("ul", "tm-facets"):
+            for facet in facets:
+                with block("li"):
+                    with block("span", "tm-facet-line"):
+                        Text("span", shortened(facet.value, 120) or "—", "tm-mono tm-facet-value")
+                        Text("span", f"{facet.hits:,}", "tm-facet-hits")
+                    block("span", "tm-facet-bar").style(f"width: {100 * facet.hits / most:.1f}%")
+
+
+def _exchange(hit: Row[Any], request: Message, response: Message) -> None:
+    with block("section", "tm-panel"):
+        Text("h2", "What was found")
+        with block("dl", "tm-facts"):
+            _payload_facts(hit, request.unmarked + response.unmarked)
+            with block("div"):
+                Text("dt", "Point")
+                with block("dd", "tm-point"):
+                    for part in hit.point:
+                        Text("span", shortened(part, 120))
+            _fact("Rule", hit.rule)
+            _fact("Confidence", f"{hit.confidence:.0%}")
+            _fact("Weakness", ", ".join(f"CWE-{number}" for number in ATTACK_TYPES.get(hit.type, (0, "", ()))[2]))
+            _fact("Source", hit.real_ip)
+            _fact("Connection", f"{hit.client} → {hit.server}" + (f", {hit.encapsulation}" if hit.encapsulation else ""))
+            _fact("Anomalies", ", ".join(name.replace("_", " ") for name in hit.anomalies))
+            _fact("Request id", hit.report_id)
+    _also_found(hit)
+    _message_panel("Request", request, hit.request_bytes, "")
+    duration = f"after {hit.duration_ns / 1e6:,.1f} ms" if hit.duration_ns is not None else ""
+    if hit.status is None and not response.kept_bytes:
+        with block("section", "tm-panel"):
+            Text("h2", "Response")
+            Text("p", "No response was seen.", "tm-quiet")
+    else:
+        _message_panel("Response", response, hit.response_bytes, duration, hit.status)
+
+
+def _payload_facts(hit: Row[Any], unmarked: tuple[str, ...]) -> None:
+    with block("div", "tm-wide"):
+        Text("dt", "Payload" if len(hit.payloads) < 2 else "Payloads")
+        with block("dd"):
+            for payload in hit.payloads[:_MARKED]:
+                Text("code", visible(payload, keep=_LINE_ENDS) or "—", "tm-payload-full")
+            if len(hit.payloads) > _MARKED:
+                Text("p", f"and {counted(len(hit.payloads) - _MARKED, 'more payload')}", "tm-quiet tm-small")
+            if unmarked:
+                Text(
+                    "p",
+                    "Shown decoded: in the message it stands in encoded form, or past the part that was kept.",
+                    "tm-quiet tm-small",
+                )
+
+
+def _fact(name: str, value: str) -> None:
+    if not value:
+        return
+    with block("div"):
+        Text("dt", name)
+        Text("dd", visible(value)[:600], "tm-mono")
+
+
+def _also_found(hit: Row[Any]) -> None:
+    others = [finding for finding in hit.findings if finding["type"] != hit.type]
+    if not others:
+        return
+    with block("section", "tm-panel"):
+        Text("h2", "Also in this request")
+        with block("ul", "tm-also"):
+            for finding in others[:20]:
+                with block("li"):
+                    kind = finding["type"]
+                    Text("span", type_name(kind), f"tm-badge tm-{type_family(kind)}")
+                    Text("code", shortened(finding["payload"], 120))
+
+
+def _message_panel(name: str, shown: Message, sent_bytes: int, remark: str, status: int | None = None) -> None:
+    with block("section", "tm-panel"):
+        with block("div", "tm-panel-head"):
+            Text("h2", name)
+            if name == "Response":
+                Text("span", _status_text(status), f"tm-code tm-{status_family(status)}")
+            remarks = [remark, f"body {sent_bytes:,} bytes", "cut" if _is_cut(shown, sent_bytes) else ""]
+            Text("span", " · ".join(part for part in remarks if part), "tm-quiet tm-small")
+        with block("pre", "tm-message").props(f'tabindex="0" aria-label="{name} as received"'):
+            for text, marked in shown.pieces:
+                Text("mark" if marked else "span", text)
+            if not shown.pieces:
+                Text("span", "nothing was kept", "tm-quiet")
+
+
+def _is_cut(shown: Message, sent_bytes: int) -> bool:
+    return shown.kept_body_bytes < sent_bytes
+
+
+def _status_text(status: int | None) -> str:
+    return "none" if status is None else str(status)

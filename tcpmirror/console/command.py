@@ -1,0 +1,79 @@
+"""`tcpmirror-cloud`: the receiving side by itself, for the sensors of this machine or, when told so, of others."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from tcpmirror.cloud.accounts import ensure_first_account
+from tcpmirror.cloud.database import open_database
+from tcpmirror.cloud.server import bind, is_loopback, serve
+from tcpmirror.cloud.service import Service
+from tcpmirror.cloud.tokens import Role, create_token
+from tcpmirror.console.application import create_console
+from tcpmirror.errors import EXIT_BUG, EXIT_OK, EXIT_USAGE, TcpmirrorError
+
+_LISTEN: Final = "127.0.0.1:8088"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit codes are those of `tcpmirror.errors`."""
+    wanted = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return _run(wanted.database, wanted.listen, wanted.title, wanted.allow_remote)
+    except TcpmirrorError as error:
+        print(f"tcpmirror-cloud: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tcpmirror-cloud", description="Receive findings of sensors and show them.")
+    run = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("run", help="serve until stopped")
+    run.add_argument("--database", type=Path, required=True, metavar="FILE", help="SQLite file; made if it is not there")
+    run.add_argument("--listen", default=_LISTEN, metavar="ADDRESS:PORT", help="default: %(default)s")
+    run.add_argument("--title", default="tcpmirror", help="what the console calls itself")
+    run.add_argument("--allow-remote", action="store_true", help="listen beyond loopback although there is no TLS")
+    return parser
+
+
+def _run(database_file: Path, listen: str, title: str, allow_remote: bool) -> int:
+    if not allow_remote and not is_loopback(listen, "--listen"):
+        print(
+            f"tcpmirror-cloud: --listen {listen}: passwords and findings would cross the network in the clear; "
+            "listen on loopback behind a proxy with TLS, or say --allow-remote",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
+    stopping = False
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    listener = bind(listen, "--listen")
+    database = open_database(database_file)
+    service = Service(database)
+    _first_access(service)
+    host, port = listener.getsockname()[:2]
+    print(f"console: http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
+    started = serve(create_console(service, title), listener, lambda: not stopping)
+    database.close()
+    return EXIT_OK if started else EXIT_BUG
+
+
+def _first_access(service: Service) -> None:
+    password = secrets.token_urlsafe(15)
+    if ensure_first_account(service.database, password, time.time_ns()):
+        token = create_token(service.database, "first deploy token", Role.DEPLOY, time.time_ns())
+        print("This is shown once:", f"  console user: admin  password: {password}", f"  deploy token: {token}", sep="\n")

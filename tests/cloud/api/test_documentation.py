@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.cloud.running import RunningCloud
+
+
+def references(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*(references(one) for one in value.values()))
+    return set().union(*(references(one) for one in value)) if isinstance(value, list) else set()
+
+
+def test_page_and_all_it_loads_come_from_here(cloud: RunningCloud) -> None:
+    with cloud.client() as client:
+        page = client.get("/api/docs")
+        assert page.status_code == 200
+        loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert len(loaded) == 4
+        for address in loaded:
+            assert address.startswith(("/api/docs/", "data:"))
+            if address.startswith("/"):
+                assert client.get(address).status_code == 200
+
+
+def test_document_is_complete(cloud: RunningCloud) -> None:
+    with cloud.client() as client:
+        document = client.get("/api/openapi.json").json()
+    schemas = document["components"]["schemas"]
+    missing = {name for name in references(document) if name.removeprefix("#/components/schemas/") not in schemas}
+    assert missing == set()
+    operations = [(path, verb, one) for path, verbs in document["paths"].items() for verb, one in verbs.items()]
+    assert len(operations) == 12
+    for path, verb, operation in operations:
+        assert operation["description"], path
+        success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
+        assert (
+            verb == "delete" or path.endswith("heartbeat") or "$ref" in success["content"]["application/json"]["schema"]
+        ), path
+    assert "examples" in str(schemas["ReportIn"])

@@ -1,0 +1,84 @@
+"""A console as the command starts it, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cloud.running import until
+
+COMMAND = [sys.executable, "-c", "import sys; from tcpmirror.console.command import main; sys.exit(main())"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class RunningConsole(AbstractContextManager["RunningConsole"]):
+    """`tcpmirror-cloud run` on a free loopback port; what it printed is in ``output``."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self._log = directory / "output.txt"
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "TZ": "UTC"}
+        with self._log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*COMMAND, "run", "--database", str(directory / "cloud.db"), "--listen", "127.0.0.1:0", *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=directory,
+            )
+        self.url = until(lambda: self.printed(r"console: (http://\S+)/")).group(1)
+        until(self._answers)
+
+    def __exit__(self, *raised: object) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        finally:
+            self.process.kill()
+
+    def printed(self, pattern: str) -> re.Match[str] | None:
+        return re.search(pattern, self.output)
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def password(self) -> str:
+        found = self.printed(r"password: (\S+)")
+        assert found is not None
+        return found.group(1)
+
+    def node(self) -> httpx.Client:
+        token = self.printed(r"deploy token: (\S+)")
+        assert token is not None
+        with httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token.group(1)}"}) as client:
+            made = client.post("/api/v1/nodes/register", json={"name": "mirror-1"}).raise_for_status().json()
+        return httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {made['node_id']}.{made['secret']}"}, timeout=20
+        )
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.output
+        try:
+            return httpx.get(self.url + "/sign-in").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
+    with RunningConsole(tmp_path_factory.mktemp("console")) as running:
+        yield running

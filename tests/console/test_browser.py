@@ -1,0 +1,251 @@
+"""The console in a real browser, over the real service."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.cloud.running import b64, finding, report
+from tests.console.conftest import RunningConsole
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+XSS = (
+    """<script>window.pwned=1</script>"><img src=x onerror="window.pwned=1">'"""
+    """{{constructor.constructor('window.pwned=1')()}}`${window.pwned=1}`"""
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+class Problems(list[str]):
+    """What the page complained about: script errors, blocked and failed loads."""
+
+    def watch(self, page: Page, own: str) -> None:
+        page.on("pageerror", lambda error: self.append(str(error)))
+        page.on("console", self._heard)
+        page.on("request", lambda request: self.append(request.url) if not request.url.startswith((own, "data:")) else None)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and "401" not in message.text:
+            self.append(message.text)
+
+
+@pytest.fixture
+def problems() -> Problems:
+    return Problems()
+
+
+@pytest.fixture
+def page(browser: Browser, console: RunningConsole, problems: Problems) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=console.url)
+    context.set_default_timeout(15_000)
+    opened = context.new_page()
+    problems.watch(opened, console.url)
+    yield opened
+    context.close()
+
+
+def sign_in(page: Page, console: RunningConsole, path: str = "/attacks") -> None:
+    page.goto(path)
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill(console.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**" + path)
+
+
+def send(console: RunningConsole, *reports: dict[str, Any]) -> None:
+    with console.node() as node:
+        batch = {"batch_id": str(time.monotonic_ns()), "reports": list(reports)}
+        receipt = node.post("/api/v1/batches", json=batch).raise_for_status().json()
+    assert receipt["quarantined"] == []
+
+
+def recent(number: int, **changes: Any) -> dict[str, Any]:
+    return report(number, time_ns=time.time_ns(), **changes)
+
+
+def test_wrong_password_then_right_then_sign_out(page: Page, console: RunningConsole, problems: Problems) -> None:
+    page.goto("/attacks")
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+    page.get_by_label("Password").fill(console.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Attacks")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in")
+    page.goto("/attacks")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert problems == []
+
+
+def test_attack_appears_while_the_page_is_open_and_opens(
+    page: Page, console: RunningConsole, problems: Problems, artefacts: Path
+) -> None:
+    sign_in(page, console, "/attacks?host=live.example")
+    expect(page.get_by_text("No attack matches")).to_be_visible()
+    send(console, recent(1001, host="live.example"))
+    row = page.locator("tbody tr")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("SQL injection")
+    expect(row).to_contain_text("1' or 1=1")
+    send(console, recent(1002, host="live.example", real_ip="192.0.2.8"))
+    expect(row.locator(".tm-hits")).to_contain_text("2")
+    page.screenshot(path=artefacts / "list.png")
+    row.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="SQL injection")).to_be_visible()
+    expect(page.locator("mark")).to_have_text("1%27%20or%201=1")
+    expect(page.get_by_text("HTTP/1.1 200 OK")).to_be_visible()
+    page.locator(".tm-hit-list a").nth(1).click()
+    expect(page.locator(".tm-hit-list a.tm-here")).to_contain_text("203.0.113.9")
+    page.screenshot(path=artefacts / "attack.png", full_page=True)
+    assert problems == []
+
+
+def test_filters_are_in_the_url_and_the_url_brings_them_back(
+    page: Page, console: RunningConsole, problems: Problems
+) -> None:
+    send(
+        console,
+        recent(1101, host="one.example"),
+        recent(1102, host="two.example", findings=[finding(type="rce", payload=";id")], status=404),
+    )
+    sign_in(page, console)
+    page.get_by_label("Host").fill("two.ex")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_label("Response").fill("4xx")
+    page.wait_for_url("**/attacks?host=two.ex&status=4xx")
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.get_by_label("Host")).to_have_value("two.ex")
+    page.get_by_label("Response").fill("200")
+    expect(page.get_by_text("No attack matches")).to_be_visible()
+    page.get_by_role("link", name="Show all attacks").click()
+    expect(page.locator("tbody tr").nth(1)).to_be_visible()
+    assert problems == []
+
+
+def test_long_list_is_paged(page: Page, console: RunningConsole, problems: Problems) -> None:
+    send(console, *(recent(1200 + number, host=f"p{number}.paged.example") for number in range(60)))
+    sign_in(page, console, "/attacks?host=paged.example")
+    expect(page.locator("tbody tr")).to_have_count(50)
+    page.get_by_role("link", name="Older").click()
+    expect(page.locator("tbody tr")).to_have_count(10)
+    page.get_by_role("link", name="Newest").click()
+    expect(page.locator("tbody tr")).to_have_count(50)
+    assert problems == []
+
+
+def test_scripts_in_every_field_stay_text(page: Page, console: RunningConsole, problems: Problems) -> None:
+    raw = f"GET /{XSS} HTTP/1.1\r\nHost: {XSS}\r\n\r\n{XSS}".encode()
+    fields = dict.fromkeys(("client", "server", "encapsulation", "protocol", "method", "uri", "real_ip"), XSS)
+    other = finding(type="xss", point=["get", XSS], payload=XSS, rule=XSS)
+    evil = recent(
+        1301,
+        **fields,
+        host="evil.example" + XSS,
+        anomalies=[XSS],
+        findings=[other, finding(type="rce", point=[XSS, XSS], payload=XSS, rule=XSS, confidence=0.1)],
+        request_b64=b64(raw),
+        response_b64=b64(b"HTTP/1.1 200 " + XSS.encode() + b"\r\n\r\n" + XSS.encode()),
+    )
+    send(console, evil)
+    with console.node() as node:
+        node.post("/api/v1/nodes/heartbeat", json={"stats": {XSS: XSS}}).raise_for_status()
+    sign_in(page, console, "/attacks?host=evil.example")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(2)
+    assert "<script>" in (rows.first.text_content() or "")
+    attacks = [link.get_attribute("href") or "" for link in rows.get_by_role("link").all()]
+    for address in attacks:
+        page.goto(address)
+        expect(page.locator(".tm-message").first).to_contain_text("<script>window.pwned=1</script>")
+        assert page.locator("main script, main img").count() == 0
+        assert page.evaluate("window.pwned") is None
+    page.goto("/attacks?type=" + "%3Cimg%20src%3Dx%20onerror%3Dwindow.pwned%3D1%3E")
+    expect(page.get_by_text("No attack matches")).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    page.goto("/nodes")
+    expect(page.get_by_role("heading", name="Nodes")).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    assert problems == []
+
+
+def test_injected_markup_could_not_run_either(page: Page, console: RunningConsole) -> None:
+    sign_in(page, console)
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.pwned=1\">')")
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.pwned=1'}))")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.pwned") is None
+
+
+def test_payload_seen_only_after_decoding_is_shown_decoded(page: Page, console: RunningConsole) -> None:
+    token = base64.b64encode(b"aaaa; cat /etc/shadow")
+    raw = b"GET / HTTP/1.1\r\nHost: h\r\nX-A: " + token + b"\r\n\r\n"
+    found = finding(type="rce", point=["header", "X-A", "base64"], payload="; cat /etc/shadow")
+    send(console, recent(1401, host="coded.example", findings=[found], request_b64=b64(raw)))
+    sign_in(page, console, "/attacks?host=coded.example")
+    page.locator("tbody tr").get_by_role("link").click()
+    expect(page.locator("mark")).to_have_text(token.decode())
+    expect(page.get_by_text("Shown decoded")).to_be_visible()
+    expect(page.locator(".tm-payload-full")).to_have_text("; cat /etc/shadow")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_fit_in_both_themes(
+    browser: Browser, console: RunningConsole, artefacts: Path, scheme: Any, width: int
+) -> None:
+    wide = {"uri": "/" + "a" * 900, "host": "wide.example" + "x" * 250, "real_ip": "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}
+    send(console, recent(1501, **wide, findings=[finding(payload="p" * 500, point=["get", "k" * 300], rule="r" * 200)]))
+    context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, base_url=console.url)
+    page = context.new_page()
+    sign_in(page, console, "/attacks")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    first = page.locator("tbody tr", has_text="wide.example").get_by_role("link").first.get_attribute("href") or ""
+    for path, name in (("/attacks", "list"), (first, "attack"), ("/nodes", "nodes")):
+        page.goto(path)
+        expect(page.locator("main h1")).to_be_visible()
+        page.wait_for_function("document.body.className.includes('body--')")
+        page.screenshot(path=artefacts / f"{name}-{scheme}-{width}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        dark = page.evaluate("document.body.classList.contains('body--dark')")
+        assert dark == (scheme == "dark")
+    context.close()
+
+
+def test_theme_is_chosen_and_kept(page: Page, console: RunningConsole) -> None:
+    sign_in(page, console)
+    button = page.get_by_role("button", name="Change between automatic, light and dark")
+    button.click()
+    expect(page.locator("body.body--light")).to_be_visible()
+    button.click()
+    expect(page.locator("body.body--dark")).to_be_visible()
+    page.reload()
+    expect(page.locator("body.body--dark")).to_be_visible()
+
+
+def test_ended_session_shows_nothing_new(page: Page, console: RunningConsole) -> None:
+    sign_in(page, console, "/attacks?host=secret.example")
+    expect(page.get_by_text("No attack matches")).to_be_visible()
+    page.context.request.delete(console.url + "/api/v1/session")
+    send(console, recent(1601, host="secret.example"))
+    page.wait_for_url("**/sign-in*")
