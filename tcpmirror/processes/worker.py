@@ -96,7 +96,7 @@ def publish(page: CounterPage, table: FlowTable, factory: SinkFactory) -> None:
 
 
 def take_segments(road: WorkerRoad, table: FlowTable, page: CounterPage) -> int:
-    """Take a batch off every ring; return how many records there were. A bug of ours costs one connection, not the worker."""
+    """Take a batch off every ring; return how many records there were. A bug costs one connection, not the worker."""
     try:
         return road.turn()
     except Exception:
