@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from tcpmirror.errors import EXIT_OK, EXIT_USAGE, EnvironmentFault
-from tcpmirror.model.exchange import Exchange, Request
+from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.point import point_text
+from tcpmirror.model.stream import FlowInfo
 from tcpmirror.processes.detection import build_detector
+from tcpmirror.protocols.http1 import Http1Factory
 from tcpmirror.settings.tree import Settings
 
 
@@ -46,7 +48,7 @@ def run_inspect(paths: list[Path], out: Path | None, settings: Settings) -> int:
     state = Path(settings.supervisor.state_dir)
     inspection = Inspection(settings, state / "rules" if state.is_dir() else None)
     try:
-        with open(out, "w", encoding="utf-8") if out else nullcontext(sys.stdout) as sink:
+        with out.open("w", encoding="utf-8") if out else nullcontext(sys.stdout) as sink:
             for path in paths:
                 inspection.file(path, sink)
     except OSError as error:
@@ -67,6 +69,13 @@ class Inspection:
 
     def __init__(self, settings: Settings, cache_dir: Path | None) -> None:
         self.detector = build_detector(settings, cache_dir)
+        self._parsed: list[Exchange] = []
+        self._parser = Http1Factory(
+            self._parsed.append,
+            settings.limits,
+            response_timeout_ns=settings.reassembly.response_timeout_ns,
+            parse_responses=False,
+        )
         self.tally = Tally()
 
     def file(self, path: Path, sink: IO[str]) -> None:
@@ -96,11 +105,14 @@ class Inspection:
         }
 
     def _findings(self, raw: bytes) -> list[Finding]:
-        head, _, body = raw.partition(b"\r\n\r\n")
-        method, _, rest = head.partition(b"\r\n")[0].partition(b" ")
-        target, _, version = rest.rpartition(b" ")
-        request = Request(head + b"\r\n\r\n", body, 0, method, target, version)
-        return self.detector.inspect(Exchange(request))
+        """Return what the requests in *raw* show: one, or more if the bytes of one smuggle another in."""
+        flow = self._parser.open_flow(FlowInfo())
+        flow.feed(0, raw)
+        flow.finish(0)
+        exchanges, self._parsed[:] = list(self._parsed), []
+        if not exchanges:
+            raise BadLine("no HTTP request that the parser could read")
+        return [finding for exchange in exchanges for finding in self.detector.inspect(exchange)]
 
 
 def raw_request(record: dict[str, Any]) -> bytes:
@@ -126,8 +138,8 @@ def raw_request(record: dict[str, Any]) -> bytes:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
-    with opened as source:
+    with path.open("rb") as plain:
+        source = gzip.GzipFile(fileobj=plain) if path.suffix == ".gz" else plain
         for number, line in enumerate(source, 1):
             if line.strip():
                 yield number, line

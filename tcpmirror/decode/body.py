@@ -1,0 +1,70 @@
+"""What a request body is: decided by its bytes first, by Content-Type where the bytes leave it open."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from tcpmirror.decode import form, json_doc, multipart, xml
+from tcpmirror.decode.text import is_text
+from tcpmirror.model.anomaly import Anomaly
+
+if TYPE_CHECKING:
+    from tcpmirror.decode.walk import Path, Walk
+
+_FORM_START: Final = re.compile(rb"\s*[A-Za-z0-9._\[\]%-]*=")
+_XML_START: Final = re.compile(rb"\s*<(?:\?xml\b|!DOCTYPE\s+\w+\s*[\[>]|\w+:?Envelope\b|svg\b)", re.IGNORECASE)
+_POST: Final[Path] = ("post",)
+
+
+def read(walk: Walk, content_type: bytes, body: bytes) -> None:
+    """Visit what *body* holds. The whole of it is a point of its own unless a notation explains it."""
+    kind = content_type.lower()
+    body = _from_utf16(body)
+    if not _structured(walk, kind, body):
+        if b"\0" not in body[:1024] or is_text(body[:1024]):
+            walk.visit(_POST, body)
+        else:
+            walk.add((*_POST, "file"), body)
+
+
+def _structured(walk: Walk, kind: bytes, body: bytes) -> bool:
+    if (kind.startswith(b"multipart/") or multipart.looks_like(body)) and _multipart(walk, kind, body):
+        return True
+    first = body.lstrip()[:1]
+    said_form = b"urlencoded" in kind
+    if first and first in b"{[":
+        if json_doc.read(walk, _POST, body):
+            return True
+        if not said_form:
+            json_doc.read_strings(walk, _POST, body)
+            return False
+    if first == b"<":
+        is_xml = xml.read(walk, _POST, body)
+        return is_xml and (_XML_START.match(body) is not None or b"xml" in kind)
+    if said_form or (b"\n" not in body and _FORM_START.match(body) is not None):
+        form.read(walk, (*_POST, "form_urlencoded"), body)
+        return True
+    return False
+
+
+def _multipart(walk: Walk, kind: bytes, body: bytes) -> bool:
+    boundary = multipart.boundary_of(kind, body) or multipart.boundary_of(b"", body)
+    if boundary is None:
+        walk.note(Anomaly.BAD_MULTIPART)
+        return False
+    multipart.read(walk, _POST, boundary, body)
+    return True
+
+
+def _from_utf16(body: bytes) -> bytes:
+    """Return *body* as UTF-8 if it is UTF-16: by its mark or by a NUL beside ``<``, ``{`` or ``[`` (XML 1.0, appendix F)."""
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif body[:1] == b"\0" and body[1:2] in (b"<", b"{", b"["):
+        encoding = "utf-16-be"
+    elif body[1:2] == b"\0" and body[:1] in (b"<", b"{", b"["):
+        encoding = "utf-16-le"
+    else:
+        return body
+    return body.decode(encoding, "replace").encode("utf-8", "replace")

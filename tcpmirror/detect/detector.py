@@ -1,0 +1,217 @@
+"""The detector: tier 1 tells plainly clean exchanges from the rest, tier 2 judges the rest value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from tcpmirror.detect import entities, graphql, tokens
+from tcpmirror.detect.compiled import Expression, Matcher, Role, gate_expressions, value_expressions
+from tcpmirror.detect.pack import Pack, Rule
+from tcpmirror.detect.verdict import THRESHOLD, Sign, Verdict, counting, judge
+from tcpmirror.model.anomaly import Anomaly
+from tcpmirror.model.exchange import Exchange, Request, Response
+from tcpmirror.model.finding import Finding
+from tcpmirror.model.point import Point
+from tcpmirror.settings.tree import Limits
+
+FINDINGS_LIMIT: Final = 32  # of one exchange: more tell nothing new and could flood the reports
+PAYLOAD_BYTES: Final = 512
+RESPONSE_LOOK: Final = 64 * 1024
+# What tier 2 costs at most, measured: reading and matching a byte in every form, and a point's own overhead.
+_NS_PER_BYTE: Final = 20
+_NS_PER_POINT: Final = 4000
+_BOMB: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
+_TEXTUAL: Final = (b"text/", b"json", b"xml", b"javascript", b"html")
+
+
+class DecodedMessage(Protocol):
+    @property
+    def points(self) -> list[Point]: ...
+
+    @property
+    def anomalies(self) -> int: ...
+
+
+class Views(Protocol):
+    """How a request is seen; the stage `decode` gives them, and processes bring the two together."""
+
+    @property
+    def normal_form(self) -> Callable[[Request], bytes | None]: ...
+
+    @property
+    def learn_clean(self) -> Callable[[], None]:
+        """To be called when the last normal form showed nothing: its repeated lines need no second look."""
+
+    def request_points(self, request: Request, limits: Limits) -> DecodedMessage: ...
+
+    def fold(self, value: bytes) -> bytes: ...
+
+
+class Detector:
+    """Finds attacks in exchanges, one at a time; not to be shared between threads.
+
+    ``tier2`` counts the requests that the first tier let through; ``inspected`` all of them.
+    """
+
+    def __init__(self, pack: Pack, limits: Limits, views: Views, cache_dir: Path | None = None) -> None:
+        request_rules = [rule for rule in pack.rules if not rule.is_for_responses]
+        response_rules = [rule for rule in pack.rules if rule.is_for_responses]
+        self._values = _Tier(request_rules, value_expressions(request_rules), cache_dir)
+        self._gates = _Tier(request_rules, gate_expressions(request_rules), cache_dir)
+        self._responses = _Tier(response_rules, value_expressions(response_rules), cache_dir)
+        self._limits = limits
+        self._views = views
+        self._tokens = tokens.TokenCheck()
+        self.inspected = 0
+        self.tier2 = 0
+
+    def inspect(self, exchange: Exchange) -> list[Finding]:
+        """Return what *exchange* shows, strongest sign per value and type; empty for a clean one."""
+        findings: list[Finding] = []
+        request = exchange.request
+        if request is not None:
+            self.inspected += 1
+            bomb = (exchange.anomalies | request.anomalies) & _BOMB
+            if bomb or self.is_suspect(request):
+                self.tier2 += 1
+                findings += self.judge_request(request, bomb)
+        if exchange.response is not None and exchange.response.body:
+            findings += self._judge_response(exchange.response)
+        return findings[:FINDINGS_LIMIT]
+
+    def is_suspect(self, request: Request) -> bool:
+        """Tell whether *request* needs the full path. False is certain: the full path would find nothing."""
+        form = self._views.normal_form(request)
+        if form is None:
+            return True
+        seen = self._gates.matched(form)
+        if self._gates.adds_up(seen) or self._tokens.is_suspect(form):
+            return True
+        if not seen:
+            self._views.learn_clean()
+        body = request.body
+        return bool(body) and (entities.is_suspect(body) or graphql.is_suspect(body))
+
+    def explain(self, request: Request) -> list[tuple[Point, list[str]]]:
+        """Return every point of *request* with the ids of all rules that count there, decisive or not."""
+        values = self._values
+        return [
+            (point, [item.rule.id for item in counting(point, self._signs(point.value), values.rules, values.expressions)])
+            for point in self._views.request_points(request, self._limits).points
+        ]
+
+    def judge_request(self, request: Request, anomalies: int = 0) -> list[Finding]:
+        """Return what the full path finds in *request*, whatever the first tier would say of it."""
+        decoded = self._views.request_points(request, self._limits)
+        collected = _Findings()
+        budget_ns = self._limits.process_time_ns
+        for point in decoded.points:
+            budget_ns -= _NS_PER_POINT + _NS_PER_BYTE * len(point.value)
+            if budget_ns < 0:
+                anomalies |= 1 << Anomaly.TIME_LIMIT
+                break
+            for verdict in judge(point, self._signs(point.value), self._values.rules, self._values.expressions):
+                collected.add(_finding(point, verdict))
+        for finding in (
+            *self._tokens.findings(decoded.points),
+            *entities.findings(request, decoded.points),
+            *graphql.findings(decoded.points),
+            *_limit_findings(anomalies | decoded.anomalies),
+        ):
+            collected.add(finding)
+        return collected.found
+
+    def _signs(self, value: bytes) -> list[Sign]:
+        """Return the signs in *value* as it stands and, where that differs, folded."""
+        signs = self._values.signs(value)
+        folded = self._views.fold(value)
+        if folded is not value:
+            signs += self._values.signs(folded)
+        return signs
+
+    def _judge_response(self, response: Response) -> list[Finding]:
+        kind = response.header(b"content-type")
+        if kind is not None and not any(mark in kind.lower() for mark in _TEXTUAL):
+            return []
+        point = Point(("response_body",), response.body[:RESPONSE_LOOK])
+        signs = self._responses.signs(point.value)
+        if not signs:
+            return []
+        return [_finding(point, item) for item in judge(point, signs, self._responses.rules, self._responses.expressions)]
+
+
+class _Tier:
+    """Rules and the matcher over their expressions."""
+
+    def __init__(self, rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> None:
+        self.rules = rules
+        self._matcher = Matcher(expressions, cache_dir)
+        self.expressions = self._matcher.expressions
+        self._decides = [
+            item.role is Role.SIGN and not rules[item.rule].must and rules[item.rule].confidence >= THRESHOLD
+            for item in self.expressions
+        ]
+
+    def signs(self, value: bytes) -> list[Sign]:
+        seen: list[Sign] = []
+        self._matcher.scan(value, lambda index, start, end, flags, context: seen.append(Sign(index, end)))
+        return seen
+
+    def matched(self, form: bytes) -> list[int]:
+        """Return the expressions that match in *form*, up to the first that decides alone."""
+        seen: list[int] = []
+        decides = self._decides
+
+        def on_match(index: int, start: int, end: int, flags: int, context: object) -> bool | None:
+            seen.append(index)
+            return decides[index] or None
+
+        self._matcher.scan(form, on_match)
+        return seen
+
+    def adds_up(self, seen: list[int]) -> bool:
+        """Tell whether the rules of the expressions in *seen*, wherever they matched, could make a finding of one type."""
+        if len(seen) < 2:
+            return bool(seen) and self._decides[seen[0]]
+        totals: dict[str, float] = {}
+        matched = {self.expressions[index] for index in seen}
+        musts = {(item.rule, item.group) for item in matched if item.role is Role.MUST}
+        for index in {item.rule for item in matched if item.role is Role.SIGN}:
+            rule = self.rules[index]
+            if all((index, group) in musts for group in range(len(rule.must))):
+                totals[rule.type] = totals.get(rule.type, 0) + rule.confidence
+        return any(total >= THRESHOLD - 1e-9 for total in totals.values())
+
+
+class _Findings:
+    """Findings without repetition: what a decoding of a value shows again is not told again."""
+
+    def __init__(self) -> None:
+        self.found: list[Finding] = []
+        self._roots: set[tuple[str, tuple[str, ...]]] = set()
+
+    def add(self, finding: Finding) -> None:
+        path = finding.point
+        root = ("uri",) if path[0] in ("uri", "path", "action_name", "action_ext") else path
+        if any((finding.type, root[:size]) in self._roots for size in range(1, len(root) + 1)):
+            return
+        self._roots.add((finding.type, root))
+        self.found.append(finding)
+
+
+def _finding(point: Point, verdict: Verdict) -> Finding:
+    start = max(0, min(verdict.end - PAYLOAD_BYTES // 2, len(point.value) - PAYLOAD_BYTES))
+    payload = point.value[start : start + PAYLOAD_BYTES].decode("latin-1")
+    return Finding(verdict.type, point.path, payload, verdict.rule.id, verdict.confidence)
+
+
+def _limit_findings(anomalies: int) -> list[Finding]:
+    """What the limits met on the way mean: a bomb, or a request made to exhaust its reader."""
+    found = []
+    if anomalies >> Anomaly.DECOMPRESSION_LIMIT & 1:
+        found.append(Finding("data_bomb", ("post",), "", "data-bomb-compressed", 0.9))
+    if anomalies >> Anomaly.DECODE_DEPTH_LIMIT & 1 or anomalies >> Anomaly.TIME_LIMIT & 1:
+        found.append(Finding("overlimit_res", ("uri",), "", "overlimit-decoding", 0.7))
+    return found

@@ -1,0 +1,253 @@
+"""Rule packs: YAML in, validated rules out; whatever is wrong is told with file, line and key."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from tcpmirror.errors import SettingsError
+from tcpmirror.model.attack import ATTACK_TYPES
+
+BUILT_IN: Final = Path(__file__).parent / "rules"
+SEVERITIES: Final = ("low", "medium", "high", "critical")
+# What a rule judges unless it says otherwise; names of headers and the method have rules of their own.
+DEFAULT_POINTS: Final = (
+    ("uri",),
+    ("path",),
+    ("action_name",),
+    ("get",),
+    ("get_name",),
+    ("header",),
+    ("post",),
+    ("post_name",),
+)
+_ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One sign of one attack type.
+
+    ``confidence``: what it is worth, 0 to 1; see `verdict`. ``patterns``: Hyperscan expressions, any of which is the sign;
+    ``must``/``must_not``: expressions that the same value must also, must not hold; ``gates``: what the first tier looks for
+    instead of ``patterns``; ``points``: path prefixes it applies to; ``keys``: the parameter's name has to match in full;
+    ``files``: judges uploaded files too; ``documents``: worth as much inside a long text as in a short value.
+    """
+
+    id: str
+    type: str
+    title: str
+    why: str
+    severity: str
+    confidence: float
+    cwe: tuple[int, ...]
+    patterns: tuple[bytes, ...]
+    must: tuple[bytes, ...]
+    must_not: tuple[bytes, ...]
+    gates: tuple[bytes, ...]
+    points: tuple[tuple[str, ...], ...]
+    keys: re.Pattern[str] | None
+    files: bool
+    documents: bool
+    matching: tuple[bytes, ...]
+    harmless: tuple[bytes, ...]
+    line: int
+
+    @property
+    def is_for_responses(self) -> bool:
+        return self.points[0][0].startswith("response")
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """All rules in force, ids unique."""
+
+    rules: tuple[Rule, ...]
+
+
+def load_pack(*folders: Path) -> Pack:
+    """Return the built-in rules and those of *folders* (files ``*.yaml``); SettingsError tells what is wrong with one."""
+    rules: dict[str, Rule] = {}
+    for folder in (BUILT_IN, *folders):
+        if not folder.is_dir():
+            raise SettingsError(str(folder), 0, "rules_dir", str(folder), "a folder of rule packs (*.yaml)")
+        for file in sorted(folder.glob("*.yaml")):
+            for rule in read_rules(str(file), file.read_text(encoding="utf-8")):
+                if rule.id in rules:
+                    raise SettingsError(str(file), rule.line, "id", rule.id, "an id that no other rule has")
+                rules[rule.id] = rule
+    return Pack(tuple(rules.values()))
+
+
+def read_rules(file: str, text: str) -> list[Rule]:
+    """Return the rules in the YAML *text* of *file*."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise SettingsError(file, line, "(document)", None, "YAML", error.problem or "not YAML") from error
+    top = _Section(file, node, "(document)")
+    kind = top.choice("type", tuple(ATTACK_TYPES))
+    listed = top.node("rules")
+    if not isinstance(listed, yaml.SequenceNode) or not listed.value:
+        raise SettingsError(file, top.line, "rules", None, "a list of rules")
+    rules = [_rule(_Section(file, item, f"rules[{index}]"), kind) for index, item in enumerate(listed.value)]
+    top.finish()
+    return rules
+
+
+class _Section:
+    """One mapping of the file, read key by key; `finish` refuses keys nobody asked for."""
+
+    def __init__(self, file: str, node: yaml.Node | None, key: str) -> None:
+        self.file = file
+        self.key = key
+        self.line = node.start_mark.line + 1 if node is not None else 0
+        if not isinstance(node, yaml.MappingNode):
+            raise SettingsError(file, self.line, key, None, "a mapping", "not a mapping")
+        self._nodes: dict[str, yaml.Node] = {name.value: value for name, value in node.value}
+        self._asked: set[str] = set()
+
+    def fail(self, key: str, value: object, accepted: str, problem: str = "") -> SettingsError:
+        node = self._nodes.get(key)
+        line = node.start_mark.line + 1 if node is not None else self.line
+        return SettingsError(self.file, line, f"{self.key}.{key}", value, accepted, problem)
+
+    def node(self, key: str) -> yaml.Node | None:
+        self._asked.add(key)
+        return self._nodes.get(key)
+
+    def value(self, key: str) -> object:
+        node = self.node(key)
+        return None if node is None else yaml.SafeLoader("").construct_object(node, deep=True)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self.value(key)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str) or not value.strip():
+            raise self.fail(key, value, "a text")
+        return value.strip()
+
+    def choice(self, key: str, accepted: tuple[str, ...], default: str | None = None) -> str:
+        value = self.text(key, default)
+        if value not in accepted:
+            raise self.fail(key, value, ", ".join(accepted))
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self.value(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.fail(key, value, "true or false")
+        return bool(value)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.value(key)
+        value = [value] if isinstance(value, str) else value
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.fail(key, value, "a text or a list of texts")
+        return tuple(value)
+
+    def finish(self) -> None:
+        for key in self._nodes:
+            if key not in self._asked:
+                raise self.fail(key, None, ", ".join(sorted(self._asked)), "unknown key")
+
+
+def _rule(section: _Section, kind: str) -> Rule:
+    rule_id = section.text("id")
+    if not _ID.fullmatch(rule_id):
+        raise section.fail("id", rule_id, "lower-case words joined by hyphens")
+    section.key = rule_id
+    patterns = _patterns(section, "patterns") + tuple(_base64_patterns(section.texts("base64_words")))
+    if not patterns:
+        raise section.fail("patterns", None, "at least one pattern")
+    kind = section.choice("type", tuple(ATTACK_TYPES), kind)
+    matching, harmless = _examples(section)
+    rule = Rule(
+        id=rule_id,
+        type=kind,
+        title=section.text("title"),
+        why=section.text("why", ""),
+        severity=section.choice("severity", SEVERITIES, "high"),
+        confidence=_confidence(section),
+        cwe=_cwe(section, ATTACK_TYPES[kind][2]),
+        patterns=patterns,
+        must=_patterns(section, "must"),
+        must_not=_patterns(section, "must_not"),
+        gates=_patterns(section, "gates"),
+        points=tuple(tuple(point.split(".")) for point in section.texts("points")) or DEFAULT_POINTS,
+        keys=_keys(section),
+        files=section.flag("files"),
+        documents=section.flag("documents"),
+        matching=matching,
+        harmless=harmless,
+        line=section.line,
+    )
+    section.finish()
+    return rule
+
+
+def _confidence(section: _Section) -> float:
+    value = section.value("confidence")
+    if not isinstance(value, int | float) or not 0 < value <= 1:
+        raise section.fail("confidence", value, "a number above 0, at most 1")
+    return float(value)
+
+
+def _cwe(section: _Section, default: tuple[int, ...]) -> tuple[int, ...]:
+    value = section.value("cwe")
+    if value is None:
+        return default
+    if not isinstance(value, list) or not all(isinstance(item, int) for item in value):
+        raise section.fail("cwe", value, "a list of numbers")
+    return tuple(value)
+
+
+def _patterns(section: _Section, key: str) -> tuple[bytes, ...]:
+    return tuple(pattern.encode("latin-1", "backslashreplace") for pattern in section.texts(key))
+
+
+def _base64_patterns(words: Iterable[str]) -> Iterable[bytes]:
+    """Yield what each word looks like inside Base64, at each of the three places it can have in a group of three bytes."""
+    for word in words:
+        for lead in range(3):
+            coded = base64.b64encode(b"\0" * lead + word.encode())
+            # The first and last characters also carry bits of what stands around the word.
+            start = (0, 2, 3)[lead]
+            stop = len(coded) - (0, 3, 2)[(lead + len(word)) % 3]
+            yield b"(?-i)" + re.escape(coded[start:stop])
+
+
+def _keys(section: _Section) -> re.Pattern[str] | None:
+    value = section.text("keys", "-")
+    if value == "-":
+        return None
+    try:
+        return re.compile(value, re.IGNORECASE)
+    except re.error as error:
+        raise section.fail("keys", value, "a regular expression", str(error)) from error
+
+
+def _examples(section: _Section) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    node = section.node("examples")
+    if node is None:
+        raise section.fail("examples", None, "values under `match` and `no_match`", "missing")
+    examples = _Section(section.file, node, f"{section.key}.examples")
+    matching, harmless = _example_bytes(examples, "match"), _example_bytes(examples, "no_match")
+    if not matching or not harmless:
+        raise section.fail("examples", None, "at least one under `match` and one under `no_match`")
+    examples.finish()
+    return matching, harmless
+
+
+def _example_bytes(section: _Section, key: str) -> tuple[bytes, ...]:
+    return tuple(text.encode() for text in section.texts(key))
