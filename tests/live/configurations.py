@@ -1,0 +1,55 @@
+"""Configuration files as operators have them, one for each mirror and each form of naming an interface."""
+
+from __future__ import annotations
+
+from typing import Final
+
+V3: Final = """
+version: 3
+mode: tcp-capture
+goreplay:
+  filter: 'mon0:'
+"""
+V3_PORT: Final = V3.replace("mon0:", "mon0:80")
+V3_ANY_INTERFACE: Final = V3.replace("mon0:", ":80")
+V3_VXLAN: Final = f"""{V3}
+  extra_args:
+    - -input-raw-engine
+    - vxlan
+    - -input-raw-vxlan-port
+    - 4789
+    - -input-raw-vxlan-vni
+    - 42
+""".replace("\n\n", "\n")
+V3_VLAN: Final = f"""{V3}
+  extra_args:
+    - -input-raw-vlan
+    - -input-raw-vlan-vid
+    - 42
+""".replace("\n\n", "\n")
+V3_TAGGED: Final = f"""{V3}
+  extra_args: ["--input-raw-vlan"]
+""".replace("\n\n", "\n")
+V4: Final = """
+version: 4
+mode: tcp-capture-v2
+tcp_stream:
+  from_interface:
+    enabled: true
+    interface: mon0
+tcp_reassembler:
+  response_timeout: 2s
+"""
+
+# id -> mirror of the bed, configuration
+ROADS: Final = {
+    "span": ("span", V3),
+    "span, one port": ("span", V3_PORT),
+    "span, any interface": ("span", V3_ANY_INTERFACE),
+    "span, schema 4": ("span", V4),
+    "vxlan": ("vxlan", V3_VXLAN),
+    "vxlan, schema 4": ("vxlan", V4),
+    "vlan": ("vlan", V3_VLAN),
+    "qinq mixed with untagged": ("qinq", V3_TAGGED),
+    "qinq mixed with untagged, one port": ("qinq", V3_TAGGED.replace("mon0:", "mon0:80")),
+}
