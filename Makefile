@@ -33,7 +33,7 @@ check:
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	.venv/bin/lint-imports --no-logo
 	$(PYTHON_IN_VENV) -m mypy
-	$(PYTHON_IN_VENV) -m pytest -m "not live and not browser and not slow"
+	$(PYTHON_IN_VENV) -m pytest -n auto -m "not live and not browser and not slow"
 
 bench:
 	@scripts/setup.sh --tests
