@@ -1,0 +1,1 @@
+"""Which exchanges belong to one actor. Nothing lives here yet; it will stand behind the exporter's merge."""
