@@ -97,6 +97,8 @@ class Walk:
             self.note(Anomaly.DECODE_DEPTH_LIMIT)
         elif decoded.startswith(_PACKED):
             self._gzip((*path, "base64"), decoded, depth)
+        elif lead is not None and lead.group()[:11].lower() == b"data:image/":
+            self.visit((*path, "data_image"), decoded, depth + 1)
         else:
             self.visit((*path, "base64"), decoded, depth + 1)
 

