@@ -53,7 +53,9 @@ class Matcher:
 
     def __init__(self, expressions: Sequence[Expression], cache_dir: Path | None) -> None:
         self.expressions = tuple(expressions)
-        self._database = _open([item.pattern for item in expressions], cache_dir) if expressions else None
+        patterns = [item.pattern for item in expressions]
+        self.cache_name = _cache_name(patterns)
+        self._database = _open(patterns, cache_dir) if expressions else None
         self._scratch = hyperscan.Scratch(self._database) if self._database else None
 
     def scan(self, data: bytes, on_match: OnMatch) -> None:

@@ -67,6 +67,11 @@ class Detector:
         self.inspected = 0
         self.tier2 = 0
 
+    @property
+    def cache_names(self) -> frozenset[str]:
+        """The file names under which this detector's databases are kept."""
+        return frozenset(tier.cache_name for tier in (self._values, self._gates, self._responses))
+
     def inspect(self, exchange: Exchange) -> list[Finding]:
         """Return what *exchange* shows, strongest sign per value and type; empty for a clean one."""
         findings: list[Finding] = []
@@ -148,6 +153,7 @@ class _Tier:
     def __init__(self, rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> None:
         self.rules = rules
         self._matcher = Matcher(expressions, cache_dir)
+        self.cache_name = self._matcher.cache_name
         self.expressions = self._matcher.expressions
         self._decides = [
             item.role is Role.SIGN and not rules[item.rule].must and rules[item.rule].confidence >= THRESHOLD

@@ -39,6 +39,12 @@ def build_detector(settings: Settings, cache_dir: Path | None = None) -> Detecto
 
 
 def compile_rules() -> Path:
-    """Compile the built-in rules for this machine's processor into the installation; return where they are kept."""
-    build_detector(Settings(), INSTALLED)
+    """Compile the built-in rules for this machine's processor into the installation; return where they are kept.
+
+    What earlier versions of the rules left there is removed.
+    """
+    wanted = build_detector(Settings(), INSTALLED).cache_names
+    for file in INSTALLED.glob("*.hs"):
+        if file.name not in wanted:
+            file.unlink(missing_ok=True)
     return INSTALLED
