@@ -6,11 +6,15 @@ import resource
 import signal
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
+
+STATM: Final = Path("/proc/self/statm")
 
 
 @dataclass(slots=True)
@@ -49,7 +53,7 @@ class Context:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self.counters.set("heartbeat_ns", time.monotonic_ns())
         self.counters.set("cpu_ns", int((usage.ru_utime + usage.ru_stime) * 1e9))
-        self.counters.set("rss_bytes", usage.ru_maxrss * 1024)
+        self.counters.set("rss_bytes", int(STATM.read_text().split()[1]) * resource.getpagesize())
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         self.stopping = True
