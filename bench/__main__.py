@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from bench.measure import WrongResultError, measure
+from bench.measure import WrongResultError, measure, stage_us
 from bench.network import missing
 from bench.traffic import capture_of
 
@@ -36,12 +36,14 @@ def main() -> int:
         return 0
     try:
         figures = measure(capture, small, options.workers, options.runs)
+        keep(options.results, figures)
+        print(summary(figures), flush=True)
+        figures["stage_us"] = stage_us(capture, small, options.workers, options.runs, figures["exchange_us"])
     except WrongResultError as wrong:
         print(f"bench: wrong result, so no figures: {wrong}", file=sys.stderr)
         return 1
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "latest.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print(table(figures))
+    keep(options.results, figures)
+    print("\n".join(f"  {stage:<11}{cost:7.2f}" for stage, cost in figures["stage_us"].items()))
     return 0
 
 
@@ -56,17 +58,22 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def table(figures: dict[str, Any]) -> str:
-    """Return the figures as lines for people."""
-    lines = [
-        f"{figures['exchanges_per_cpu_s']:,} exchanges per CPU-second, all processes, start-up included "
-        f"({figures['exchanges_per_cpu_s_without_start']:,} without its {figures['start_cpu_s']:.2f} s)",
-        f"CPU {figures['cpu_s']:.2f} s, wall {figures['wall_s']:.2f} s with {figures['workers']} workers, "
-        f"median of {figures['runs']}; peak memory {figures['peak_rss']:,}",
-        "CPU by stage, microseconds an exchange:",
-    ]
-    lines += [f"  {stage:<11}{cost:7.2f}" for stage, cost in figures["stage_us"].items()]
-    return "\n".join(lines)
+def keep(directory: Path, figures: dict[str, Any]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "latest.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def summary(figures: dict[str, Any]) -> str:
+    """Return the figures as lines for people; the cost of each stage is to follow."""
+    return "\n".join(
+        (
+            f"{figures['exchanges_per_cpu_s']:,} exchanges per CPU-second, all processes, start-up included "
+            f"({figures['exchanges_per_cpu_s_without_start']:,} without its {figures['start_cpu_s']:.2f} s)",
+            f"CPU {figures['cpu_s']:.2f} s, wall {figures['wall_s']:.2f} s with {figures['workers']} workers, "
+            f"median of {figures['runs']}; peak memory {figures['peak_rss'] / (1 << 20):.0f} MiB",
+            f"CPU by stage, microseconds an exchange (the whole road: {figures['exchange_us']:.2f}):",
+        )
+    )
 
 
 if __name__ == "__main__":

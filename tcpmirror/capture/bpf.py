@@ -19,6 +19,9 @@ def build_filter(source: Source) -> str:
     if not source.ports and not source.hosts:
         return ""
     plain = f"({_wanted(source)})"
+    if source.interface == "any":
+        # Cooked frames have no place for `vlan` to look at: tagged ones all pass, and decapsulation sorts them out.
+        return f"{plain} or ether proto 0x8100 or ether proto 0x88a8"
     return f"{plain} or (vlan and {plain}) or (vlan and {plain})"
 
 

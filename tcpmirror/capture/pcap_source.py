@@ -8,6 +8,7 @@ when a file is no capture; both are refused here before it can guess.
 from __future__ import annotations
 
 import select
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,6 @@ from tcpmirror.capture.bpf import build_filter
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.settings.tree import Source
 
-NETWORK: Final = Path("/sys/class/net")
 MAGICS: Final = frozenset(
     bytes.fromhex(text) for text in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "a1b2cd34", "34cdb2a1", "0a0d0d0a")
 )
@@ -119,8 +119,8 @@ class FileSource:
 def _check_interface(name: str) -> None:
     if name == "any":
         return
-    if not (NETWORK / name).exists():
-        known = sorted(entry.name for entry in NETWORK.iterdir()) if NETWORK.exists() else []
+    known = sorted(found for _, found in socket.if_nameindex())
+    if name not in known:
         raise EnvironmentFault(f"interface {name!r} does not exist; there are: any, {', '.join(known)}")
     if Path(name).exists():
         raise EnvironmentFault(f"interface {name!r}: a file of that name lies in the working directory; start elsewhere")

@@ -66,7 +66,11 @@ cdef Verdict read_ethernet(Cursor* c) noexcept nogil:
 
 
 cdef Verdict read_vlan(Cursor* c) noexcept nogil:
-    """One 802.1Q or 802.1ad tag; the outermost two ids are kept."""
+    """One 802.1Q or 802.1ad tag; the outermost two ids are kept.
+
+    In frames of the Linux `any` device the outer of two tags is followed by the type of the payload, not by that of the second
+    tag: where no IPv4 header follows but a tag and an IP header do, the tag is read.
+    """
     cdef uint16_t vid
     if left(c) < 4:
         return Verdict.TRUNCATED
@@ -75,6 +79,8 @@ cdef Verdict read_vlan(Cursor* c) noexcept nogil:
         c.segment.vlan = vid
     elif not c.segment.inner_vlan:
         c.segment.inner_vlan = vid
+    if be16(c.at + 2) == 0x0800 and left(c) >= 9 and c.at[4] >> 4 != 4 and be16(c.at + 6) in (0x0800, 0x86dd):
+        return skip(c, 4, 0x8100)
     return skip(c, 4, be16(c.at + 2))
 
 

@@ -280,7 +280,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "reports": "Reports put on the ring to the exporter.",
         "lost_report_ring_full": "Reports dropped because the ring to the exporter was full.",
         "skipped_records": "Ring records skipped because they killed the worker twice.",
-        "restarts_seen": "Starts of this worker on a ring that was in use before.",
+        "flows_lost": "Flows that were open on this worker when it died.",
     },
     "exporter": {
         "reports": "Reports taken from the rings.",

@@ -31,7 +31,7 @@ from tcpmirror.processes.judging import Inspector, Judge
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.processes.lines import EXCHANGES, FINDINGS, line_records, read_line_record
 from tcpmirror.processes.sorting import LineSorter
-from tcpmirror.processes.worker import open_table, publish, take_segments
+from tcpmirror.processes.worker import Publisher, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.http1 import Http1Factory
 from tcpmirror.ring.ring import KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
@@ -127,6 +127,7 @@ class Analysis:
 
         factory = self._factory(Judge(self.settings, detector, keep, page, self.exchanges is not None))
         table = open_table(factory, self.settings.limits, self.workers)
+        counts = Publisher(page, table, factory)
         road = WorkerRoad([layout.segment_reader(0, index)], table, page)
         road.is_discarding = self.until in ("capture", "ring")
         gc.freeze()
@@ -137,7 +138,7 @@ class Analysis:
                 out.ring()
                 bell.wait(ticket, WAIT_MS)
         table.end_all()
-        publish(page, table, factory)
+        counts.publish()
         send(KIND_DRAIN, b"")
         out.ring()
         return EXIT_OK

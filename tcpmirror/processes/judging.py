@@ -52,10 +52,11 @@ class Judge:
         findings: list[Finding] = []
         if self._detector is not None and self._is_in_scope(exchange):
             started = time.thread_time_ns()
+            in_full = self._detector.tier2
             findings = self._detector.inspect(exchange)
             self._page.add("detect_ns", time.thread_time_ns() - started)
             self._page.add("inspected")
-            self._page.set("tier2", self._detector.tier2)
+            self._page.add("tier2", self._detector.tier2 - in_full)
         if findings:
             self._page.add("attacks")
             self._page.add("findings", len(findings))

@@ -31,13 +31,12 @@ TIMER_NS: Final = 200_000_000  # how often packet time is moved on while nothing
 REPORT_PATIENCE_S: Final = 1.0  # how long a full report ring is waited for
 log = logging.getLogger(__name__)
 
+GAUGES: Final = ("flows", "held_bytes")
 TABLE_COUNTERS: Final = (
-    "flows",
     "flows_total",
     "flows_evicted",
     "flows_idle",
     "stream_bytes",
-    "held_bytes",
     "memory_limit_hits",
     "retransmitted_bytes",
     "out_of_order_segments",
@@ -86,13 +85,20 @@ def cache_directory(settings: Settings) -> Path:
     return Path(settings.supervisor.state_dir) / "cache"
 
 
-def publish(page: CounterPage, table: FlowTable, factory: SinkFactory) -> None:
-    """Copy the counts that the compiled stages keep to the shared page."""
-    for name in TABLE_COUNTERS:
-        page.set(name, getattr(table, name))
-    if isinstance(factory, Http1Factory):
-        for name in FACTORY_COUNTERS:
-            page.set(name, getattr(factory, name))
+class Publisher:
+    """Copies the counts that the compiled stages keep to the shared page, on top of what a predecessor left there."""
+
+    def __init__(self, page: CounterPage, table: FlowTable, factory: SinkFactory) -> None:
+        self._page = page
+        self._counted: list[tuple[FlowTable | SinkFactory, str, int]] = [(table, name, 0) for name in GAUGES]
+        self._counted += [(table, name, page.get(name)) for name in TABLE_COUNTERS]
+        if isinstance(factory, Http1Factory):
+            self._counted += [(factory, name, page.get(name)) for name in FACTORY_COUNTERS]
+        page.add("flows_lost", page.get("flows"))
+
+    def publish(self) -> None:
+        for owner, name, before in self._counted:
+            self._page.set(name, before + getattr(owner, name))
 
 
 def take_segments(road: WorkerRoad, table: FlowTable, page: CounterPage) -> int:
@@ -128,6 +134,7 @@ class Worker:
         self._table = open_table(self._factory, settings.limits, layout.workers)
         self._readers = [layout.segment_reader(source, index) for source in range(layout.sources)]
         self._road = WorkerRoad(self._readers, self._table, self._page)
+        self._counts = Publisher(self._page, self._table, self._factory)
         self._last_packet = time.monotonic_ns()
         self._last_timer = 0
         self._skip(context.skip_positions, self._readers)
@@ -146,7 +153,7 @@ class Worker:
             return True
         if self._context.stopping:
             self._table.end_all()
-            publish(self._page, self._table, self._factory)
+            self._counts.publish()
             return False
         self._bell.wait(ticket, WAIT_MS)
         return True
@@ -156,7 +163,7 @@ class Worker:
         self._context.beat()
         if self._road.clock_ns:
             self._table.advance(self._road.clock_ns + now - self._last_packet)
-        publish(self._page, self._table, self._factory)
+        self._counts.publish()
         if self._context.reloading:
             self._context.reloading = False
             self._reload()

@@ -75,7 +75,7 @@ WORKER: Final = (
     "reports",
     "lost_report_ring_full",
     "skipped_records",  # ring records skipped because they killed the worker twice
-    "restarts_seen",
+    "flows_lost",  # open on a predecessor when it died
 )
 
 EXPORTER: Final = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pcap
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
 from tcpmirror.capture.bpf import build_filter
@@ -32,8 +32,15 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_port_filter_lets_the_right_frames_through(name: str) -> None:
     frame, is_wanted = CASES[name]
-    program = pcap.bpf(build_filter(Source(ports=(80,))).encode(), pcap.DLT_EN10MB)
+    program = pcap.bpf(build_filter(Source(interface="eth0", ports=(80,))).encode(), pcap.DLT_EN10MB)
     assert bool(program.filter(bytes(frame))) is is_wanted
+
+
+def test_on_the_any_device_tagged_frames_pass_whatever_their_port() -> None:
+    program = pcap.bpf(build_filter(Source(interface="any", ports=(80,))).encode(), pcap.DLT_LINUX_SLL)
+    cases = [(CookedLinux(proto=0x800) / WEB, True), (CookedLinux(proto=0x800) / OTHER, False)]
+    cases += [(CookedLinux(proto=0x8100) / Dot1Q(vlan=5) / WEB, True), (CookedLinux(proto=0x88A8) / Dot1Q(vlan=5) / WEB, True)]
+    assert [bool(program.filter(bytes(frame))) for frame, _ in cases] == [wanted for _, wanted in cases]
 
 
 def test_no_port_means_no_filter() -> None:

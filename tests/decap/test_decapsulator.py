@@ -73,6 +73,7 @@ WRAPPED = {
     "raw ipv6": (RAW, tcp6(), 0, 0, -1),
     "loopback": (NULL, Loopback(type=2) / tcp4(), 0, 0, -1),
     "linux cooked": (SLL, CookedLinux(proto=0x800) / tcp4(), 0, 0, -1),
+    "two tags on the any device": (SLL, bytes(CookedLinux(proto=0x88A8)) + bytes.fromhex("00640800002a0800") + bytes(tcp4()), 100, 42, -1),
     "ip options": (ETHERNET, ether() / IP(src="10.0.0.1", dst="10.0.0.2", options=[IPOption_NOP(), IPOption_NOP()]) / tcp4()[TCP], 0, 0, -1),
     "ipv6 extension headers": (
         ETHERNET,

@@ -50,6 +50,7 @@ ROADS: Final = {
     "vxlan": ("vxlan", V3_VXLAN),
     "vxlan, schema 4": ("vxlan", V4),
     "vlan": ("vlan", V3_VLAN),
+    "vlan, any interface": ("vlan", V3_TAGGED.replace("mon0:", ":80")),
     "qinq mixed with untagged": ("qinq", V3_TAGGED),
     "qinq mixed with untagged, one port": ("qinq", V3_TAGGED.replace("mon0:", "mon0:80")),
 }

@@ -68,8 +68,8 @@ def assorted(ground: Bed) -> int:
 
 
 def numbered_attack(number: int) -> Request:
-    """Return an attack that can be told from all others by its target."""
-    head = f"GET /api/v1/files/{number}?name=../../../../etc/passwd HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
+    """Return an attack that can be told from all others by its query; to the cloud they are hits of one attack."""
+    head = f"GET /api/v1/files?number={number}&name=../../../../etc/passwd HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
     return Request(head.encode(), 200)
 
 
