@@ -45,7 +45,12 @@ def conversation(
         ends = [(client, port), (server, 80)]
         (src, sport), (dst, dport) = ends[side], ends[1 - side]
         ack = seqs[1 - side] if "A" in flags else 0
-        frame = Ether(**MAC) / IP(src=src, dst=dst) / TCP(sport=sport, dport=dport, seq=seqs[side], ack=ack, flags=flags) / payload
+        frame = (
+            Ether(**MAC)
+            / IP(src=src, dst=dst)
+            / TCP(sport=sport, dport=dport, seq=seqs[side], ack=ack, flags=flags)
+            / payload
+        )
         frame.time = time
         frames.append(frame)
         seqs[side] += len(payload) + ("S" in flags) + ("F" in flags)

@@ -39,7 +39,10 @@ def test_the_port_filter_lets_the_right_frames_through(name: str) -> None:
 def test_on_the_any_device_tagged_frames_pass_whatever_their_port() -> None:
     program = pcap.bpf(build_filter(Source(interface="any", ports=(80,))).encode(), pcap.DLT_LINUX_SLL)
     cases = [(CookedLinux(proto=0x800) / WEB, True), (CookedLinux(proto=0x800) / OTHER, False)]
-    cases += [(CookedLinux(proto=0x8100) / Dot1Q(vlan=5) / WEB, True), (CookedLinux(proto=0x88A8) / Dot1Q(vlan=5) / WEB, True)]
+    cases += [
+        (CookedLinux(proto=0x8100) / Dot1Q(vlan=5) / WEB, True),
+        (CookedLinux(proto=0x88A8) / Dot1Q(vlan=5) / WEB, True),
+    ]
     assert [bool(program.filter(bytes(frame))) for frame, _ in cases] == [wanted for _, wanted in cases]
 
 

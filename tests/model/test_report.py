@@ -45,4 +45,7 @@ def test_other_bytes_are_refused_with_the_same_error(meta: bytes) -> None:
 
 def test_the_id_is_the_same_whenever_the_same_exchange_is_read_again() -> None:
     assert report_id("a", "b", 1, 0) == report_id("a", "b", 1, 0)
-    assert len({report_id("a", "b", 1, 0), report_id("a", "b", 1, 1), report_id("a", "b", 2, 0), report_id("b", "a", 1, 0)}) == 4
+    assert (
+        len({report_id("a", "b", 1, 0), report_id("a", "b", 1, 1), report_id("a", "b", 2, 0), report_id("b", "a", 1, 0)})
+        == 4
+    )
