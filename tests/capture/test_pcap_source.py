@@ -15,7 +15,7 @@ from tcpmirror.capture.pcap_source import FileSource, LiveSource
 from tcpmirror.errors import EXIT_ENVIRONMENT, EnvironmentFault
 from tcpmirror.settings.tree import Source
 
-FRAMES = [Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP() / TCP(seq=number) for number in range(5000)]
+FRAMES = [Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP() / TCP(seq=number) for number in range(2100)]
 
 
 def read(path: Path) -> list[tuple[int, bytes]]:

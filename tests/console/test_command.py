@@ -14,6 +14,7 @@ from tests.cloud.running import report
 from tests.console.conftest import RunningConsole
 
 
+@pytest.mark.slow
 def test_password_and_token_are_shown_once(tmp_path: Path) -> None:
     with RunningConsole(tmp_path) as first:
         assert first.printed(r"password: \S{15,}") and first.printed(r"deploy token: \S{30,}")

@@ -247,6 +247,7 @@ def test_memory_that_is_not_there_is_named_with_its_keys(operator: Operator) -> 
     assert "lower limits.segment_ring" in done.stderr
 
 
+@pytest.mark.slow
 def test_stop_ends_what_a_killed_supervisor_left(operator: Operator) -> None:
     operator.types("start", MAINS='{"worker": "never_ends"}')
     status = operator.status()

@@ -108,6 +108,7 @@ def test_a_second_interrupt_ends_all_at_once(run_sensor: Run) -> None:
     assert sensor.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.slow
 def test_children_end_when_the_supervisor_is_killed(run_sensor: Run) -> None:
     sensor = run_sensor(mains={"worker": "never_ends", "exporter": "deaf"}, supervisor={"stop_deadline_s": 0.5}).ready()
     pids = sensor.pids()
