@@ -15,7 +15,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -35,7 +35,7 @@ from tcpmirror.processes.worker import Publisher, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.http1 import Http1Factory
 from tcpmirror.ring.ring import KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
-from tcpmirror.settings.tree import Settings, Source
+from tcpmirror.settings.tree import Settings
 
 STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "all")
 WAIT_MS: Final = 100
@@ -87,23 +87,11 @@ class Analysis:
         page = layout.counters(ProcessName("capture", 0))
         road = open_road(layout, self.settings, key, page, 0, is_patient=True)
         road.is_discarding = self.until == "capture"
-        source = self.settings.capture.sources[0]
-        chosen = Source(
-            kind="file",
-            bpf=source.bpf,
-            ports=source.ports,
-            hosts=source.hosts,
-            vlan_ids=source.vlan_ids,
-            vxlan_ports=source.vxlan_ports,
-            geneve_ports=source.geneve_ports,
-            vni_allow=source.vni_allow,
-            vni_deny=source.vni_deny,
-            inner_vni_allow=source.inner_vni_allow,
-        )
+        source = replace(self.settings.capture.sources[0], kind="file")
         code = EXIT_OK
         for index, path in enumerate(self.pcaps):
             try:
-                read_file(path, road, self.settings, chosen, domain=index)
+                read_file(path, road, self.settings, source, domain=index)
             except EnvironmentFault as problem:
                 os.write(2, f"{problem}\n".encode())
                 page.add("source_errors")
