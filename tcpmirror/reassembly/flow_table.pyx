@@ -30,7 +30,7 @@ cdef uint64_t BIT_ONE_SIDED = 1 << Anomaly.ONE_SIDED
 cdef uint64_t BIT_RESET = 1 << Anomaly.RESET
 
 cdef enum:
-    FLOW_BYTES = 700          # a flow with its two halves and no data, measured
+    FLOW_BYTES = 1200         # a flow with its two halves, its place in the wheel and no data: measured with a million of them
     RST_WINDOW = 1 << 20      # a reset further from the next byte than this is not believed
 cdef uint64_t SLOT_NS = 100_000_000
 
