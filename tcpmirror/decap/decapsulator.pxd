@@ -20,6 +20,7 @@ cdef class Decapsulator:
     cdef Verdict decode(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
     cdef Verdict decode_ip(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
     cdef Verdict walk(self, Cursor* c, const uint8_t** payload)
+    cdef Verdict enter_vxlan(self, Cursor* c)
     cdef Verdict read_udp(self, Cursor* c)
     cdef Verdict read_tcp(self, Cursor* c, const uint8_t** payload)
     cdef bint is_wanted(self, Segment* segment)
