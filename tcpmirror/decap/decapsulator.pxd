@@ -25,5 +25,6 @@ cdef class Decapsulator:
     cdef Verdict read_tcp(self, Cursor* c, const uint8_t** payload)
     cdef bint is_wanted(self, Segment* segment)
     cdef bint is_ignored(self, Segment* segment)
+    cdef uint32_t identity            # of the segment last read: IPv4 identification, TCP checksum
     cdef const uint8_t* fragment_at
     cdef Py_ssize_t fragment_length

@@ -217,6 +217,9 @@ cdef class Decapsulator:
         s.has_bad_checksum = not c.missing and not is_tcp_checksum_right(s, c.at, left(c))
         if s.ip_version == 4 and not is_sum_right(add_bytes(0, c.ip, (c.ip[0] & 0x0f) * 4)):
             s.has_bad_checksum = True
+        self.identity = be16(c.at + 16)
+        if s.ip_version == 4:
+            self.identity |= <uint32_t>be16(c.ip + 4) << 16
         c.at += header_length
         payload[0] = c.at
         s.payload_length = <uint32_t>left(c)

@@ -9,6 +9,7 @@ from typing import Final
 from tcpmirror.capture.own_traffic import own_endpoints
 from tcpmirror.capture.pcap_source import FileSource, LiveSource
 from tcpmirror.decap.decapsulator import Decapsulator
+from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.processes.capture_road import CaptureRoad
@@ -83,6 +84,7 @@ def open_road(
         Shedder(shedding.enabled, shedding.high_water, shedding.low_water),
         FragmentJoiner(settings.limits.fragments),
         is_patient,
+        DuplicateTable(settings.capture.duplicate_window_ns) if settings.capture.deduplicate else None,
     )
 
 
@@ -94,7 +96,7 @@ def read_file(path: str, road: CaptureRoad, settings: Settings, source: Source, 
         while file.receive(road) and not road.is_stopping:
             road.flush()
     finally:
-        road.flush()
+        road.end_source()
         file.close()
 
 
