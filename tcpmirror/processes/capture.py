@@ -6,6 +6,7 @@ import logging
 import time
 from typing import Final
 
+from tcpmirror.capture.capture_files import capture_files
 from tcpmirror.capture.own_traffic import own_endpoints
 from tcpmirror.capture.pcap_source import FileSource, LiveSource
 from tcpmirror.decap.decapsulator import Decapsulator
@@ -29,7 +30,9 @@ def run(context: Context) -> int:
     source = context.settings.capture.sources[context.name.index]
     road = open_road(context.layout, context.settings, context.hash_key, context.counters, context.name.index)
     if source.kind == "file":
-        read_file(source.interface, road, context.settings, source, domain=0)
+        for index, path in enumerate(capture_files([source.interface])):
+            context.beat()
+            read_file(path, road, context.settings, source, domain=index & 0xFFFF)
         while not context.stopping:
             context.beat()
             time.sleep(HOUSEKEEPING_S)
