@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     analyze = commands.add_parser("analyze", help="rebuild exchanges and find attacks in capture files")
-    analyze.add_argument("pcaps", nargs="+", metavar="PCAP", help="pcap or pcapng files")
+    analyze.add_argument("pcaps", nargs="+", metavar="PCAP", help="captures, directories of them, - (standard input)")
     analyze.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file")
     analyze.add_argument(
         "--workers", type=_positive, metavar="N", help="worker processes (default: the settings', else one a CPU)"

@@ -9,7 +9,13 @@ hosts. And a port filter must let through the tunnels and fragments whose inner 
 
 from __future__ import annotations
 
+from typing import Final
+
 from tcpmirror.settings.tree import Source
+
+UDP_TUNNELS: Final = (2152, 3544, 5072)  # GTP-U, Teredo, AYIYA
+# MPLS, PPPoE, 802.1ah, VNTag, security group tag, NSH
+WRAPPING_ETHERTYPES: Final = (0x8847, 0x8848, 0x8864, 0x88E7, 0x8926, 0x8909, 0x894F)
 
 
 def build_filter(source: Source) -> str:
@@ -32,8 +38,8 @@ def _wanted(source: Source) -> str:
         terms.append("(" + " or ".join(f"port {port}" for port in source.ports) + ")")
     if source.hosts:
         terms.append("(" + " or ".join(f"host {host}" for host in source.hosts) + ")")
-    tunnels = [f"udp port {port}" for port in (*source.vxlan_ports, *source.geneve_ports)]
+    tunnels = [f"udp port {port}" for port in (*source.vxlan_ports, *source.geneve_ports, *UDP_TUNNELS)]
     fragments = ["(ip[6:2] & 0x3fff != 0)", "ip6 proto 44"]
     wrapped = ["ip proto 47", "ip proto 4", "ip proto 41", "ip6 proto 47", "ip6 proto 4", "ip6 proto 41"]
-    others = ["ether proto 0x8847", "ether proto 0x8848", "ether proto 0x8864"]
+    others = [f"ether proto {kind:#06x}" for kind in WRAPPING_ETHERTYPES]
     return " or ".join([" and ".join(terms), *tunnels, *fragments, *wrapped, *others])

@@ -17,12 +17,10 @@ from typing import Final, Protocol
 import pcap
 
 from tcpmirror.capture.bpf import build_filter
+from tcpmirror.capture.capture_files import Feeder, check_capture
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.settings.tree import Source
 
-MAGICS: Final = frozenset(
-    bytes.fromhex(text) for text in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "a1b2cd34", "34cdb2a1", "0a0d0d0a")
-)
 BATCH_FRAMES: Final = 2048
 POLL_MS: Final = 200
 
@@ -86,15 +84,17 @@ class LiveSource:
 
 
 class FileSource:
-    """A capture file (pcap or pcapng)."""
+    """A capture file (pcap or pcapng, also compressed with gzip); `-` is standard input."""
 
     def __init__(self, path: str, bpf: str = "") -> None:
         """Open *path*; EnvironmentFault when it is missing, unreadable or no capture."""
         self._path = path
-        _check_file(path)
+        self._feeder = Feeder(path) if check_capture(path) else None
         try:
-            self._handle: Handle = pcap.pcap(name=path, timestamp_in_ns=True)
+            self._handle: Handle = pcap.pcap(name=self._feeder.name if self._feeder else path, timestamp_in_ns=True)
         except OSError as problem:
+            if self._feeder:
+                self._feeder.check()
             raise EnvironmentFault(f"{path}: not a capture that libpcap reads: {problem}") from problem
         _set_filter(self._handle, bpf, path)
         self.link_type = self._handle.datalink()
@@ -106,7 +106,11 @@ class FileSource:
         """
         count = self._handle.dispatch(BATCH_FRAMES, receiver)
         if count < 0:
+            if self._feeder:
+                self._feeder.check()
             raise EnvironmentFault(f"{self._path}: {self._handle.geterr()}")
+        if not count and self._feeder:
+            self._feeder.check()
         return count
 
     def stats(self) -> KernelStats:
@@ -114,6 +118,8 @@ class FileSource:
 
     def close(self) -> None:
         self._handle.close()
+        if self._feeder:
+            self._feeder.close()
 
 
 def _check_interface(name: str) -> None:
@@ -124,16 +130,6 @@ def _check_interface(name: str) -> None:
         raise EnvironmentFault(f"interface {name!r} does not exist; there are: any, {', '.join(known)}")
     if Path(name).exists():
         raise EnvironmentFault(f"interface {name!r}: a file of that name lies in the working directory; start elsewhere")
-
-
-def _check_file(path: str) -> None:
-    try:
-        with Path(path).open("rb") as file:
-            magic = file.read(4)
-    except OSError as problem:
-        raise EnvironmentFault(f"{path}: {problem.strerror}") from problem
-    if magic not in MAGICS:
-        raise EnvironmentFault(f"{path}: not a pcap or pcapng file (it begins with {magic.hex() or 'nothing'})")
 
 
 def _open_live(source: Source) -> Handle:

@@ -33,11 +33,13 @@ cdef inline bint is_sum_right(uint64_t total) noexcept nogil:
 
 cdef inline bint is_tcp_checksum_right(const Segment* s, const uint8_t* tcp, Py_ssize_t length) noexcept nogil:
     """Verify the checksum of a TCP segment that is all there (RFC 9293, section 3.1, pseudo-header)."""
-    cdef uint8_t tail[4]
+    cdef uint8_t tail[8]
     cdef int size = 4 if s.ip_version == 4 else 16
     cdef uint64_t total = add_bytes(add_bytes(0, s.src, size), s.dst, size)
-    tail[0] = 0
-    tail[1] = 6
+    tail[0] = <uint8_t>(length >> 24)  # 32 bits of length (RFC 8200, section 8.1): offload frames pass 64 KiB
+    tail[1] = <uint8_t>(length >> 16)
     tail[2] = <uint8_t>(length >> 8)
     tail[3] = <uint8_t>length
-    return is_sum_right(add_bytes(add_bytes(total, tail, 4), tcp, length))
+    tail[4] = tail[5] = tail[6] = 0
+    tail[7] = 6
+    return is_sum_right(add_bytes(add_bytes(total, tail, 8), tcp, length))

@@ -23,8 +23,24 @@ cdef enum Layer:
     LAYER_TCP = 0x10003
     LAYER_UDP = 0x10004
     LAYER_GRE = 0x10005
-    LAYER_PPP = 0x10006
-    LAYER_MPLS_INNER = 0x10007
+    LAYER_WLAN = 0x10006
+    LAYER_VXLAN = 0x10007     # the header itself, where a socket already took UDP off
+    LAYER_GENEVE = 0x10008
+
+# Index into model.exchange.TUNNEL_NAMES.
+cdef enum Tunnel:
+    TUNNEL_VXLAN = 1
+    TUNNEL_GENEVE = 2
+    TUNNEL_GRE = 3
+    TUNNEL_ERSPAN = 4
+    TUNNEL_IPIP = 5
+    TUNNEL_MPLS = 6
+    TUNNEL_PPPOE = 7
+    TUNNEL_GTP = 8
+    TUNNEL_TEREDO = 9
+    TUNNEL_VXLAN_GPE = 10
+    TUNNEL_AYIYA = 11
+    TUNNEL_PBB = 12
 
 cdef struct Cursor:
     const uint8_t* at
@@ -43,5 +59,16 @@ cdef inline uint32_t be24(const uint8_t* p) noexcept nogil:
 cdef inline uint32_t be32(const uint8_t* p) noexcept nogil:
     return <uint32_t>p[0] << 24 | <uint32_t>p[1] << 16 | <uint32_t>p[2] << 8 | <uint32_t>p[3]
 
+cdef inline uint16_t le16(const uint8_t* p) noexcept nogil:
+    return <uint16_t>(p[0] | p[1] << 8)
+
 cdef inline Py_ssize_t left(const Cursor* c) noexcept nogil:
     return c.end - c.at
+
+cdef inline Verdict skip(Cursor* c, Py_ssize_t length, uint32_t following) noexcept nogil:
+    """Take *length* bytes off; *following* is the next layer."""
+    if c.end - c.at < length:
+        return Verdict.TRUNCATED
+    c.at += length
+    c.next = following
+    return Verdict.AGAIN

@@ -20,9 +20,11 @@ cdef class Decapsulator:
     cdef Verdict decode(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
     cdef Verdict decode_ip(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
     cdef Verdict walk(self, Cursor* c, const uint8_t** payload)
+    cdef Verdict enter_vxlan(self, Cursor* c)
     cdef Verdict read_udp(self, Cursor* c)
     cdef Verdict read_tcp(self, Cursor* c, const uint8_t** payload)
     cdef bint is_wanted(self, Segment* segment)
     cdef bint is_ignored(self, Segment* segment)
+    cdef uint32_t identity            # of the segment last read: IPv4 identification, TCP checksum
     cdef const uint8_t* fragment_at
     cdef Py_ssize_t fragment_length

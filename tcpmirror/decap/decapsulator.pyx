@@ -12,9 +12,16 @@ from libc.string cimport memset
 
 from tcpmirror.decap.checksum cimport add_bytes, is_sum_right, is_tcp_checksum_right
 from tcpmirror.decap.cursor cimport *
-from tcpmirror.decap.link cimport read_ethernet, read_link, read_mpls, read_pppoe, read_ppp, read_vlan
+from tcpmirror.decap.ethernet cimport read_backbone, read_ethernet, read_group_tag, read_llc, read_vlan, read_vntag
+from tcpmirror.decap.gre cimport read_gre
+from tcpmirror.decap.gtp cimport read_gtp
+from tcpmirror.decap.ipv6_over_udp cimport read_ayiya, read_teredo
+from tcpmirror.decap.link cimport read_link
+from tcpmirror.decap.mpls cimport read_mpls, read_nsh
 from tcpmirror.decap.network cimport read_ip
-from tcpmirror.decap.tunnels cimport read_geneve, read_gre, read_vxlan
+from tcpmirror.decap.overlay cimport read_geneve, read_vxlan
+from tcpmirror.decap.point_to_point cimport read_ppp, read_pppoe
+from tcpmirror.decap.wireless cimport read_wlan
 from tcpmirror.model.segment cimport Segment, TcpFlag
 
 # Verdict -> the capture counter it is counted in.
@@ -28,6 +35,35 @@ REASONS = {
     Verdict.DEPTH: "lost_depth",
     Verdict.UNKNOWN_LINK: "lost_unknown_link",
 }
+
+
+cdef enum Port:
+    GTP_U = 2152
+    TEREDO = 3544
+    AYIYA = 5072
+
+
+cdef Verdict read_rare_layer(Cursor* c, uint32_t layer) noexcept nogil:
+    """Take a layer off that few mirrors carry."""
+    if layer == 0x8847 or layer == 0x8848:
+        return read_mpls(c)
+    if layer == 0x8864:
+        return read_pppoe(c)
+    if layer == 0x880b:
+        return read_ppp(c)
+    if layer < 0x0600:
+        return read_llc(c)
+    if layer == 0x88e7:
+        return read_backbone(c)
+    if layer == 0x8926:
+        return read_vntag(c)
+    if layer == 0x8909:
+        return read_group_tag(c)
+    if layer == 0x894f:
+        return read_nsh(c)
+    if layer == Layer.LAYER_WLAN:
+        return read_wlan(c)
+    return Verdict.NOT_IP
 
 
 cdef flags_for(numbers, int size, bint default):
@@ -102,7 +138,7 @@ cdef class Decapsulator:
                 verdict = read_ip(c)
             elif layer == Layer.LAYER_TCP:
                 return self.read_tcp(c, payload)
-            elif layer == 0x8100 or layer == 0x88a8 or layer == 0x9100 or layer == 0x9200:
+            elif layer == 0x8100 or layer == 0x88a8 or layer == 0x9100 or layer == 0x9200 or layer == 0x9300:
                 depth += 1
                 verdict = read_vlan(c)
             elif layer == Layer.LAYER_UDP:
@@ -111,14 +147,13 @@ cdef class Decapsulator:
                 verdict = read_ethernet(c)
             elif layer == Layer.LAYER_GRE:
                 verdict = read_gre(c)
-            elif layer == 0x8847 or layer == 0x8848:
-                verdict = read_mpls(c)
-            elif layer == 0x8864:
-                verdict = read_pppoe(c)
-            elif layer == 0x880b:
-                verdict = read_ppp(c)
+            elif layer == Layer.LAYER_VXLAN:
+                verdict = self.enter_vxlan(c)
+            elif layer == Layer.LAYER_GENEVE:
+                verdict = read_geneve(c)
             else:
-                return Verdict.NOT_IP
+                depth += 1
+                verdict = read_rare_layer(c, layer)
             if depth > self.depth_limit:
                 return Verdict.DEPTH
         if verdict == Verdict.FRAGMENT:
@@ -126,20 +161,30 @@ cdef class Decapsulator:
             self.fragment_length = c.end - c.ip
         return verdict
 
+    cdef Verdict enter_vxlan(self, Cursor* c):
+        """Take a VXLAN header off. Inside GENEVE the outer id was checked when it was read; now only the inner one counts."""
+        if self.has_vni_filter and c.segment.tunnel == Tunnel.TUNNEL_GENEVE and not self.is_wanted(c.segment):
+            return Verdict.FILTERED
+        return read_vxlan(c)
+
     cdef Verdict read_udp(self, Cursor* c):
         """Go into the tunnels that run over UDP; anything else is not TCP."""
-        cdef uint16_t dport
+        cdef uint16_t sport, dport
         if left(c) < 8:
             return Verdict.TRUNCATED
+        sport = be16(c.at)
         dport = be16(c.at + 2)
         c.at += 8
         if self.vxlan_ports[dport]:
-            # GENEVE around VXLAN: the outer id was checked when it was read; now only the inner one counts.
-            if self.has_vni_filter and c.segment.tunnel == 2 and not self.is_wanted(c.segment):
-                return Verdict.FILTERED
-            return read_vxlan(c)
+            return self.enter_vxlan(c)
         if self.geneve_ports[dport]:
             return read_geneve(c)
+        if dport == Port.GTP_U or sport == Port.GTP_U:
+            return read_gtp(c)
+        if dport == Port.TEREDO or sport == Port.TEREDO:
+            return read_teredo(c)
+        if dport == Port.AYIYA or sport == Port.AYIYA:
+            return read_ayiya(c)
         return Verdict.NOT_TCP
 
     cdef Verdict read_tcp(self, Cursor* c, const uint8_t** payload):
@@ -172,6 +217,9 @@ cdef class Decapsulator:
         s.has_bad_checksum = not c.missing and not is_tcp_checksum_right(s, c.at, left(c))
         if s.ip_version == 4 and not is_sum_right(add_bytes(0, c.ip, (c.ip[0] & 0x0f) * 4)):
             s.has_bad_checksum = True
+        self.identity = be16(c.at + 16)
+        if s.ip_version == 4:
+            self.identity |= <uint32_t>be16(c.ip + 4) << 16
         c.at += header_length
         payload[0] = c.at
         s.payload_length = <uint32_t>left(c)
@@ -186,11 +234,11 @@ cdef class Decapsulator:
 
     cdef bint is_wanted(self, Segment* segment):
         """Whether the VNI filters keep the segment; one that came in no VXLAN or GENEVE has no VNI and is kept."""
-        if segment.vni < 0 or segment.tunnel not in (1, 2, 10):
+        if segment.vni < 0 or segment.tunnel not in (Tunnel.TUNNEL_VXLAN, Tunnel.TUNNEL_GENEVE, Tunnel.TUNNEL_VXLAN_GPE):
             return True
         if segment.vni in self.vni_deny:
             return False
-        if self.inner_vni_allow and segment.tunnel != 2:
+        if self.inner_vni_allow and segment.tunnel != Tunnel.TUNNEL_GENEVE:
             return segment.vni in self.inner_vni_allow
         return not self.vni_allow or segment.vni in self.vni_allow
 

@@ -1,8 +1,10 @@
-"""IP datagrams from their fragments: the slow road, through dpkt, because fragments are rare and their headers vary.
+"""IP datagrams from their fragments: the slow road, in Python, because fragments are rare.
 
-The first copy of each byte stays (as Linux and most receivers of today do, RFC 5722 forbids overlaps for IPv6). Bounded by
-datagrams in
-progress and by bytes; the oldest goes first, and after 30 seconds of packet time (RFC 791 suggests 15, RFC 8200 allows 60).
+The first copy of each byte stays. Receivers differ where copies disagree (RFC 5722 has IPv6 receivers drop such a
+datagram, and Linux drops it for IPv4 too since 4.19), but none of today lets the later copy win, so the first is what a
+server may have read. Bounded by datagrams in progress, each by the 64 KiB an offset can reach; the oldest goes first, and
+after 30 seconds of packet time (RFC 791 suggests 15, RFC 8200 allows 60). The number of pieces is not bounded: a request
+in pieces of 8 bytes is whole too.
 """
 
 from __future__ import annotations
@@ -11,129 +13,185 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-import dpkt
-
 TIMEOUT_NS: Final = 30_000_000_000
-MAX_PIECES: Final = 128  # 64 KiB in pieces of 512 bytes
+REPEAT_NS: Final = (
+    10_000_000  # a mirror's second copy of a piece comes within this time; an identifier is not used again so soon
+)
 IPV6_FRAGMENT: Final = 44
+IPV6_EXTENSIONS: Final = (0, 43, 60, 135)
+LARGEST: Final = 65535  # of a datagram (RFC 791, RFC 8200)
+UNIT: Final = 8  # offsets count units of 8 bytes
 
 Key = tuple[bytes, bytes, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One fragment: ``head`` is the header in front of a whole datagram, ``protocol`` what the datagram carries."""
+
+    key: Key
+    head: bytes
+    protocol: int
+    offset: int
+    is_last: bool
+    data: bytes
+
+
 @dataclass(slots=True)
 class _Datagram:
-    """Pieces by offset; ``total`` is known once the last fragment came; ``head`` is the header in front of the first."""
+    """A datagram in progress: its bytes, a flag for each unit that is there; ``total`` is known once the last piece came."""
 
     time_ns: int
-    pieces: dict[int, bytes] = field(default_factory=dict)
+    pieces: int = 0
+    data: bytearray = field(default_factory=bytearray)
+    units: bytearray = field(default_factory=bytearray)
     total: int = -1
     head: bytes = b""
     protocol: int = 0
 
+    def add(self, piece: _Piece) -> None:
+        self.pieces += 1
+        self._fill(piece.offset, piece.data)
+        if piece.is_last and self.total < 0:
+            self.total = piece.offset + len(piece.data)
+        if piece.offset == 0 and not self.head:
+            self.head, self.protocol = piece.head, piece.protocol
+
+    def whole(self) -> bytes | None:
+        """Return the datagram, with a header that no longer calls it a fragment, when no byte of it is missing."""
+        if self.total < 0 or not self.head:
+            return None
+        count = -(-self.total // UNIT)
+        if len(self.units) < count or self.units.find(0, 0, count) >= 0:
+            return None
+        return _with_header(self.head, self.protocol, bytes(self.data[: self.total]))
+
+    def _fill(self, offset: int, data: bytes) -> None:
+        first, end = offset // UNIT, -(-(offset + len(data)) // UNIT)
+        if len(self.data) < offset + len(data):
+            self.data.extend(bytes(offset + len(data) - len(self.data)))
+            self.units.extend(bytes(end - len(self.units)))
+        if self.units.find(1, first, end) < 0:
+            self.data[offset : offset + len(data)] = data
+            self.units[first:end] = b"\1" * (end - first)
+            return
+        for unit in range(first, end):
+            if not self.units[unit]:
+                at = unit * UNIT
+                part = data[at - offset : at - offset + UNIT]
+                self.data[at : at + len(part)] = part
+                self.units[unit] = 1
+
 
 class FragmentJoiner:
-    """Joins fragments of one source's IP datagrams."""
+    """Joins fragments of one source's IP datagrams.
+
+    Each piece given to `add` ends in exactly one place: it completes a datagram, or it is counted in ``joined`` (part of a
+    datagram that was completed, or a copy of such a part) or in ``lost``, or it waits.
+    """
 
     def __init__(self, limit: int = 1024) -> None:
         self._limit = limit
         self._datagrams: OrderedDict[Key, _Datagram] = OrderedDict()
+        self._finished: OrderedDict[Key, int] = OrderedDict()
         self.incomplete = 0  # datagrams given up
+        self.joined = 0
+        self.lost = 0
 
     def add(self, packet: bytes, time_ns: int) -> bytes | None:
         """Take *packet* (from its IP header on); return the whole datagram when this was its last missing piece."""
         self._expire(time_ns)
-        try:
-            parsed = _read_ipv4(packet) if packet[:1] and packet[0] >> 4 == 4 else _read_ipv6(packet)
-        except (dpkt.UnpackError, IndexError, ValueError, KeyError):
-            return None  # dpkt leaks these on cut headers
-        if parsed is None:
+        piece = _read_ipv4(packet) if packet[:1] and packet[0] >> 4 == 4 else _read_ipv6(packet)
+        if piece is None:
+            self.lost += 1
             return None
-        key, head, protocol, offset, is_last, data = parsed
-        datagram = self._datagrams.get(key)
-        if datagram is None:
-            datagram = self._open(key, time_ns)
-        if offset not in datagram.pieces and len(datagram.pieces) < MAX_PIECES:
-            datagram.pieces[offset] = data
-        if is_last and datagram.total < 0:
-            datagram.total = offset + len(data)
-        if offset == 0:
-            datagram.head, datagram.protocol = head, protocol
-        whole = _join(datagram)
-        if whole is None:
+        finished_ns = self._finished.get(piece.key)
+        if finished_ns is not None and abs(time_ns - finished_ns) < REPEAT_NS and piece.key not in self._datagrams:
+            self.joined += 1
             return None
-        del self._datagrams[key]
-        return _with_header(datagram, whole)
+        datagram = self._datagrams.get(piece.key) or self._open(piece.key, time_ns)
+        datagram.add(piece)
+        whole = datagram.whole()
+        if whole is not None:
+            del self._datagrams[piece.key]
+            self._finish(piece.key, time_ns)
+            self.joined += datagram.pieces - 1
+        return whole
+
+    def clear(self) -> None:
+        """Give up all that waits: no more pieces come."""
+        while self._datagrams:
+            self._give_up()
+        self._finished.clear()
 
     def _open(self, key: Key, time_ns: int) -> _Datagram:
         if len(self._datagrams) >= self._limit:
-            self._datagrams.popitem(last=False)
-            self.incomplete += 1
+            self._give_up()
         datagram = self._datagrams[key] = _Datagram(time_ns)
         return datagram
+
+    def _finish(self, key: Key, time_ns: int) -> None:
+        self._finished[key] = time_ns
+        self._finished.move_to_end(key)
+        if len(self._finished) > self._limit:
+            self._finished.popitem(last=False)
+
+    def _give_up(self) -> None:
+        _, datagram = self._datagrams.popitem(last=False)
+        self.incomplete += 1
+        self.lost += datagram.pieces
 
     def _expire(self, now_ns: int) -> None:
         while self._datagrams:
             oldest = next(iter(self._datagrams.values()))
             if now_ns - oldest.time_ns < TIMEOUT_NS:
                 return
-            self._datagrams.popitem(last=False)
-            self.incomplete += 1
+            self._give_up()
 
 
-_Parsed = tuple[Key, bytes, int, int, bool, bytes]
-
-
-def _read_ipv4(packet: bytes) -> _Parsed | None:
-    ip = dpkt.ip.IP(packet)
-    header_length = ip.hl * 4
-    data = packet[header_length : ip.len] if ip.len else packet[header_length:]
-    is_last = not packet[6] & 0x20
-    if not data or (not is_last and len(data) % 8):
+def _read_ipv4(packet: bytes) -> _Piece | None:
+    """Return the piece; None where a header is cut or says what cannot be (RFC 791, section 3.1)."""
+    if len(packet) < 20:
         return None
-    key = (bytes(ip.src), bytes(ip.dst), ip.id, ip.p)
-    offset = (int.from_bytes(packet[6:8], "big") & 0x1FFF) * 8
-    return key, packet[:header_length], ip.p, offset, is_last, data
+    head_length, length = (packet[0] & 15) * 4, int.from_bytes(packet[2:4], "big")
+    data = packet[head_length : length or len(packet)]
+    field_ = int.from_bytes(packet[6:8], "big")
+    key = (packet[12:16], packet[16:20], int.from_bytes(packet[4:6], "big"), packet[9])
+    return _checked(_Piece(key, packet[:head_length], packet[9], (field_ & 0x1FFF) * UNIT, not field_ & 0x2000, data))
 
 
-def _read_ipv6(packet: bytes) -> _Parsed | None:
-    ip = dpkt.ip6.IP6(packet)
-    end = 40 + ip.plen if ip.plen else len(packet)
+def _read_ipv6(packet: bytes) -> _Piece | None:
+    """Return the piece; None where a header is cut, unknown or says what cannot be (RFC 8200, section 4.5)."""
+    if len(packet) < 48:
+        return None
+    end = 40 + int.from_bytes(packet[4:6], "big")
     following, at = packet[6], 40
     while following != IPV6_FRAGMENT:
-        if following not in (0, 43, 60, 135):
+        if following not in IPV6_EXTENSIONS or at + 8 > len(packet):
             return None
         following, at = packet[at], at + (packet[at + 1] + 1) * 8
+    if at + 8 > len(packet):
+        return None
     field_, data = int.from_bytes(packet[at + 2 : at + 4], "big"), packet[at + 8 : end]
-    is_last = not field_ & 1
-    if not data or (not is_last and len(data) % 8):
+    key = (packet[8:24], packet[24:40], int.from_bytes(packet[at + 4 : at + 8], "big"), 0)
+    return _checked(_Piece(key, packet[:40], packet[at], field_ & 0xFFF8, not field_ & 1, data))
+
+
+def _checked(piece: _Piece) -> _Piece | None:
+    """Return *piece* if it has bytes, whole units of them unless it is the last, and ends within the largest datagram."""
+    if not piece.data or (not piece.is_last and len(piece.data) % UNIT) or piece.offset + len(piece.data) > LARGEST:
         return None
-    key = (bytes(ip.src), bytes(ip.dst), int.from_bytes(packet[at + 4 : at + 8], "big"), 6)
-    return key, packet[:40], packet[at], field_ & 0xFFF8, is_last, data
+    return piece
 
 
-def _join(datagram: _Datagram) -> bytes | None:
-    """Return the payload when no byte of it is missing; where pieces overlap the one that begins earlier stays."""
-    if datagram.total < 0 or not datagram.head:
-        return None
-    out = bytearray()
-    for offset in sorted(datagram.pieces):
-        if offset > len(out):
-            return None
-        out += datagram.pieces[offset][len(out) - offset :]
-    return bytes(out[: datagram.total]) if len(out) >= datagram.total else None
-
-
-def _with_header(datagram: _Datagram, payload: bytes) -> bytes | None:
-    """Return the datagram with a header that no longer calls it a fragment."""
-    head = bytearray(datagram.head)
-    if head[0] >> 4 == 4:
-        if len(head) + len(payload) > 65535:
-            return None
-        head[2:4] = (len(head) + len(payload)).to_bytes(2, "big")
-        head[6:8] = b"\0\0"
+def _with_header(head: bytes, protocol: int, payload: bytes) -> bytes:
+    """Return the datagram. Longer than its length field can say, the field is 0: then the end of the bytes counts."""
+    out = bytearray(head)
+    if out[0] >> 4 == 4:
+        length = len(out) + len(payload)
+        out[2:4] = (length if length <= LARGEST else 0).to_bytes(2, "big")
+        out[6:8] = b"\0\0"
     else:
-        if len(payload) > 65535:
-            return None
-        head[4:6] = len(payload).to_bytes(2, "big")
-        head[6] = datagram.protocol
-    return bytes(head) + payload
+        out[4:6] = len(payload).to_bytes(2, "big")
+        out[6] = protocol
+    return bytes(out) + payload

@@ -1,1 +1,2 @@
-SUPPORTED_LINK_TYPES: frozenset[int]
+LINK_VXLAN: int
+LINK_GENEVE: int

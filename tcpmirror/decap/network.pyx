@@ -31,7 +31,7 @@ cdef Verdict enter_protocol(Cursor* c, uint8_t protocol) noexcept nogil:
     elif protocol == 4 or protocol == 41:
         c.next = Layer.LAYER_IP
         if c.segment.tunnel == 0:
-            c.segment.tunnel = 5
+            c.segment.tunnel = Tunnel.TUNNEL_IPIP
     elif protocol == 137:
         c.next = 0x8847
     else:

@@ -244,6 +244,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "interface_dropped": "gauge: Frames the interface or its driver dropped.",
         "bad_checksum": "Packets with a wrong checksum, used all the same.",
         "duplicates": "Packets seen twice, as when both ports of a link are mirrored.",
+        "fragments_joined": "Frames with a piece of a datagram that was completed by a later one.",
         "source_errors": "Faults of the source, such as an interface that went away.",
         "source_reopened": "Times the source was opened again after a fault.",
         "shed_threshold_permille": "gauge: Share of new flows now being skipped, 0 to 1.",

@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 import ipaddress
 
-TUNNEL_NAMES = ("", "vxlan", "geneve", "gre", "erspan", "ipip", "mpls", "pppoe", "gtp", "teredo", "vxlan-gpe")
+TUNNEL_NAMES = ("", "vxlan", "geneve", "gre", "erspan", "ipip", "mpls", "pppoe", "gtp", "teredo", "vxlan-gpe", "ayiya", "pbb")
 
 
 cdef tuple parse_headers(bytes head):

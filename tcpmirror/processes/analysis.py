@@ -21,6 +21,7 @@ from typing import IO, Any, Final
 
 import orjson
 
+from tcpmirror.capture.capture_files import capture_files
 from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFault
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
@@ -59,9 +60,7 @@ class Analysis:
 
     def run(self) -> dict[str, Any]:
         """Analyse the files; return the summary. EnvironmentFault when a file cannot be read, or a process died."""
-        for path in self.pcaps:
-            if not Path(path).is_file():
-                raise EnvironmentFault(f"{path}: no such file")
+        self.pcaps = capture_files(self.pcaps)
         started = time.monotonic()
         layout = SharedLayout(1, self.workers, self.settings.limits)
         detector = build_detector(self.settings, self.cache_dir) if self.until in ("detect", "all") else None

@@ -6,9 +6,11 @@ import logging
 import time
 from typing import Final
 
+from tcpmirror.capture.capture_files import capture_files
 from tcpmirror.capture.own_traffic import own_endpoints
 from tcpmirror.capture.pcap_source import FileSource, LiveSource
 from tcpmirror.decap.decapsulator import Decapsulator
+from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.processes.capture_road import CaptureRoad
@@ -28,7 +30,9 @@ def run(context: Context) -> int:
     source = context.settings.capture.sources[context.name.index]
     road = open_road(context.layout, context.settings, context.hash_key, context.counters, context.name.index)
     if source.kind == "file":
-        read_file(source.interface, road, context.settings, source, domain=0)
+        for index, path in enumerate(capture_files([source.interface])):
+            context.beat()
+            read_file(path, road, context.settings, source, domain=index & 0xFFFF)
         while not context.stopping:
             context.beat()
             time.sleep(HOUSEKEEPING_S)
@@ -83,6 +87,7 @@ def open_road(
         Shedder(shedding.enabled, shedding.high_water, shedding.low_water),
         FragmentJoiner(settings.limits.fragments),
         is_patient,
+        DuplicateTable(settings.capture.duplicate_window_ns) if settings.capture.deduplicate else None,
     )
 
 
@@ -94,7 +99,7 @@ def read_file(path: str, road: CaptureRoad, settings: Settings, source: Source, 
         while file.receive(road) and not road.is_stopping:
             road.flush()
     finally:
-        road.flush()
+        road.end_source()
         file.close()
 
 

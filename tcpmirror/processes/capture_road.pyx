@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 
 from tcpmirror.decap.cursor cimport Verdict
 from tcpmirror.decap.decapsulator cimport Decapsulator
+from tcpmirror.decap.duplicates cimport DuplicateTable
 from tcpmirror.model.segment cimport Segment, TcpFlag
 from tcpmirror.ring.flow_hash cimport HashKey, flow_hash, read_key
 from tcpmirror.ring.ring cimport Doorbell, RingWriter
@@ -30,26 +31,29 @@ cdef class CaptureRoad:
     """Takes frames from a source as a callable ``(time_ns, frame)``.
 
     ``is_patient``: wait for room on a full ring (files) instead of dropping (live). ``domain`` keeps flows of different
-    files apart; live sources share domain 0, because one flow may arrive by several interfaces. ``fragments``: an object whose
-    ``add(packet, time_ns)`` returns a joined IP datagram or None. ``is_discarding``: stop before the rings, to measure capture alone.
+    files apart; live sources share domain 0, because one flow may arrive by several interfaces. ``fragments``: a
+    `FragmentJoiner`. ``duplicates``: drops and counts second copies, or
+    None. ``is_discarding``: stop before the rings, to measure capture alone.
     """
     cdef Decapsulator decapsulator
     cdef object fragments
+    cdef DuplicateTable duplicates
     cdef HashKey key
     cdef list writers, bells
     cdef int workers
     cdef Shedder shedder
     cdef uint64_t[::1] counters
-    cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_coverage, at_bad_checksum
+    cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_coverage, at_bad_checksum, at_joined, at_duplicates
     cdef int at_reason[VERDICTS]
     cdef bint pending[MAX_WORKERS]
     cdef public bint is_patient, is_discarding
     cdef public int domain
     cdef public bint is_stopping
-    cdef uint64_t last_kept, last_lost
+    cdef uint64_t last_kept, last_lost, counted_joined, counted_lost
+    cdef bint has_fragments
 
     def __init__(self, Decapsulator decapsulator, bytes hash_key, list writers, list bells, page, Shedder shedder, fragments,
-                 bint is_patient=False):
+                 bint is_patient=False, DuplicateTable duplicates=None):
         self.decapsulator = decapsulator
         self.key = read_key(hash_key)
         self.writers = writers
@@ -57,6 +61,7 @@ cdef class CaptureRoad:
         self.workers = len(writers)
         self.shedder = shedder
         self.fragments = fragments
+        self.duplicates = duplicates
         self.is_patient = is_patient
         self.counters = page.view
         self.at_packets, self.at_bytes = page.slot("packets"), page.slot("bytes")
@@ -64,6 +69,8 @@ cdef class CaptureRoad:
         self.at_ring_full, self.at_shed = page.slot("lost_ring_full"), page.slot("lost_shed")
         self.at_threshold, self.at_coverage = page.slot("shed_threshold_permille"), page.slot("coverage_permille")
         self.at_bad_checksum = page.slot("bad_checksum")
+        self.at_duplicates = page.slot("duplicates")
+        self.at_joined = page.slot("fragments_joined")
         for verdict, name in REASONS.items():
             self.at_reason[<int>verdict] = page.slot(name)
         self.counters[self.at_coverage] = 1000
@@ -72,6 +79,7 @@ cdef class CaptureRoad:
         """Take the frames that follow with *decapsulator*, as flows of *domain*."""
         self.decapsulator = decapsulator
         self.domain = domain
+        self.fragments.clear()
 
     def __call__(self, uint64_t time_ns, bytes frame):
         cdef Segment segment
@@ -96,11 +104,11 @@ cdef class CaptureRoad:
         cdef Verdict verdict
         cdef int rounds
         cdef bytes whole
+        self.has_fragments = True
         piece = (<const char*>d.fragment_at)[:d.fragment_length]
         for rounds in range(4):
             joined = self.fragments.add(piece, time_ns)
             if joined is None:
-                self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += 1
                 return 0
             whole = joined
             verdict = d.decode_ip(<const uint8_t*>PyBytes_AS_STRING(whole), PyBytes_GET_SIZE(whole), segment, &payload)
@@ -111,6 +119,7 @@ cdef class CaptureRoad:
                 self.counters[self.at_reason[<int>verdict]] += 1
                 return 0
             piece = (<const char*>d.fragment_at)[:d.fragment_length]
+        self.counters[self.at_reason[<int>Verdict.DEPTH]] += 1
         return 0
 
     cdef int place(self, Segment* segment, const uint8_t* payload) except -1:
@@ -122,6 +131,9 @@ cdef class CaptureRoad:
         segment.domain = <uint16_t>self.domain
         self.counters[self.at_bad_checksum] += segment.has_bad_checksum
         segment.flow_hash = flow_hash(segment, &self.key)
+        if self.duplicates is not None and self.duplicates.is_duplicate(segment, self.decapsulator.identity):
+            self.counters[self.at_duplicates] += 1
+            return 0
         if self.is_discarding:
             return 0
         if self.shedder.is_shed(segment.flow_hash, (segment.flags & (TcpFlag.TCP_SYN | TcpFlag.TCP_ACK)) == TcpFlag.TCP_SYN):
@@ -154,9 +166,11 @@ cdef class CaptureRoad:
         return target
 
     def flush(self):
-        """Wake the workers that got segments, and let shedding follow the fill of the rings; call it after each batch."""
+        """Wake the workers that got segments, count fragments, and let shedding follow the fill of the rings; call it after each batch."""
         cdef int worker
         cdef double fill, fullest = 0.0
+        if self.has_fragments:
+            self.count_fragments()
         for worker in range(self.workers):
             if self.pending[worker]:
                 self.pending[worker] = False
@@ -167,6 +181,20 @@ cdef class CaptureRoad:
         if not self.is_patient:
             self.shedder.adjust(fullest)
             self.counters[self.at_threshold] = self.shedder.threshold * 1000 // 65536
+
+    cdef int count_fragments(self) except -1:
+        """Add what the joiner counted since the last call."""
+        cdef uint64_t joined = self.fragments.joined, lost = self.fragments.lost
+        self.counters[self.at_joined] += joined - self.counted_joined
+        self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += lost - self.counted_lost
+        self.counted_joined = joined
+        self.counted_lost = lost
+        return 0
+
+    def end_source(self):
+        """Count fragments that still wait as lost, and flush; call it where a source ends."""
+        self.fragments.clear()
+        self.flush()
 
     def measure_coverage(self):
         """Set the share of segments, since the last call, that were put on a ring."""

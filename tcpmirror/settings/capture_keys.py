@@ -94,7 +94,14 @@ FROM_INTERFACE = (
 FROM_FILE = (
     _ENABLED,
     Key(
-        "path", NAMED_PATH, "A pcap or pcapng file.", "interface", default="", example="mirror.pcap", required=True, own=True
+        "path",
+        NAMED_PATH,
+        "A pcap or pcapng file, also compressed with gzip, or a directory of them.",
+        "interface",
+        default="",
+        example="mirror.pcap",
+        required=True,
+        own=True,
     ),
     Key("filter", BPF, "A packet filter; empty: one made from the lists below.", "bpf", own=True),
     *_SELECTION,

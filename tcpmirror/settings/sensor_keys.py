@@ -104,6 +104,16 @@ SPOOL: Final = (
     _own("fsync", FLAG, "Force each batch to disk before it counts as taken.", "spool.fsync"),
 )
 
+CAPTURE: Final = (
+    _own("deduplicate", FLAG, "Drop the second copy of a packet that the mirror delivers twice.", "capture.deduplicate"),
+    _own(
+        "duplicate_window",
+        Duration(_MILLISECOND // 1000, 100 * _MILLISECOND),
+        "A copy comes within this time of the first.",
+        "capture.duplicate_window_ns",
+    ),
+)
+
 SHEDDING: Final = (
     _own("enabled", FLAG, "Under overload skip new flows as wholes, and count them.", "shedding.enabled"),
     _own("high_water", Fraction(), "Fill of a ring at which flows begin to be skipped.", "shedding.high_water"),
@@ -148,6 +158,7 @@ SENSOR_KEYS: Final = (
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),
     Key("spool", Section(lambda: SPOOL), "Findings on disk, until the cloud has them.", own=True),
+    Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
     Key("shedding", Section(lambda: SHEDDING), "What happens under overload.", own=True),
     Key("supervisor", Section(lambda: SUPERVISOR), "How processes are watched and stopped.", own=True),
 )

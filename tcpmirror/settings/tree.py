@@ -46,6 +46,8 @@ class IgnoreIps:
 class Capture:
     sources: tuple[Source, ...] = (Source(),)
     ignore_ips: tuple[IgnoreIps, ...] = ()
+    deduplicate: bool = True  # drop the second copy of a packet that the mirror delivers twice
+    duplicate_window_ns: int = 10_000_000  # a switch may queue a copy so long; far below any retransmission timer
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ CAPTURE: Final = (
     "source_reopened",
     "shed_threshold_permille",  # gauge: share of new flows being skipped
     "coverage_permille",  # gauge: segments analysed of segments seen, lately
+    "fragments_joined",  # frames with a piece of a datagram that was completed, but for the completing one
 )
 
 WORKER: Final = (

@@ -11,6 +11,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap, wrpcapng
 
+from tcpmirror.capture.capture_files import capture_files
 from tcpmirror.capture.pcap_source import FileSource, LiveSource
 from tcpmirror.errors import EXIT_ENVIRONMENT, EnvironmentFault
 from tcpmirror.settings.tree import Source
@@ -35,6 +36,53 @@ def test_every_frame_of_a_file_comes_with_its_time(tmp_path: Path, write) -> Non
     seen = read(tmp_path / "capture")
     assert [frame for _, frame in seen] == [bytes(frame) for frame in FRAMES]
     assert abs(seen[1][0] - 1_700_000_000_001_000_000) < 1_000_000
+
+
+def test_a_compressed_capture_is_read_as_it_was(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "plain.pcap", tmp_path / "packed.pcap.gz"
+    wrpcap(str(plain), FRAMES)
+    packed.write_bytes(gzip.compress(plain.read_bytes()[:1000]) + gzip.compress(plain.read_bytes()[1000:]))
+    assert read(packed) == read(plain)
+
+
+def test_a_compressed_capture_that_is_cut_gives_what_it_has_and_then_the_fault(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "plain.pcap", tmp_path / "cut.pcap.gz"
+    wrpcap(str(plain), FRAMES)
+    packed.write_bytes(gzip.compress(plain.read_bytes())[:-2000])
+    seen: list[bytes] = []
+    source = FileSource(str(packed))
+    with pytest.raises(EnvironmentFault, match=r"cut\.pcap\.gz: the compressed data is cut"):
+        while source.receive(lambda time_ns, frame: seen.append(frame)):
+            pass
+    source.close()
+    assert len(seen) > 1000
+
+
+def test_a_source_closed_early_leaves_no_process_behind(tmp_path: Path) -> None:
+    packed = tmp_path / "packed.pcap.gz"
+    wrpcap(str(tmp_path / "plain"), FRAMES * 5)
+    packed.write_bytes(gzip.compress((tmp_path / "plain").read_bytes()))
+    FileSource(str(packed)).close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_directory_means_the_captures_in_it_by_name(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("b.pcap", "a", "sub/c.cap"):
+        wrpcap(str(tmp_path / name), FRAMES[:1])
+    (tmp_path / "d.pcap.gz").write_bytes(gzip.compress((tmp_path / "a").read_bytes()))
+    (tmp_path / "notes.txt").write_text("not packets")
+    (tmp_path / "zipped.gz").write_bytes(gzip.compress(b"nor these"))
+    names = [str(Path(path).relative_to(tmp_path)) for path in capture_files([str(tmp_path)])]
+    assert names == ["a", "b.pcap", "d.pcap.gz", "sub/c.cap"]
+    assert capture_files(["-"]) == ["-"]
+
+
+def test_a_path_that_means_no_capture_is_refused(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path, "no capture in this directory"), (tmp_path / "absent", "no such file")):
+        with pytest.raises(EnvironmentFault, match=reason):
+            capture_files([str(path)])
 
 
 def test_a_cut_file_gives_what_it_has_and_then_the_fault(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP, fragment
@@ -48,6 +49,72 @@ def test_the_first_copy_of_overlapping_bytes_stays() -> None:
     results = [joiner.add(piece, 1) for piece in (first, evil, *rest)]
     assert results[-1] is not None
     assert bytes(IP(results[-1])[TCP].payload) == BODY
+
+
+def overlapping(order: list[tuple[int, bytes]]) -> list[bytes]:
+    """Return IPv4 fragments (unit, data) of one datagram; the one that reaches furthest is the last."""
+    end = max(unit * 8 + len(data) for unit, data in order)
+    return [
+        bytes(
+            IP(src="10.0.0.1", dst="10.0.0.2", id=9, proto=6, frag=unit, flags=0 if unit * 8 + len(data) == end else "MF")
+            / data
+        )
+        for unit, data in order
+    ]
+
+
+# id -> fragments in the order they come, what the datagram holds
+EVASIONS = {
+    "later piece begins earlier": ([(1, b"B" * 16), (0, b"a" * 16), (3, b"c" * 8)], b"a" * 8 + b"B" * 16 + b"c" * 8),
+    "later piece covers an earlier one": (
+        [(1, b"B" * 8), (0, b"a" * 24), (3, b"c" * 8)],
+        b"a" * 8 + b"B" * 8 + b"a" * 8 + b"c" * 8,
+    ),
+    "later piece lies within an earlier one": ([(0, b"a" * 24), (1, b"B" * 8), (3, b"c" * 8)], b"a" * 24 + b"c" * 8),
+    "last piece first": ([(2, b"c" * 5), (1, b"B" * 8), (0, b"a" * 8)], b"a" * 8 + b"B" * 8 + b"c" * 5),
+    "a second, different last piece": ([(1, b"c" * 5), (1, b"d" * 5), (0, b"a" * 8)], b"a" * 8 + b"c" * 5),
+}
+
+
+@pytest.mark.parametrize("name", EVASIONS)
+def test_whatever_overlaps_the_first_copy_of_each_byte_stays(name: str) -> None:
+    order, expected = EVASIONS[name]
+    joiner = FragmentJoiner()
+    results = [joiner.add(piece, 1) for piece in overlapping(order)]
+    assert results[-1] is not None
+    assert results[-1][20:] == expected
+
+
+def test_a_datagram_in_pieces_of_eight_bytes_is_whole() -> None:
+    whole = IP(src="10.0.0.1", dst="10.0.0.2", id=77) / TCP(sport=1, dport=80) / (BODY * 40)
+    joiner = FragmentJoiner()
+    results = [joiner.add(bytes(piece), 1) for piece in fragment(whole, fragsize=8)]
+    assert len(results) > 7000
+    assert results[-1] is not None
+    assert results[-1][40:] == BODY * 40
+
+
+def test_a_piece_that_reaches_past_the_largest_datagram_is_lost() -> None:
+    joiner = FragmentJoiner()
+    assert joiner.add(bytes(IP(src="10.0.0.1", dst="10.0.0.2", frag=8189) / (b"x" * 64)), 1) is None
+    assert joiner.lost == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 4), st.booleans(), st.integers(0, 2)), max_size=30))
+def test_every_piece_ends_in_one_place(pieces: list[tuple[int, int, bool, int]]) -> None:
+    joiner, completed = FragmentJoiner(limit=2), 0
+    for unit, length, is_last, number in pieces:
+        head = IP(src="10.0.0.1", dst="10.0.0.2", id=number, proto=6, frag=unit, flags=0 if is_last else "MF")
+        completed += joiner.add(bytes(head / (b"x" * 8 * length)), 1) is not None
+    joiner.clear()
+    assert completed + joiner.joined + joiner.lost == len(pieces)
+
+
+def test_a_mirrors_second_copy_of_each_piece_is_no_lost_datagram() -> None:
+    joiner = FragmentJoiner()
+    results = [joiner.add(piece, 1) for piece in pieces4() for _ in range(2)]
+    joiner.clear()
+    assert (sum(whole is not None for whole in results), joiner.incomplete, joiner.lost) == (1, 0, 0)
 
 
 def test_datagrams_in_progress_are_bounded_in_number_and_time() -> None:

@@ -1,8 +1,7 @@
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport uint32_t
 
 from tcpmirror.decap.cursor cimport Cursor, Verdict
 
-cdef Verdict read_vxlan(Cursor* c) noexcept nogil
-cdef Verdict read_geneve(Cursor* c) noexcept nogil
 cdef Verdict read_gre(Cursor* c) noexcept nogil
+cdef Verdict read_pptp(Cursor* c, uint32_t flags, uint32_t protocol) noexcept nogil
 cdef Verdict read_erspan(Cursor* c, int header_length) noexcept nogil

@@ -1,0 +1,5 @@
+from tcpmirror.decap.cursor cimport Cursor, Verdict
+
+cdef Verdict read_wlan(Cursor* c) noexcept nogil
+cdef Verdict read_radiotap(Cursor* c) noexcept nogil
+cdef Verdict read_ppi(Cursor* c) noexcept nogil
