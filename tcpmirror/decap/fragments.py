@@ -38,10 +38,14 @@ class FragmentJoiner:
         self._limit = limit
         self._datagrams: OrderedDict[Key, _Datagram] = OrderedDict()
         self.incomplete = 0  # datagrams given up
+        self.given_up = 0  # pieces that came to nothing: of those datagrams, second copies, malformed ones
+        self.held = 0  # pieces that wait for the others
+        self.joined = 0  # pieces of datagrams that became whole, the last one of each not counted
 
     def add(self, packet: bytes, time_ns: int) -> bytes | None:
         """Take *packet* (from its IP header on); return the whole datagram when this was its last missing piece."""
         self._expire(time_ns)
+        self.given_up += 1  # unless it is found to be of use
         try:
             parsed = _read_ipv4(packet) if packet[:1] and packet[0] >> 4 == 4 else _read_ipv6(packet)
         except (dpkt.UnpackError, IndexError, ValueError, KeyError):
@@ -54,6 +58,8 @@ class FragmentJoiner:
             datagram = self._open(key, time_ns)
         if offset not in datagram.pieces and len(datagram.pieces) < MAX_PIECES:
             datagram.pieces[offset] = data
+            self.given_up -= 1
+            self.held += 1
         if is_last and datagram.total < 0:
             datagram.total = offset + len(data)
         if offset == 0:
@@ -62,12 +68,27 @@ class FragmentJoiner:
         if whole is None:
             return None
         del self._datagrams[key]
-        return _with_header(datagram, whole)
+        rebuilt = _with_header(datagram, whole)
+        if rebuilt is None:
+            self._give_up(datagram)
+            return None
+        self.held -= len(datagram.pieces)
+        self.joined += len(datagram.pieces) - 1
+        return rebuilt
+
+    def give_up_all(self) -> None:
+        """Let go of what is held: its source has ended."""
+        while self._datagrams:
+            self._give_up(self._datagrams.popitem(last=False)[1])
+
+    def _give_up(self, datagram: _Datagram) -> None:
+        self.incomplete += 1
+        self.held -= len(datagram.pieces)
+        self.given_up += len(datagram.pieces)
 
     def _open(self, key: Key, time_ns: int) -> _Datagram:
         if len(self._datagrams) >= self._limit:
-            self._datagrams.popitem(last=False)
-            self.incomplete += 1
+            self._give_up(self._datagrams.popitem(last=False)[1])
         datagram = self._datagrams[key] = _Datagram(time_ns)
         return datagram
 
@@ -76,8 +97,7 @@ class FragmentJoiner:
             oldest = next(iter(self._datagrams.values()))
             if now_ns - oldest.time_ns < TIMEOUT_NS:
                 return
-            self._datagrams.popitem(last=False)
-            self.incomplete += 1
+            self._give_up(self._datagrams.popitem(last=False)[1])
 
 
 _Parsed = tuple[Key, bytes, int, int, bool, bytes]

@@ -248,6 +248,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "source_reopened": "Times the source was opened again after a fault.",
         "shed_threshold_permille": "gauge: Share of new flows now being skipped, 0 to 1.",
         "coverage_permille": "gauge: Share of segments analysed of those seen, lately, 0 to 1.",
+        "fragments_joined": "Packets that were joined with others into one; the last one counts as what they became.",
+        "fragments_held": "gauge: Packets that wait for the other fragments of their datagram.",
     },
     "worker": {
         "segments": "TCP segments taken from the rings.",
@@ -281,6 +283,13 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "lost_report_ring_full": "Reports dropped because the ring to the exporter was full.",
         "skipped_records": "Ring records skipped because they killed the worker twice.",
         "restarts_seen": "Starts of this worker on a ring that was in use before.",
+        "bad_records": "Ring records that are no segment.",
+        "ignored_bytes": "Payload bytes no receiver takes: past a FIN, with a RST, on a flow that is over.",
+        "reorder_held_bytes": "gauge: Payload bytes that wait for others before them.",
+        "abandoned_bytes": "Payload bytes of flows given up because of a fault of this program.",
+        "truncated_bytes": "Of the holes' bytes: cut off by the capture (`snap_len`).",
+        "mirror_lost_bytes": "Bytes that receivers acknowledged and the mirror never showed.",
+        "uninspected": "Exchanges not inspected because detection is off.",
     },
     "exporter": {
         "reports": "Reports taken from the rings.",

@@ -94,6 +94,7 @@ def read_file(path: str, road: CaptureRoad, settings: Settings, source: Source, 
         while file.receive(road) and not road.is_stopping:
             road.flush()
     finally:
+        road.end_source()
         road.flush()
         file.close()
 

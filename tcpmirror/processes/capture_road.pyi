@@ -1,12 +1,8 @@
-from typing import Protocol
-
 from tcpmirror.decap.decapsulator import Decapsulator
+from tcpmirror.decap.fragments import FragmentJoiner
 from tcpmirror.ring.ring import Doorbell, RingWriter
 from tcpmirror.ring.shedding import Shedder
 from tcpmirror.telemetry.counters import CounterPage
-
-class Joiner(Protocol):
-    def add(self, packet: bytes, time_ns: int) -> bytes | None: ...
 
 class CaptureRoad:
     is_patient: bool
@@ -21,11 +17,12 @@ class CaptureRoad:
         bells: list[Doorbell],
         page: CounterPage,
         shedder: Shedder,
-        fragments: Joiner,
+        fragments: FragmentJoiner,
         is_patient: bool = ...,
     ) -> None: ...
     def use(self, decapsulator: Decapsulator, domain: int) -> None: ...
     def __call__(self, time_ns: int, frame: bytes) -> None: ...
     def flush(self) -> None: ...
+    def end_source(self) -> None: ...
     def measure_coverage(self) -> None: ...
     def announce(self, kind: int, payload: bytes) -> None: ...

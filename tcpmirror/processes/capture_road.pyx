@@ -30,8 +30,9 @@ cdef class CaptureRoad:
     """Takes frames from a source as a callable ``(time_ns, frame)``.
 
     ``is_patient``: wait for room on a full ring (files) instead of dropping (live). ``domain`` keeps flows of different
-    files apart; live sources share domain 0, because one flow may arrive by several interfaces. ``fragments``: an object whose
-    ``add(packet, time_ns)`` returns a joined IP datagram or None. ``is_discarding``: stop before the rings, to measure capture alone.
+    files apart; live sources share domain 0, because one flow may arrive by several interfaces. ``fragments``: a
+    `FragmentJoiner`. ``is_discarding``: stop before the rings, to measure capture alone. Each packet ends in one counter: `segments`,
+    one of `lost_*`, `fragments_joined`, or for as long as it waits `fragments_held`.
     """
     cdef Decapsulator decapsulator
     cdef object fragments
@@ -42,6 +43,8 @@ cdef class CaptureRoad:
     cdef uint64_t[::1] counters
     cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_coverage, at_bad_checksum
     cdef int at_reason[VERDICTS]
+    cdef int at_joined, at_held
+    cdef uint64_t given_up, joined  # as `fragments` had counted them the last time
     cdef bint pending[MAX_WORKERS]
     cdef public bint is_patient, is_discarding
     cdef public int domain
@@ -67,6 +70,9 @@ cdef class CaptureRoad:
         for verdict, name in REASONS.items():
             self.at_reason[<int>verdict] = page.slot(name)
         self.counters[self.at_coverage] = 1000
+        self.at_joined, self.at_held = page.slot("fragments_joined"), page.slot("fragments_held")
+        self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += self.counters[self.at_held]  # of a process that died
+        self.counters[self.at_held] = 0
 
     def use(self, Decapsulator decapsulator, int domain):
         """Take the frames that follow with *decapsulator*, as flows of *domain*."""
@@ -91,6 +97,14 @@ cdef class CaptureRoad:
 
     cdef int join_fragment(self, Segment* segment, uint64_t time_ns) except -1:
         """The slow road: hand the piece over, and go on with the whole datagram once it is there."""
+        cdef Verdict verdict = self.join(segment, time_ns)
+        self.count_fragments()
+        if verdict != Verdict.OK and verdict != Verdict.FRAGMENT:
+            self.counters[self.at_reason[<int>verdict]] += 1
+        return 0
+
+    cdef Verdict join(self, Segment* segment, uint64_t time_ns) except *:
+        """Return OK when a segment was joined and placed, FRAGMENT when its packet is with the joiner, else what it is."""
         cdef Decapsulator d = self.decapsulator
         cdef const uint8_t* payload = NULL
         cdef Verdict verdict
@@ -100,18 +114,32 @@ cdef class CaptureRoad:
         for rounds in range(4):
             joined = self.fragments.add(piece, time_ns)
             if joined is None:
-                self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += 1
-                return 0
+                return Verdict.FRAGMENT
             whole = joined
             verdict = d.decode_ip(<const uint8_t*>PyBytes_AS_STRING(whole), PyBytes_GET_SIZE(whole), segment, &payload)
             if verdict == Verdict.OK:
                 segment.time_ns = time_ns
-                return self.place(segment, payload)
+                self.place(segment, payload)
+                return verdict
             if verdict != Verdict.FRAGMENT:
-                self.counters[self.at_reason[<int>verdict]] += 1
-                return 0
+                return verdict
             piece = (<const char*>d.fragment_at)[:d.fragment_length]
+        return Verdict.DEPTH  # fragments of fragments of fragments
+
+    cdef int count_fragments(self) except -1:
+        """Bring the counters up to date with what the joiner has counted."""
+        cdef uint64_t given_up = self.fragments.given_up, joined = self.fragments.joined
+        self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += given_up - self.given_up
+        self.counters[self.at_joined] += joined - self.joined
+        self.counters[self.at_held] = self.fragments.held
+        self.given_up = given_up
+        self.joined = joined
         return 0
+
+    def end_source(self):
+        """Give up the fragments that wait: nothing more comes of their source."""
+        self.fragments.give_up_all()
+        self.count_fragments()
 
     cdef int place(self, Segment* segment, const uint8_t* payload) except -1:
         """Put the segment on the ring of its flow's worker, or count why not."""

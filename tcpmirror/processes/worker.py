@@ -44,6 +44,11 @@ TABLE_COUNTERS: Final = (
     "overlap_conflicts",
     "gaps",
     "gap_bytes",
+    "ignored_bytes",
+    "reorder_held_bytes",
+    "abandoned_bytes",
+    "truncated_bytes",
+    "mirror_lost_bytes",
 )
 FACTORY_COUNTERS: Final = (
     "requests",
