@@ -223,6 +223,16 @@ _SPECIAL: Final = (
         is_own=True,
     ),
     Family("findings_total", "counter", "Findings reported, by attack type.", labels=("type",), is_own=True),
+    *(
+        Family(f"mirror_{name}_total", "counter", meaning, labels=("source", "vlan", "vni"), is_own=True)
+        for name, meaning in (
+            ("seen_bytes", "Payload bytes of TCP streams that the mirror showed."),
+            ("lost_bytes", "Payload bytes that receivers acknowledged and the mirror never showed."),
+            ("flows", "Flows with data that are over."),
+            ("one_sided_flows", "Of those: flows of which one direction was never seen."),
+            ("no_syn_flows", "Of those: flows whose SYN was not seen."),
+        )
+    ),
 )
 
 _PER_PROCESS: Final = (

@@ -17,6 +17,7 @@ from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
+from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.http1 import Http1Factory
 from tcpmirror.reassembly.flow_table import FlowTable
@@ -28,6 +29,7 @@ from tcpmirror.telemetry.logs import configure_logging
 
 WAIT_MS: Final = 200
 TIMER_NS: Final = 200_000_000  # how often packet time is moved on while nothing comes
+NEWS_NS: Final = 2_000_000_000  # how often the exporter is told about the mirror
 REPORT_PATIENCE_S: Final = 1.0  # how long a full report ring is waited for
 log = logging.getLogger(__name__)
 
@@ -135,6 +137,7 @@ class Worker:
         self._road = WorkerRoad(self._readers, self._table, self._page)
         self._last_packet = time.monotonic_ns()
         self._last_timer = 0
+        self._last_news = 0
         self._skip(context.skip_positions, self._readers)
 
     def turn(self) -> bool:
@@ -152,6 +155,7 @@ class Worker:
         if self._context.stopping:
             self._table.end_all()
             publish(self._page, self._table, self._factory)
+            send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
             return False
         self._bell.wait(ticket, WAIT_MS)
         return True
@@ -162,6 +166,9 @@ class Worker:
         if self._road.clock_ns:
             self._table.advance(self._road.clock_ns + now - self._last_packet)
         publish(self._page, self._table, self._factory)
+        if now - self._last_news > NEWS_NS:
+            self._last_news = now
+            send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
         if self._context.reloading:
             self._context.reloading = False
             self._reload()
