@@ -282,7 +282,7 @@ def _of_configuration(name: str, survey: Survey, source: Source) -> Iterator[Adv
             "problem",
             name,
             f"The sensor could not be started here: {survey.filter_fault}.",
-            "Some words of a packet filter (`vlan`, `ether proto`) mean nothing on some links: give a `filter` without them.",
+            "Some words of a packet filter (`vlan`, `ether proto`) mean nothing on some links: give a filter without.",
         )
     for place in survey.places.values():
         for setting, count in place.filtered.items():
