@@ -15,7 +15,7 @@ import orjson
 from tcpmirror import __version__
 from tcpmirror.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_USAGE, EnvironmentFault, TcpmirrorError
 from tcpmirror.settings import apply_environment, describe_settings, load_settings
-from tcpmirror.settings.tree import Settings
+from tcpmirror.settings.tree import Settings, Source
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,6 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--out", type=Path, metavar="OUT.jsonl", help="where the verdicts go (default: standard output)")
     inspect.set_defaults(command=_inspect)
 
+    doctor = commands.add_parser("doctor", help="why do I see nothing? Look at an interface or a capture file")
+    doctor.add_argument("pcaps", nargs="*", metavar="PCAP", help="pcap or pcapng files")
+    doctor.add_argument("-i", "--interface", action="append", default=[], metavar="IFACE", help="interface; may be repeated")
+    doctor.add_argument("--seconds", type=_seconds, default=10.0, metavar="N", help="how long to look (default: 10)")
+    doctor.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file: what would it leave out?")
+    doctor.add_argument("--json", action="store_true", help="write JSON")
+    doctor.set_defaults(command=_doctor)
+
     rules = commands.add_parser("rules", help="the detection rules").add_subparsers(required=True, metavar="COMMAND")
     compiled = rules.add_parser("compile", help="compile the built-in rules into the installation, so that starts are quick")
     compiled.set_defaults(command=_compile_rules)
@@ -92,6 +100,30 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from tcpmirror.processes.inspect import run_inspect
 
     return run_inspect(arguments.requests, arguments.out, _settings(arguments.config))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from tcpmirror.processes.doctor import examine_file, examine_interfaces, write_json, write_table
+
+    settings = _settings(arguments.config)
+    configured = settings.capture.sources if arguments.config else ()
+    interfaces = arguments.interface or (
+        [] if arguments.pcaps else [s.interface for s in configured if s.kind == "interface"]
+    )
+    if not interfaces and not arguments.pcaps:
+        print(
+            "tcpmirror doctor: name an interface (-i), a capture file, or a settings file with either (-c)", file=sys.stderr
+        )
+        return EXIT_USAGE
+
+    def source_of(name: str) -> Source | None:
+        return next((source for source in configured if source.interface == name), configured[0] if configured else None)
+
+    found = [examine_file(path, settings, source_of(path)) for path in arguments.pcaps]
+    if interfaces:
+        found += examine_interfaces(interfaces, arguments.seconds, settings, source_of)
+    (write_json if arguments.json else write_table)(found, sys.stdout)
+    return EXIT_OK
 
 
 def _compile_rules(arguments: argparse.Namespace) -> int:
@@ -134,6 +166,16 @@ def _output(files: ExitStack, name: str | None) -> IO[bytes] | None:
         return files.enter_context(Path(name).open("wb"))
     except OSError as problem:
         raise EnvironmentFault(f"{name}: {problem.strerror}") from problem
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not accepted; accepted: seconds, up to a day")
+    return seconds
 
 
 def _positive(text: str) -> int:

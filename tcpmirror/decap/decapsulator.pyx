@@ -259,6 +259,53 @@ cdef class Decapsulator:
                 return True
         return False
 
+    def reason(self, bytes frame):
+        """Return why `decode` takes no segment from *frame* (a counter's name), "" when it does."""
+        cdef Segment segment
+        cdef const uint8_t* payload = NULL
+        cdef Verdict verdict = self.decode(<const uint8_t*><const char*>frame, len(frame), &segment, &payload)
+        return "" if verdict == Verdict.OK else REASONS[verdict]
+
+    def observe(self, bytes frame):
+        """Return what can be known of *frame*, also where decapsulation went no further; for diagnosis at capture speed.
+
+        A tuple: reason (as of `reason`), VLAN, inner VLAN, VNI, tunnel, source, destination, IP protocol (0: no IP), their ports (of TCP
+        and UDP, else 0), sequence number, ACK number, TCP flags, missing bytes, whether a checksum is wrong, IP id (0: none), the EtherType
+        or layer where it ended, payload (of TCP and UDP).
+        """
+        cdef Segment s
+        cdef Cursor c
+        cdef const uint8_t* payload = NULL
+        cdef Verdict verdict
+        cdef int protocol = 0, ip_id = 0, size
+        cdef Py_ssize_t length = 0
+        memset(&s, 0, sizeof(Segment))
+        memset(&c, 0, sizeof(Cursor))
+        s.vni = -1
+        c.at = <const uint8_t*><const char*>frame
+        c.end = c.at + len(frame)
+        c.segment = &s
+        verdict = read_link(&c, self.link_type)
+        if verdict == Verdict.AGAIN:
+            verdict = self.walk(&c, &payload)
+        if verdict == Verdict.OK:
+            length = s.payload_length
+        if c.ip != NULL and c.end - c.ip >= 20:
+            if s.ip_version == 4:
+                ip_id = be16(c.ip + 4)
+                protocol = c.ip[9]
+            else:
+                protocol = 6 if verdict == Verdict.OK else c.ip[6]
+        if verdict == Verdict.NOT_TCP and protocol == 17 and c.at - c.ip >= 28:  # read_udp has gone over the header
+            s.sport = be16(c.at - 8)
+            s.dport = be16(c.at - 6)
+            payload = c.at
+            length = left(&c)
+        size = 4 if s.ip_version == 4 else 16
+        return ("" if verdict == Verdict.OK else REASONS[verdict], s.vlan, s.inner_vlan, s.vni, s.tunnel,
+                (<const char*>s.src)[:size], (<const char*>s.dst)[:size], protocol, s.sport, s.dport, s.seq, s.ack, s.flags,
+                s.missing_length, bool(s.has_bad_checksum), ip_id, c.next, (<const char*>payload)[:length] if length > 0 else b"")
+
     def read_frame(self, bytes frame):
         """Return (reason, facts): what `decode` makes of *frame*, for tests and tools.
 

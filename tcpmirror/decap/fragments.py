@@ -87,7 +87,7 @@ class FragmentJoiner:
     """Joins fragments of one source's IP datagrams.
 
     Each piece given to `add` ends in exactly one place: it completes a datagram, or it is counted in ``joined`` (part of a
-    datagram that was completed, or a copy of such a part) or in ``lost``, or it waits.
+    datagram that was completed, or a copy of such a part) or in ``lost``, or it waits and is counted in ``held``.
     """
 
     def __init__(self, limit: int = 1024) -> None:
@@ -97,6 +97,7 @@ class FragmentJoiner:
         self.incomplete = 0  # datagrams given up
         self.joined = 0
         self.lost = 0
+        self.held = 0
 
     def add(self, packet: bytes, time_ns: int) -> bytes | None:
         """Take *packet* (from its IP header on); return the whole datagram when this was its last missing piece."""
@@ -111,10 +112,12 @@ class FragmentJoiner:
             return None
         datagram = self._datagrams.get(piece.key) or self._open(piece.key, time_ns)
         datagram.add(piece)
+        self.held += 1
         whole = datagram.whole()
         if whole is not None:
             del self._datagrams[piece.key]
             self._finish(piece.key, time_ns)
+            self.held -= datagram.pieces
             self.joined += datagram.pieces - 1
         return whole
 
@@ -139,6 +142,7 @@ class FragmentJoiner:
     def _give_up(self) -> None:
         _, datagram = self._datagrams.popitem(last=False)
         self.incomplete += 1
+        self.held -= datagram.pieces
         self.lost += datagram.pieces
 
     def _expire(self, now_ns: int) -> None:

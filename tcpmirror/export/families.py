@@ -223,6 +223,16 @@ _SPECIAL: Final = (
         is_own=True,
     ),
     Family("findings_total", "counter", "Findings reported, by attack type.", labels=("type",), is_own=True),
+    *(
+        Family(f"mirror_{name}_total", "counter", meaning, labels=("source", "vlan", "vni"), is_own=True)
+        for name, meaning in (
+            ("seen_bytes", "Payload bytes of TCP streams that the mirror showed."),
+            ("lost_bytes", "Payload bytes that receivers acknowledged and the mirror never showed."),
+            ("flows", "Flows with data that are over."),
+            ("one_sided_flows", "Of those: flows of which one direction was never seen."),
+            ("no_syn_flows", "Of those: flows whose SYN was not seen."),
+        )
+    ),
 )
 
 _PER_PROCESS: Final = (
@@ -244,11 +254,12 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "interface_dropped": "gauge: Frames the interface or its driver dropped.",
         "bad_checksum": "Packets with a wrong checksum, used all the same.",
         "duplicates": "Packets seen twice, as when both ports of a link are mirrored.",
-        "fragments_joined": "Frames with a piece of a datagram that was completed by a later one.",
         "source_errors": "Faults of the source, such as an interface that went away.",
         "source_reopened": "Times the source was opened again after a fault.",
         "shed_threshold_permille": "gauge: Share of new flows now being skipped, 0 to 1.",
         "coverage_permille": "gauge: Share of segments analysed of those seen, lately, 0 to 1.",
+        "fragments_joined": "Packets that were joined with others into one; the last one counts as what they became.",
+        "fragments_held": "gauge: Packets that wait for the other fragments of their datagram.",
     },
     "worker": {
         "segments": "TCP segments taken from the rings.",
@@ -282,6 +293,13 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "lost_report_ring_full": "Reports dropped because the ring to the exporter was full.",
         "skipped_records": "Ring records skipped because they killed the worker twice.",
         "flows_lost": "Flows that were open on this worker when it died.",
+        "bad_records": "Ring records that are no segment.",
+        "ignored_bytes": "Payload bytes no receiver takes: past a FIN, with a RST, on a flow that is over.",
+        "reorder_held_bytes": "gauge: Payload bytes that wait for others before them.",
+        "abandoned_bytes": "Payload bytes of flows given up because of a fault of this program.",
+        "truncated_bytes": "Of the holes' bytes: cut off by the capture (`snap_len`).",
+        "mirror_lost_bytes": "Bytes that receivers acknowledged and the mirror never showed.",
+        "uninspected": "Exchanges not inspected because detection is off.",
     },
     "exporter": {
         "reports": "Reports taken from the rings.",

@@ -32,8 +32,9 @@ cdef class CaptureRoad:
 
     ``is_patient``: wait for room on a full ring (files) instead of dropping (live). ``domain`` keeps flows of different
     files apart; live sources share domain 0, because one flow may arrive by several interfaces. ``fragments``: a
-    `FragmentJoiner`. ``duplicates``: drops and counts second copies, or
-    None. ``is_discarding``: stop before the rings, to measure capture alone.
+    `FragmentJoiner`. ``duplicates``: drops and counts second copies, or None. ``is_discarding``: stop before the rings, to measure
+    capture alone. Each packet ends in one counter: `segments`, `duplicates`, one of `lost_*`, `fragments_joined`, or for as long
+    as it waits `fragments_held`.
     """
     cdef Decapsulator decapsulator
     cdef object fragments
@@ -43,14 +44,14 @@ cdef class CaptureRoad:
     cdef int workers
     cdef Shedder shedder
     cdef uint64_t[::1] counters
-    cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_coverage, at_bad_checksum, at_joined, at_duplicates
+    cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_coverage, at_bad_checksum, at_duplicates
     cdef int at_reason[VERDICTS]
+    cdef int at_joined, at_held
     cdef bint pending[MAX_WORKERS]
     cdef public bint is_patient, is_discarding
     cdef public int domain
     cdef public bint is_stopping
     cdef uint64_t last_kept, last_lost, counted_joined, counted_lost
-    cdef bint has_fragments
 
     def __init__(self, Decapsulator decapsulator, bytes hash_key, list writers, list bells, page, Shedder shedder, fragments,
                  bint is_patient=False, DuplicateTable duplicates=None):
@@ -70,10 +71,12 @@ cdef class CaptureRoad:
         self.at_threshold, self.at_coverage = page.slot("shed_threshold_permille"), page.slot("coverage_permille")
         self.at_bad_checksum = page.slot("bad_checksum")
         self.at_duplicates = page.slot("duplicates")
-        self.at_joined = page.slot("fragments_joined")
         for verdict, name in REASONS.items():
             self.at_reason[<int>verdict] = page.slot(name)
         self.counters[self.at_coverage] = 1000
+        self.at_joined, self.at_held = page.slot("fragments_joined"), page.slot("fragments_held")
+        self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += self.counters[self.at_held]  # of a process that died
+        self.counters[self.at_held] = 0
 
     def use(self, Decapsulator decapsulator, int domain):
         """Take the frames that follow with *decapsulator*, as flows of *domain*."""
@@ -104,10 +107,10 @@ cdef class CaptureRoad:
         cdef Verdict verdict
         cdef int rounds
         cdef bytes whole
-        self.has_fragments = True
         piece = (<const char*>d.fragment_at)[:d.fragment_length]
         for rounds in range(4):
             joined = self.fragments.add(piece, time_ns)
+            self.count_fragments()
             if joined is None:
                 return 0
             whole = joined
@@ -119,7 +122,7 @@ cdef class CaptureRoad:
                 self.counters[self.at_reason[<int>verdict]] += 1
                 return 0
             piece = (<const char*>d.fragment_at)[:d.fragment_length]
-        self.counters[self.at_reason[<int>Verdict.DEPTH]] += 1
+        self.counters[self.at_reason[<int>Verdict.DEPTH]] += 1  # fragments of fragments of fragments
         return 0
 
     cdef int place(self, Segment* segment, const uint8_t* payload) except -1:
@@ -166,11 +169,9 @@ cdef class CaptureRoad:
         return target
 
     def flush(self):
-        """Wake the workers that got segments, count fragments, and let shedding follow the fill of the rings; call it after each batch."""
+        """Wake the workers that got segments, and let shedding follow the fill of the rings; call it after each batch."""
         cdef int worker
         cdef double fill, fullest = 0.0
-        if self.has_fragments:
-            self.count_fragments()
         for worker in range(self.workers):
             if self.pending[worker]:
                 self.pending[worker] = False
@@ -187,6 +188,7 @@ cdef class CaptureRoad:
         cdef uint64_t joined = self.fragments.joined, lost = self.fragments.lost
         self.counters[self.at_joined] += joined - self.counted_joined
         self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += lost - self.counted_lost
+        self.counters[self.at_held] = self.fragments.held
         self.counted_joined = joined
         self.counted_lost = lost
         return 0
@@ -194,6 +196,7 @@ cdef class CaptureRoad:
     def end_source(self):
         """Count fragments that still wait as lost, and flush; call it where a source ends."""
         self.fragments.clear()
+        self.count_fragments()
         self.flush()
 
     def measure_coverage(self):

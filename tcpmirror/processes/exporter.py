@@ -19,9 +19,10 @@ from tcpmirror.export.sender import Sender
 from tcpmirror.export.spool import Spool, SpoolState
 from tcpmirror.export.tallies import Tallies
 from tcpmirror.export.wire import read_report
+from tcpmirror.model.digest import decode_digest
 from tcpmirror.model.report import Report
 from tcpmirror.processes.context import Context
-from tcpmirror.ring.ring import KIND_REPORT, RingReader
+from tcpmirror.ring.ring import KIND_DIGEST, KIND_REPORT, RingReader
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -38,7 +39,8 @@ def run(context: Context) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every call, and there is one a second
     settings = context.settings
     pages = process_pages(context)
-    tallies = Tallies(per_host=settings.metrics.per_host_stats)
+    sources = tuple(source.interface or source.listen_address for source in settings.capture.sources)
+    tallies = Tallies(per_host=settings.metrics.per_host_stats, sources=sources)
     collector = SensorCollector(pages, tallies, settings.metrics.namespace, installed_version(), settings.mode)
     spool = _spool(settings)
     servers: tuple[PageServer, ...] = ()
@@ -115,6 +117,9 @@ class ReportRings:
     def _spooled(self, kind: int, record: bytes) -> Report | None:
         """Bring *record* into the spool, if that is where it belongs; return its report, None if it holds none."""
         try:
+            if kind == KIND_DIGEST:
+                self.tallies.add_mirror_news(decode_digest(record))
+                return None
             if kind != KIND_REPORT:
                 raise ValueError(f"kind {kind}")
             report = read_report(record)

@@ -50,7 +50,9 @@ class Judge:
 
     def __call__(self, exchange: Exchange) -> None:
         findings: list[Finding] = []
-        if self._detector is not None and self._is_in_scope(exchange):
+        if self._detector is None:
+            self._page.add("uninspected")
+        elif self._is_in_scope(exchange):
             started = time.thread_time_ns()
             in_full = self._detector.tier2
             findings = self._detector.inspect(exchange)

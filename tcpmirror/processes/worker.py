@@ -17,6 +17,7 @@ from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
+from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.http1 import Http1Factory
 from tcpmirror.reassembly.flow_table import FlowTable
@@ -28,10 +29,11 @@ from tcpmirror.telemetry.logs import configure_logging
 
 WAIT_MS: Final = 200
 TIMER_NS: Final = 200_000_000  # how often packet time is moved on while nothing comes
+NEWS_NS: Final = 2_000_000_000  # how often the exporter is told about the mirror
 REPORT_PATIENCE_S: Final = 1.0  # how long a full report ring is waited for
 log = logging.getLogger(__name__)
 
-GAUGES: Final = ("flows", "held_bytes")
+GAUGES: Final = ("flows", "held_bytes", "reorder_held_bytes")
 TABLE_COUNTERS: Final = (
     "flows_total",
     "flows_evicted",
@@ -43,6 +45,10 @@ TABLE_COUNTERS: Final = (
     "overlap_conflicts",
     "gaps",
     "gap_bytes",
+    "ignored_bytes",
+    "abandoned_bytes",
+    "truncated_bytes",
+    "mirror_lost_bytes",
 )
 FACTORY_COUNTERS: Final = (
     "requests",
@@ -137,6 +143,7 @@ class Worker:
         self._counts = Publisher(self._page, self._table, self._factory)
         self._last_packet = time.monotonic_ns()
         self._last_timer = 0
+        self._last_news = 0
         self._skip(context.skip_positions, self._readers)
 
     def turn(self) -> bool:
@@ -154,6 +161,7 @@ class Worker:
         if self._context.stopping:
             self._table.end_all()
             self._counts.publish()
+            send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
             return False
         self._bell.wait(ticket, WAIT_MS)
         return True
@@ -164,6 +172,9 @@ class Worker:
         if self._road.clock_ns:
             self._table.advance(self._road.clock_ns + now - self._last_packet)
         self._counts.publish()
+        if now - self._last_news > NEWS_NS:
+            self._last_news = now
+            send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
         if self._context.reloading:
             self._context.reloading = False
             self._reload()

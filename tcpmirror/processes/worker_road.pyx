@@ -25,7 +25,7 @@ cdef class WorkerRoad:
     cdef list readers
     cdef FlowTable table
     cdef uint64_t[::1] counters
-    cdef int at_segments, at_bytes
+    cdef int at_segments, at_bytes, at_bad
     cdef public uint64_t clock_ns
     cdef public int drained
     cdef public bint is_discarding
@@ -36,6 +36,7 @@ cdef class WorkerRoad:
         self.table = table
         self.counters = page.view
         self.at_segments, self.at_bytes = page.slot("segments"), page.slot("segment_bytes")
+        self.at_bad = page.slot("bad_records")
 
     def skip(self, int ring):
         """Take the next record off *ring* unread: it has killed this worker twice."""
@@ -47,9 +48,11 @@ cdef class WorkerRoad:
 
     def turn(self):
         """Take up to a batch from each ring; return how many records there were. Exceptions leave the record taken off."""
-        cdef int taken = 0
+        cdef int taken = 0, source = 0
         cdef RingReader reader
         for reader in self.readers:
+            self.table.source = source
+            source += 1
             taken += self.read(reader)
         if taken:
             self.table.advance_to(self.clock_ns)
@@ -65,11 +68,11 @@ cdef class WorkerRoad:
             if record == NULL:
                 break
             count += 1
-            if kind == SEGMENT_KIND and size >= sizeof(Segment):
-                segment = <const Segment*>record
+            segment = <const Segment*>record
+            if kind == SEGMENT_KIND and size >= sizeof(Segment) and size == sizeof(Segment) + segment.payload_length:
                 self.counters[self.at_segments] += 1
                 self.counters[self.at_bytes] += segment.payload_length
-                if size == sizeof(Segment) + segment.payload_length and not self.is_discarding:
+                if not self.is_discarding:
                     self.see_time(segment.time_ns)
                     self.table.add(segment, record + sizeof(Segment))
             elif kind == SOURCE_END_KIND and size == 2:
@@ -77,6 +80,8 @@ cdef class WorkerRoad:
                 self.clock_ns = 0
             elif kind == DRAIN_KIND:
                 self.drained += 1
+            else:
+                self.counters[self.at_bad] += 1
             reader.release()
         return count
 

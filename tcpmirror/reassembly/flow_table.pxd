@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from tcpmirror.model.segment cimport Segment
 from tcpmirror.model.stream cimport EndKind, FlowInfo, SinkFactory, StreamSink
 from tcpmirror.reassembly.half_stream cimport HalfStream
+from tcpmirror.reassembly.origins cimport Origin, Origins
 
 # Life of a flow. A tap may join late and may lose any packet, so any flow may take data in OPENING and FLOWING alike.
 cdef enum FlowState:
@@ -27,6 +28,7 @@ cdef class Flow:
     cdef bint has_reuse_isn
     cdef uint32_t reuse_isn
     cdef HalfStream a, b
+    cdef Origin origin
     cdef StreamSink sink
     cdef FlowInfo info
     cdef uint64_t last_ns
@@ -49,8 +51,10 @@ cdef class FlowTable:
     cdef readonly Py_ssize_t flows, held_bytes
     cdef Py_ssize_t memory_limit, flow_limit, reorder_bytes, reorder_segments
     cdef uint64_t idle_ns, half_open_ns, closing_ns
-    cdef readonly uint64_t flows_total, flows_evicted, flows_idle, stream_bytes, memory_limit_hits
-    cdef readonly uint64_t retransmitted_bytes, out_of_order_segments, overlap_conflicts, gaps, gap_bytes
+    cdef readonly uint64_t flows_total, flows_evicted, flows_idle, memory_limit_hits
+    cdef readonly Origins origins
+    cdef public int source      # by which the next segment comes
+    cdef uint64_t pending_bytes # payload of the segment in hand that no sum has yet
 
     cdef int add(self, const Segment* s, const uint8_t* payload) except -1
     cdef Flow find(self, const Segment* s)
@@ -61,6 +65,10 @@ cdef class FlowTable:
     cdef int settle(self, Flow flow, uint64_t time_ns) except -1
     cdef int close(self, Flow flow, EndKind how, uint64_t time_ns, FlowState state) except -1
     cdef int account(self, Flow flow) except -1
+    cdef int evict(self, Flow victim) except -1
+    cdef int ignore(self, Origin origin) noexcept
+    cdef int open_halves(self, Flow flow) except -1
+    cdef void note_mirror(self, Flow flow, bint has_data) noexcept
     cdef uint64_t deadline(self, Flow flow)
     cdef int run_deadlines(self, Flow flow, uint64_t now_ns) except -1
     cdef int schedule(self, Flow flow) except -1

@@ -1,4 +1,5 @@
 from tcpmirror.model.stream import SinkFactory
+from tcpmirror.reassembly.origins import Origins
 
 class FlowTable:
     flows: int
@@ -13,6 +14,13 @@ class FlowTable:
     overlap_conflicts: int
     gaps: int
     gap_bytes: int
+    ignored_bytes: int
+    reorder_held_bytes: int
+    abandoned_bytes: int
+    truncated_bytes: int
+    mirror_lost_bytes: int
+    origins: Origins
+    source: int
     def __init__(
         self,
         factory: SinkFactory,
@@ -42,4 +50,7 @@ class FlowTable:
         missing: int = ...,
         domain: int = ...,
         flow_hash: int = ...,
+        vlan: int = ...,
+        inner_vlan: int = ...,
+        vni: int = ...,
     ) -> None: ...

@@ -17,6 +17,7 @@ from libc.string cimport memcmp, memcpy, memset
 from tcpmirror.model.segment cimport Segment, TcpFlag
 from tcpmirror.model.stream cimport EndKind, FlowInfo, SinkFactory, StreamSink
 from tcpmirror.reassembly.half_stream cimport HalfStream
+from tcpmirror.reassembly.origins cimport Origin, Origins, Tally
 from tcpmirror.reassembly.sequence cimport seq_diff
 
 from tcpmirror.model.anomaly import Anomaly
@@ -67,6 +68,7 @@ cdef class FlowTable:
     def __init__(self, SinkFactory factory, *, Py_ssize_t memory_limit, Py_ssize_t flow_limit, uint64_t idle_ns, uint64_t half_open_ns,
                  uint64_t closing_ns, Py_ssize_t reorder_bytes, Py_ssize_t reorder_segments):
         self.factory = factory
+        self.origins = Origins()
         self.wheel = {}
         self.memory_limit = memory_limit
         self.flow_limit = flow_limit
@@ -93,15 +95,16 @@ cdef class FlowTable:
     # -- one segment ------------------------------------------------------------------------------------------------------
 
     cdef int add(self, const Segment* s, const uint8_t* payload) except -1:
-        """Take one segment."""
+        """Take one segment; every byte of its payload ends in one sum of its origin."""
         cdef Flow flow = self.find(s)
         self.current = flow
+        self.pending_bytes = s.payload_length
         cdef bint from_b
         cdef bint is_syn = (s.flags & TcpFlag.TCP_SYN) != 0
         cdef HalfStream half
         if flow is None:
             if s.flags & TcpFlag.TCP_RST:
-                return 0
+                return self.ignore(self.origins.of(s, self.source))
             flow = self.current = self.open(s)
         else:
             self.run_deadlines(flow, s.time_ns)
@@ -115,7 +118,7 @@ cdef class FlowTable:
             elif half.delivered and not (half.has_syn and half.isn == s.seq):
                 flow.reuse_isn = s.seq  # believed only when the rest of the handshake, or data, agrees
                 flow.has_reuse_isn = True
-                return 0
+                return self.ignore(flow.origin)
         elif flow.has_reuse_isn and ((is_syn and s.ack == flow.reuse_isn + 1) or (s.payload_length and s.seq == flow.reuse_isn + 1
                                                                                   and seq_diff(s.seq, half.next_seq) != 0)):
             self.restart(flow, s)
@@ -134,6 +137,12 @@ cdef class FlowTable:
             self.link_newest(flow)
         if flow.state < FlowState.CLOSED:
             self.take(flow, s, payload, from_b)
+        return self.ignore(flow.origin)
+
+    cdef int ignore(self, Origin origin) noexcept:
+        """Count what no half has taken of the segment's payload."""
+        origin.tally.ignored_bytes += self.pending_bytes
+        self.pending_bytes = 0
         return 0
 
     cdef int take(self, Flow flow, const Segment* s, const uint8_t* payload, bint from_b) except -1:
@@ -163,9 +172,9 @@ cdef class FlowTable:
                 self.open_sink(flow, from_b)
             if flow.sink.deadline_ns and s.time_ns >= flow.sink.deadline_ns:
                 flow.sink.tick(s.time_ns)
+            self.pending_bytes = 0
             half.add(flow.sink, from_b != flow.is_b_client, seq, payload, s.payload_length, s.missing_length, s.time_ns,
                      self.reorder_bytes, self.reorder_segments)
-            self.stream_bytes += s.payload_length
         if half.has_fin or half.pieces or half.gaps or half.conflicts:
             self.settle(flow, s.time_ns)
         self.schedule(flow)
@@ -182,6 +191,7 @@ cdef class FlowTable:
                                         | (BIT_REORDER if half.hit_limit else 0))
             if half.is_complete() and not half.is_ended:
                 half.is_ended = True
+                half.let_go(&half.tally.ignored_bytes)  # it lies behind the FIN
                 if flow.sink is not None:
                     flow.sink.end(index != flow.is_b_client, EndKind.END_FIN, time_ns)
         if flow.a.is_ended and flow.b.is_ended:
@@ -233,10 +243,7 @@ cdef class FlowTable:
         cdef Flow flow
         cdef PyObject** bucket
         if self.flows >= self.flow_limit:
-            self.flows_evicted += 1
-            flow = <Flow>self.oldest
-            self.close(flow, EndKind.END_EVICTED, flow.last_ns, FlowState.CLOSED)
-            self.remove(flow)
+            self.evict(<Flow>self.oldest)
         if self.flows >= self.bucket_count:
             self.grow()
         flow = Flow.__new__(Flow)
@@ -251,8 +258,8 @@ cdef class FlowTable:
         flow.inner_vlan = s.inner_vlan
         flow.vni = s.vni
         flow.tunnel = s.tunnel
-        flow.a = HalfStream.__new__(HalfStream)
-        flow.b = HalfStream.__new__(HalfStream)
+        flow.origin = self.origins.of(s, self.source)
+        self.open_halves(flow)
         flow.last_ns = s.time_ns
         flow.counted_bytes = FLOW_BYTES
         self.held_bytes += FLOW_BYTES
@@ -266,6 +273,12 @@ cdef class FlowTable:
         self.schedule(flow)
         return flow
 
+    cdef int open_halves(self, Flow flow) except -1:
+        flow.a = HalfStream.__new__(HalfStream)
+        flow.b = HalfStream.__new__(HalfStream)
+        flow.a.tally = flow.b.tally = &flow.origin.tally
+        return 0
+
     cdef int restart(self, Flow flow, const Segment* s) except -1:
         """The 4-tuple is used by a new connection: end the old one and begin again in the same slot."""
         cdef bint was_open = flow.state < FlowState.CLOSED and flow.sink is not None
@@ -273,8 +286,7 @@ cdef class FlowTable:
         cdef bint had_isn = flow.has_reuse_isn
         self.close(flow, EndKind.END_INPUT, s.time_ns, FlowState.CLOSED)
         flow.state = FlowState.OPENING
-        flow.a = HalfStream.__new__(HalfStream)
-        flow.b = HalfStream.__new__(HalfStream)
+        self.open_halves(flow)
         flow.is_client_known = False
         flow.is_b_client = False
         flow.is_midstream = False
@@ -294,6 +306,7 @@ cdef class FlowTable:
         cdef HalfStream half
         cdef int index, side
         cdef StreamSink sink = flow.sink
+        cdef bint was_open = flow.state < FlowState.CLOSED
         flow.state = state
         if sink is not None:
             if not (flow.has_seen_a and flow.has_seen_b):
@@ -307,18 +320,24 @@ cdef class FlowTable:
                     half.flush(sink, side, time_ns)
                     half.is_ended = True
                     sink.end(side, EndKind.END_FIN if half.is_complete() else how, time_ns)
+        if was_open:
+            self.note_mirror(flow, sink is not None)
         flow.sink = None
         flow.info = None
-        self.retransmitted_bytes += flow.a.retransmitted + flow.b.retransmitted
-        self.out_of_order_segments += flow.a.out_of_order + flow.b.out_of_order
-        self.overlap_conflicts += flow.a.conflicts + flow.b.conflicts
-        self.gaps += flow.a.gaps + flow.b.gaps
-        self.gap_bytes += flow.a.gap_bytes + flow.b.gap_bytes
-        flow.a.retransmitted = flow.b.retransmitted = flow.a.out_of_order = flow.b.out_of_order = 0
-        flow.a.conflicts = flow.b.conflicts = flow.a.gaps = flow.b.gaps = flow.a.gap_bytes = flow.b.gap_bytes = 0
         self.held_bytes -= flow.counted_bytes - FLOW_BYTES
         flow.counted_bytes = FLOW_BYTES
         return self.schedule(flow)
+
+    cdef void note_mirror(self, Flow flow, bint has_data) noexcept:
+        """Count what a flow tells about the mirror, once it is over."""
+        cdef Tally* tally = &flow.origin.tally
+        flow.a.lose_tail()
+        flow.b.lose_tail()
+        if not has_data:
+            return
+        tally.flows += 1
+        tally.no_syn_flows += flow.is_midstream
+        tally.one_sided_flows += not (flow.has_seen_a and flow.has_seen_b)
 
     cdef int remove(self, Flow flow) except -1:
         """Take the flow out of the buckets and the age list. Its place in the wheel is dropped when met."""
@@ -338,17 +357,23 @@ cdef class FlowTable:
     cdef int account(self, Flow flow) except -1:
         """Bring the total of held bytes up to date; past the limit the longest idle flows go."""
         cdef Py_ssize_t now = FLOW_BYTES + flow.a.held_bytes + flow.b.held_bytes
-        cdef Flow victim
         if flow.sink is not None:
             now += flow.sink.held_bytes
         self.held_bytes += now - flow.counted_bytes
         flow.counted_bytes = now
         while self.held_bytes > self.memory_limit and self.oldest != NULL:
             self.memory_limit_hits += 1
-            self.flows_evicted += 1
-            victim = <Flow>self.oldest
-            self.close(victim, EndKind.END_EVICTED, victim.last_ns, FlowState.CLOSED)
-            self.remove(victim)
+            self.evict(<Flow>self.oldest)
+        return 0
+
+    cdef int evict(self, Flow victim) except -1:
+        """End the flow for want of room; should its sink raise, it is this flow that is abandoned."""
+        cdef Flow current = self.current
+        self.flows_evicted += 1
+        self.current = victim
+        self.close(victim, EndKind.END_EVICTED, victim.last_ns, FlowState.CLOSED)
+        self.remove(victim)
+        self.current = current
         return 0
 
     # -- time -------------------------------------------------------------------------------------------------------------
@@ -452,7 +477,13 @@ cdef class FlowTable:
         """Drop the flow that was being worked on, untold: its sink raised."""
         cdef Flow flow = self.current
         self.current = None
-        if flow is None or flow.chain == <PyObject*>flow:
+        if flow is None:
+            return
+        flow.origin.tally.abandoned_bytes += self.pending_bytes
+        self.pending_bytes = 0
+        flow.a.let_go(&flow.origin.tally.abandoned_bytes)
+        flow.b.let_go(&flow.origin.tally.abandoned_bytes)
+        if flow.chain == <PyObject*>flow:
             return
         flow.sink = None
         flow.state = FlowState.CLOSED
@@ -473,6 +504,52 @@ cdef class FlowTable:
             if flow.state < FlowState.CLOSED:
                 self.close(flow, EndKind.END_INPUT, flow.last_ns, FlowState.CLOSED)
             self.remove(flow)
+
+    # -- sums -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def stream_bytes(self):
+        return self.origins.total().delivered_bytes
+
+    @property
+    def retransmitted_bytes(self):
+        return self.origins.total().retransmitted_bytes
+
+    @property
+    def ignored_bytes(self):
+        return self.origins.total().ignored_bytes
+
+    @property
+    def reorder_held_bytes(self):
+        return self.origins.total().held_bytes
+
+    @property
+    def abandoned_bytes(self):
+        return self.origins.total().abandoned_bytes
+
+    @property
+    def out_of_order_segments(self):
+        return self.origins.total().out_of_order_segments
+
+    @property
+    def overlap_conflicts(self):
+        return self.origins.total().overlap_conflicts
+
+    @property
+    def gaps(self):
+        return self.origins.total().gaps
+
+    @property
+    def gap_bytes(self):
+        return self.origins.total().gap_bytes
+
+    @property
+    def truncated_bytes(self):
+        return self.origins.total().truncated_bytes
+
+    @property
+    def mirror_lost_bytes(self):
+        return self.origins.total().lost_bytes
 
     # -- lists ------------------------------------------------------------------------------------------------------------
 
@@ -520,8 +597,8 @@ cdef class FlowTable:
         return 0
 
     def feed(self, bytes src, int sport, bytes dst, int dport, uint32_t seq, uint32_t ack, int flags, bytes payload=b"",
-             uint64_t time_ns=0, uint32_t missing=0, int domain=0, uint64_t flow_hash=0):
-        """Take a segment given as plain values (for tests): packed addresses, TCP flags as on the wire."""
+             uint64_t time_ns=0, uint32_t missing=0, int domain=0, uint64_t flow_hash=0, int vlan=0, int inner_vlan=0, int vni=-1):
+        """Take a segment given as plain values (for tests and tools): packed addresses, TCP flags as on the wire."""
         cdef Segment s
         memset(&s, 0, sizeof(Segment))
         s.time_ns = time_ns
@@ -536,6 +613,8 @@ cdef class FlowTable:
         s.flags = <uint8_t>flags
         s.payload_length = <uint32_t>len(payload)
         s.missing_length = missing
-        s.vni = -1
+        s.vlan = <uint16_t>vlan
+        s.inner_vlan = <uint16_t>inner_vlan
+        s.vni = vni
         s.domain = <uint16_t>domain
         self.add(&s, <const uint8_t*><const char*>payload)

@@ -1,6 +1,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from tcpmirror.model.stream cimport StreamSink
+from tcpmirror.reassembly.origins cimport Tally
 
 
 cdef class Piece:
@@ -24,15 +25,21 @@ cdef class HalfStream:
     cdef uint32_t acked                 # highest ACK number the peer sent
     cdef bint has_acked
     cdef public uint64_t delivered
+    cdef Tally* tally                   # of the flow's origin, which the flow keeps alive
     cdef list pieces                    # out-of-order data, by seq, not overlapping
     cdef public Py_ssize_t held_bytes
     cdef uint64_t hole_since_ns
-    cdef public uint64_t retransmitted, out_of_order, conflicts, gaps, gap_bytes
+    cdef public uint64_t conflicts, gaps
     cdef public bint hit_limit
 
     cdef void start(self, uint32_t seq) noexcept
     cdef void see_syn(self, uint32_t isn) noexcept
     cdef void see_ack(self, uint32_t ack) noexcept
+    cdef void lose(self, uint32_t length) noexcept
+    cdef void lose_tail(self) noexcept
+    cdef void let_go(self, uint64_t* counted_in) noexcept
+    cdef void note_gap(self, uint32_t length) noexcept
+    cdef int deliver_piece(self, StreamSink sink, int side, Piece piece) except -1
     cdef void see_fin(self, uint32_t seq) noexcept
     cdef int add(self, StreamSink sink, int side, uint32_t seq, const uint8_t* data, uint32_t length, uint32_t missing,
                  uint64_t time_ns, Py_ssize_t reorder_bytes, Py_ssize_t reorder_segments) except -1

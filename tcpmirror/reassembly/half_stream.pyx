@@ -11,11 +11,14 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from tcpmirror.model.stream cimport StreamSink
+from tcpmirror.reassembly.origins cimport Tally
 from tcpmirror.reassembly.sequence cimport seq_diff
 
 cdef uint64_t ACKED_HOLE_NS = 100_000_000      # captures of two directions may swap packets; never by so much
 cdef uint64_t ONE_SIDED_HOLE_NS = 3_000_000_000  # the usual time for a sender's third retransmission (RFC 6298)
 cdef int32_t OLDEST_REWIND = 65536
+cdef int32_t UNSEEN_LIMIT = 1 << 28    # acknowledged bytes of a direction never seen that are kept open; half of half the number space
+cdef int32_t LARGEST_WINDOW = 1 << 30  # RFC 7323, section 2.3: an ACK further ahead is no word of the receiver
 
 
 cdef class Piece:
@@ -36,6 +39,8 @@ cdef class HalfStream:
         self.isn = isn
         self.has_syn = True
         self.is_tentative = False
+        if self.has_acked and not 0 < seq_diff(self.acked, isn) < LARGEST_WINDOW:
+            self.has_acked = False  # it was said about another connection
         self.start(isn + 1)
 
     cdef void see_ack(self, uint32_t ack) noexcept:
@@ -46,6 +51,36 @@ cdef class HalfStream:
         if not self.is_started:
             self.start(ack)
             self.is_tentative = True
+        elif not self.delivered and not self.pieces and seq_diff(ack, self.next_seq) > UNSEEN_LIMIT:
+            self.lose(<uint32_t>seq_diff(ack, self.next_seq))  # this direction is not mirrored, and numbers wrap
+            self.next_seq = ack
+
+    cdef void lose(self, uint32_t length) noexcept:
+        """Count *length* bytes from the next one on that were never seen, as far as the receiver has them."""
+        cdef int32_t had = seq_diff(self.acked, self.next_seq)
+        if not self.has_acked:  # the receiver is not mirrored; the sender went on without repeating them
+            self.tally.lost_bytes += length
+        elif 0 < had < LARGEST_WINDOW:
+            self.tally.lost_bytes += min(length, <uint32_t>had)
+
+    cdef void lose_tail(self) noexcept:
+        """Count what the receiver acknowledged behind the last byte seen; the FIN has a number too and is no byte."""
+        cdef int32_t length
+        if not self.has_acked or not self.is_started:
+            return
+        length = seq_diff(self.fin_seq if self.has_fin else self.acked, self.next_seq)
+        if length > 1 or (length == 1 and self.has_fin):
+            self.lose(<uint32_t>length)
+
+    cdef void let_go(self, uint64_t* counted_in) noexcept:
+        """Let go of what is held, undelivered."""
+        cdef Piece piece
+        if self.pieces:
+            for piece in self.pieces:
+                self.tally.held_bytes -= len(piece.data)
+                counted_in[0] += len(piece.data)
+        self.pieces = None
+        self.held_bytes = 0
 
     cdef void see_fin(self, uint32_t seq) noexcept:
         if not self.has_fin:
@@ -71,9 +106,9 @@ cdef class HalfStream:
         if ahead < 0:
             old = <uint32_t>-ahead
             if old >= length + missing:
-                self.retransmitted += length
+                self.tally.retransmitted_bytes += length
                 return 0
-            self.retransmitted += min(old, length)
+            self.tally.retransmitted_bytes += min(old, length)
             if old <= length:
                 data += old
                 length -= old
@@ -85,7 +120,7 @@ cdef class HalfStream:
         if ahead == 0 and not self.pieces:
             return self.deliver(sink, side, data, length, missing, time_ns)
         if ahead:
-            self.out_of_order += 1
+            self.tally.out_of_order_segments += 1
             if not self.pieces:
                 self.hole_since_ns = time_ns
         self.hold(seq, data, length, missing, time_ns)
@@ -101,16 +136,23 @@ cdef class HalfStream:
             # Bytes past the FIN: no receiver takes them.
             room = <uint32_t>max(0, seq_diff(self.fin_seq, self.next_seq))
             missing = min(missing, room - length) if room > length else 0
+            self.tally.ignored_bytes += length - min(length, room)
             length = min(length, room)
         self.next_seq += length + missing
         self.delivered += length
+        self.tally.delivered_bytes += length
         if length:
             sink.data(side, data, length, time_ns)
         if missing:
-            self.gaps += 1
-            self.gap_bytes += missing
+            self.note_gap(missing)
+            self.tally.truncated_bytes += missing
             sink.gap(side, missing, time_ns)
         return 0
+
+    cdef void note_gap(self, uint32_t length) noexcept:
+        self.gaps += 1
+        self.tally.gaps += 1
+        self.tally.gap_bytes += length
 
     cdef Py_ssize_t place(self, uint32_t seq):
         """Return the index of the first held piece that starts after *seq*."""
@@ -139,6 +181,7 @@ cdef class HalfStream:
                 self.compare(other, seq, data, length)
                 cut = min(<uint32_t>room, length + missing)
                 used = min(cut, length)
+                self.tally.retransmitted_bytes += used
                 data += used
                 length -= used
                 missing -= cut - used
@@ -157,6 +200,7 @@ cdef class HalfStream:
             self.compare(other, seq, data, length)
             cut = min(<uint32_t>room + other.length(), length + missing)
             used = min(cut, length)
+            self.tally.retransmitted_bytes += used
             data += used
             length -= used
             missing -= cut - used
@@ -172,6 +216,7 @@ cdef class HalfStream:
         piece.time_ns = time_ns
         self.pieces.insert(at, piece)
         self.held_bytes += length + 96
+        self.tally.held_bytes += length
         return 0
 
     cdef void compare(self, Piece old, uint32_t seq, const uint8_t* data, uint32_t length) noexcept:
@@ -187,34 +232,48 @@ cdef class HalfStream:
         common = min(<uint32_t>len(old.data) - skip_old, length - skip_new)
         if memcmp(<const char*>old.data + skip_old, data + skip_new, common):
             self.conflicts += 1
+            self.tally.overlap_conflicts += 1
 
     cdef int drain(self, StreamSink sink, int side) except -1:
         """Deliver what has become contiguous."""
         cdef Piece piece
         cdef Py_ssize_t count = 0
-        while count < len(self.pieces):
-            piece = <Piece>self.pieces[count]
-            if seq_diff(piece.seq, self.next_seq) > 0:
-                break
-            count += 1
-            self.held_bytes -= len(piece.data) + 96
-            self.deliver(sink, side, <const uint8_t*><const char*>piece.data, <uint32_t>len(piece.data), piece.missing, piece.time_ns)
-        if count:
-            del self.pieces[:count]
-            if self.pieces:
-                self.hole_since_ns = max(self.hole_since_ns, piece.time_ns)
+        try:
+            while count < len(self.pieces):
+                piece = <Piece>self.pieces[count]
+                if seq_diff(piece.seq, self.next_seq) > 0:
+                    break
+                count += 1
+                self.held_bytes -= len(piece.data) + 96
+                self.tally.held_bytes -= len(piece.data)
+                self.deliver_piece(sink, side, piece)
+        finally:  # whatever the sink raised, no piece is there twice
+            if count:
+                del self.pieces[:count]
+        if count and self.pieces:
+            self.hole_since_ns = max(self.hole_since_ns, piece.time_ns)
         return 0
+
+    cdef int deliver_piece(self, StreamSink sink, int side, Piece piece) except -1:
+        """Deliver what is new of a piece that begins no later than the next byte (a SYN may have moved that)."""
+        cdef const uint8_t* data = <const uint8_t*><const char*>piece.data
+        cdef uint32_t length = <uint32_t>len(piece.data), missing = piece.missing
+        cdef uint32_t old = <uint32_t>-seq_diff(piece.seq, self.next_seq)
+        cdef uint32_t used = min(old, length)
+        self.tally.retransmitted_bytes += used
+        return self.deliver(sink, side, data + used, length - used, missing - min(missing, old - used), piece.time_ns)
 
     cdef int give_up_hole(self, StreamSink sink, int side, uint64_t time_ns) except -1:
         """Declare the bytes before the first held piece lost, and go on behind them."""
         cdef uint32_t length
         if not self.pieces:
             return 0
-        length = (<Piece>self.pieces[0]).seq - self.next_seq
-        self.gaps += 1
-        self.gap_bytes += length
-        self.next_seq += length
-        sink.gap(side, length, time_ns)
+        if seq_diff((<Piece>self.pieces[0]).seq, self.next_seq) > 0:
+            length = (<Piece>self.pieces[0]).seq - self.next_seq
+            self.note_gap(length)
+            self.lose(length)
+            self.next_seq += length
+            sink.gap(side, length, time_ns)
         self.drain(sink, side)
         if self.pieces:
             self.hole_since_ns = max(self.hole_since_ns, time_ns)

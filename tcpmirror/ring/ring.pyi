@@ -6,6 +6,7 @@ KIND_SOURCE_END: int
 KIND_REPORT: int
 KIND_LINE: int
 KIND_DRAIN: int
+KIND_DIGEST: int
 
 def ring_bytes(capacity: int) -> int: ...
 

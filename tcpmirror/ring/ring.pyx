@@ -22,6 +22,7 @@ KIND_SOURCE_END = 2
 KIND_REPORT = 3
 KIND_LINE = 4
 KIND_DRAIN = 5
+KIND_DIGEST = 6
 
 
 def ring_bytes(unsigned long long capacity):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from tcpmirror.settings.tree import SECOND
 from tcpmirror.supervisor.tree import Child, State, Tree
+from tcpmirror.telemetry.names import KINDS
 
 # Names of `telemetry.names`; those that a kind of process does not count are not summed.
 DROPS: Final = (
@@ -17,6 +18,20 @@ DROPS: Final = (
     "lost_report_ring_full",
     "spool_dropped",
 )
+# Other ends of a packet, a byte or an exchange that is not analysed; by kind of process.
+LOSSES: Final = {
+    "capture": tuple(name for name in KINDS["capture"] if name.startswith("lost_") or name.endswith("_dropped")),
+    "worker": (
+        "gap_bytes",
+        "mirror_lost_bytes",
+        "flows_evicted",
+        "http_errors",
+        "lost_report_ring_full",
+        "skipped_records",
+        "bugs",
+    ),
+    "exporter": ("bad_reports", "spool_dropped", "batch_rejected"),
+}
 # What an operator asks for first: the sum of a counter over all processes of a kind.
 TOTALS: Final = {
     "packets": ("capture", ("packets",)),
@@ -47,8 +62,15 @@ def describe_tree(tree: Tree, now_ns: int) -> dict[str, Any]:
     return {
         "state": "stopping" if tree.stop_began_ns else "running" if tree.is_ready else "degraded",
         "totals": {**totals, "drops": sum(_count(child, DROPS) for child in tree.children)},
+        "losses": {name: count for name, count in _losses(tree) if count},
         "processes": processes,
     }
+
+
+def _losses(tree: Tree) -> Iterator[tuple[str, int]]:
+    for kind, names in LOSSES.items():
+        for name in names:
+            yield name, sum(_count(child, (name,)) for child in tree.of_kind(kind))
 
 
 def render_status(status: dict[str, Any]) -> str:
@@ -64,7 +86,9 @@ def render_status(status: dict[str, Any]) -> str:
     totals = status["totals"]
     sums = "  ".join(f"{name} {totals[name]:,}" for name in ("packets", "drops", "exchanges", "attacks", "backlog"))
     reasons = [f"{process['name']}: {process['last_error']}" for process in status["processes"] if process["last_error"]]
-    return "\n".join((head, "", *(line.rstrip() for line in table), "", f"total: {sums}", *reasons))
+    lost = "  ".join(f"{name.removeprefix('lost_')} {count:,}" for name, count in status["losses"].items())
+    losses = (f"not analysed: {lost}",) if lost else ()
+    return "\n".join((head, "", *(line.rstrip() for line in table), "", f"total: {sums}", *losses, *reasons))
 
 
 def _describe(child: Child, now_ns: int) -> dict[str, Any]:

@@ -41,7 +41,10 @@ CAPTURE: Final = (
     "source_reopened",
     "shed_threshold_permille",  # gauge: share of new flows being skipped
     "coverage_permille",  # gauge: segments analysed of segments seen, lately
-    "fragments_joined",  # frames with a piece of a datagram that was completed, but for the completing one
+    # packets = segments + all lost_* + fragments_joined + fragments_held
+    "fragments_joined",  # pieces of a datagram beyond its last, which counts as what the datagram turned out to be
+    "fragments_held",  # gauge: pieces that wait for the others
+    "lost_simulated",  # dropped on purpose, in tests
 )
 
 WORKER: Final = (
@@ -77,6 +80,14 @@ WORKER: Final = (
     "lost_report_ring_full",
     "skipped_records",  # ring records skipped because they killed the worker twice
     "flows_lost",  # open on a predecessor when it died
+    "bad_records",  # ring records that are no segment
+    # where payload bytes went: segment_bytes = stream + retransmitted + ignored + reorder_held + abandoned
+    "ignored_bytes",
+    "reorder_held_bytes",  # gauge
+    "abandoned_bytes",
+    "truncated_bytes",  # of gap_bytes: cut off by the capture
+    "mirror_lost_bytes",  # acknowledged by the receiver, never seen
+    "uninspected",  # exchanges, because detection is off
 )
 
 EXPORTER: Final = (

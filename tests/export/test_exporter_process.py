@@ -18,11 +18,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from tcpmirror.errors import EnvironmentFault
+from tcpmirror.model.digest import MirrorNews, encode_digest
 from tcpmirror.model.report import encode_report
 from tcpmirror.processes import exporter
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.layout import ProcessName, SharedLayout
-from tcpmirror.ring.ring import KIND_LINE, KIND_REPORT
+from tcpmirror.ring.ring import KIND_DIGEST, KIND_LINE, KIND_REPORT
 from tcpmirror.settings import tree
 from tests.export.cloud import TOKEN, TestCloud
 from tests.export.reports import EXAMPLE, numbered_report
@@ -212,6 +213,10 @@ def test_metrics_and_health_are_served_while_it_runs(bed: Bed, eventually: Event
     bed.start()
     bed.report(1)
     eventually(lambda: bed.counters.get("reports_sent") == 1)
+    bed.write(1, encode_digest([MirrorNews(0, 0, 0, 5, 100, 9, 1, 0, 0)]), KIND_DIGEST)
+    told = 'tcpmirror_mirror_lost_bytes_total{source="any",vlan="",vni="5"} 9.0'
+    eventually(lambda: told in httpx.get(f"http://{metrics}/metrics").text)
+    assert bed.counters.get("bad_reports") == 0
     text = httpx.get(f"http://{metrics}/metrics").text
     values = {sample.name: sample.value for family in parse(text) for sample in family.samples}
     assert values["tcpmirror_exporter_reports_sent_total"] == 1

@@ -15,6 +15,7 @@ from tcpmirror.export.families import FAMILIES, uncovered_counters
 from tcpmirror.export.metrics import ProcessPage, SensorCollector
 from tcpmirror.export.metrics_page import metrics_page
 from tcpmirror.export.tallies import Tallies
+from tcpmirror.model.digest import MirrorNews
 from tcpmirror.settings.tree import Metrics
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import KINDS
@@ -167,3 +168,14 @@ def test_openmetrics_says_the_same(pages: Pages) -> None:
 def test_the_page_of_metrics_is_current() -> None:
     page = Path(__file__).parents[2] / "docs" / "metrics.md"
     assert page.read_text() == metrics_page(NAMESPACE), "run: python -m tcpmirror.export.metrics_page > docs/metrics.md"
+
+
+def test_what_the_mirror_lost_is_told_by_origin() -> None:
+    tallies = Tallies(sources=("eth0",))
+    tallies.add_mirror_news([MirrorNews(0, 42, 0, 7, 1000, 10, 3, 2, 1)])
+    found = samples(collector_of(sensor_pages(), tallies=tallies))
+    labels = frozenset({"source": "eth0", "vlan": "42", "vni": "7"}.items())
+    told = {
+        name: found[f"tcpmirror_mirror_{name}_total", labels] for name in ("seen_bytes", "lost_bytes", "one_sided_flows")
+    }
+    assert told == {"seen_bytes": 1000, "lost_bytes": 10, "one_sided_flows": 2}

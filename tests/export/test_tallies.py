@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tcpmirror.export.tallies import HOSTS_LIMIT, INVALID_HOST, OTHER, Tallies, host_label
+from tcpmirror.export.tallies import HOSTS_LIMIT, INVALID_HOST, ORIGINS_LIMIT, OTHER, Tallies, host_label
+from tcpmirror.model.digest import MirrorNews
 from tests.export.reports import EXAMPLE, SQLI
 
 HOSTS = {
@@ -60,3 +61,36 @@ def test_an_unknown_type_is_no_label_of_its_own() -> None:
     tallies = Tallies()
     tallies.add(replace(EXAMPLE, findings=(replace(SQLI, type="made up"),)))
     assert tallies.findings_by_type == {OTHER: 1}
+
+
+MIRROR_LABELS = {
+    "untagged": (MirrorNews(0, 0, 0, -1, 1, 0, 0, 0, 0), ("eth0", "", "")),
+    "VLAN": (MirrorNews(1, 42, 0, -1, 1, 0, 0, 0, 0), ("eth1", "42", "")),
+    "QinQ": (MirrorNews(0, 100, 42, -1, 1, 0, 0, 0, 0), ("eth0", "100.42", "")),
+    "VNI 0": (MirrorNews(0, 0, 0, 0, 1, 0, 0, 0, 0), ("eth0", "", "0")),
+    "source that settings do not have": (MirrorNews(7, 0, 0, -1, 1, 0, 0, 0, 0), ("7", "", "")),
+    "beyond a worker's limit": (MirrorNews(-1, 0, 0, -1, 1, 0, 0, 0, 0), (OTHER, OTHER, OTHER)),
+}
+
+
+@pytest.mark.parametrize(("row", "labels"), MIRROR_LABELS.values(), ids=MIRROR_LABELS.keys())
+def test_an_origin_becomes_labels(row: MirrorNews, labels: tuple[str, str, str]) -> None:
+    tallies = Tallies(sources=("eth0", "eth1"))
+    tallies.add_mirror_news([row])
+    assert list(tallies.mirror) == [labels]
+
+
+def test_news_of_all_workers_are_summed() -> None:
+    tallies = Tallies(sources=("eth0",))
+    tallies.add_mirror_news([MirrorNews(0, 5, 0, -1, 1000, 10, 3, 2, 1), MirrorNews(0, 6, 0, -1, 7, 0, 0, 0, 0)])
+    tallies.add_mirror_news([MirrorNews(0, 5, 0, -1, 500, 0, 1, 0, 1)])
+    counts = tallies.mirror["eth0", "5", ""]
+    assert counts == {"seen_bytes": 1500, "lost_bytes": 10, "flows": 4, "one_sided_flows": 2, "no_syn_flows": 2}
+
+
+def test_traffic_cannot_make_origins_without_end() -> None:
+    tallies = Tallies(sources=("eth0",))
+    for vni in range(ORIGINS_LIMIT + 50):
+        tallies.add_mirror_news([MirrorNews(0, 0, 0, vni, 1, 0, 0, 0, 0)])
+    assert len(tallies.mirror) == ORIGINS_LIMIT + 1
+    assert tallies.mirror[OTHER, OTHER, OTHER]["seen_bytes"] == 50

@@ -321,3 +321,14 @@ def test_no_segments_make_the_table_raise_or_leak(segments) -> None:
     for transcript in wire.factory.opened:
         for side in (0, 1):
             assert sum(1 for kind, of_side, _ in transcript.events if (kind, of_side) == ("end", side)) == 1
+
+
+def test_data_held_behind_a_fin_is_let_go_and_counted() -> None:
+    wire = Wire()
+    wire.open()
+    wire.send(0, 100, b"from another connection", ack=0)
+    wire.send(0, 0, flags=FIN | ACK, ack=0)
+    wire.finish()
+    assert wire.table.ignored_bytes == 23
+    assert wire.table.reorder_held_bytes == 0
+    assert wire.table.held_bytes == 0

@@ -87,3 +87,15 @@ def test_the_table_lines_up(tree: Tree) -> None:
 )
 def test_a_span_has_two_units(seconds: float, text: str) -> None:
     assert _span(seconds) == text
+
+
+def test_each_reason_why_something_was_not_analysed_is_told(tree: Tree) -> None:
+    capture, first, second, *_ = tree.children
+    capture.page.set("lost_not_tcp", 1500)
+    capture.page.set("kernel_dropped", 3)
+    first.page.set("mirror_lost_bytes", 40)
+    second.page.set("mirror_lost_bytes", 2)
+    status = told(tree)
+    assert status["losses"] == {"lost_not_tcp": 1500, "kernel_dropped": 3, "mirror_lost_bytes": 42}
+    last = render_status(status).splitlines()[-1]
+    assert last == "not analysed: kernel_dropped 3  not_tcp 1,500  mirror_lost_bytes 42"
