@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
-import shutil
 import signal
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from tcpmirror.errors import EnvironmentFault
 
@@ -110,7 +110,8 @@ def _feed(path: str, target: int) -> None:
             magic = file.read(4)
             if magic in MAGICS:
                 out.write(magic)
-                shutil.copyfileobj(file, out, BLOCK_BYTES)
+                while block := file.read1(BLOCK_BYTES):  # what is readable before the damage, however little
+                    out.write(block)
             is_capture = magic in MAGICS
         code = 0 if is_capture else _NO_CAPTURE
     except (OSError, EOFError, zlib.error):
@@ -120,13 +121,13 @@ def _feed(path: str, target: int) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[IO[bytes]]:
+def _opened(path: str) -> Iterator[BufferedReader | gzip.GzipFile]:
     with os.fdopen(0, "rb", closefd=False) if path == STANDARD_INPUT else Path(path).open("rb") as raw:
         if raw.peek(2)[:2] != GZIP:
             yield raw
         else:
             with gzip.open(raw) as unpacked:
-                yield unpacked  # type: ignore[misc]  # a GzipFile reads as any other file
+                yield unpacked
 
 
 def _is_capture(path: Path) -> bool:
