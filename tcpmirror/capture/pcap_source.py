@@ -8,6 +8,7 @@ when a file is no capture; both are refused here before it can guess.
 from __future__ import annotations
 
 import select
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,6 @@ from tcpmirror.capture.capture_files import Feeder, check_capture
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.settings.tree import Source
 
-NETWORK: Final = Path("/sys/class/net")
 BATCH_FRAMES: Final = 2048
 POLL_MS: Final = 200
 
@@ -55,11 +55,11 @@ class LiveSource:
     def __init__(self, source: Source) -> None:
         """Open the interface of *source*; EnvironmentFault when that cannot be."""
         self._name = source.interface
-        _check_interface(source.interface)
+        check_interface(source.interface)
         self._handle = _open_live(source)
-        _set_filter(self._handle, build_filter(source), source.interface)
-        self._handle.setnonblock(True)
         self.link_type = self._handle.datalink()
+        _set_filter(self._handle, build_filter(source, self.link_type), source.interface)
+        self._handle.setnonblock(True)
         self._poll = select.poll()
         self._poll.register(self._handle.fileno(), select.POLLIN)
 
@@ -122,11 +122,11 @@ class FileSource:
             self._feeder.close()
 
 
-def _check_interface(name: str) -> None:
+def check_interface(name: str) -> None:
     if name == "any":
         return
-    if not (NETWORK / name).exists():
-        known = sorted(entry.name for entry in NETWORK.iterdir()) if NETWORK.exists() else []
+    known = sorted(each for _, each in socket.if_nameindex())
+    if name not in known:
         raise EnvironmentFault(f"interface {name!r} does not exist; there are: any, {', '.join(known)}")
     if Path(name).exists():
         raise EnvironmentFault(f"interface {name!r}: a file of that name lies in the working directory; start elsewhere")

@@ -26,7 +26,7 @@ from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFau
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.stream import SilentFactory, SinkFactory
-from tcpmirror.processes.capture import open_road, read_file
+from tcpmirror.processes.capture import filter_inner, open_road, read_file
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Inspector, Judge
 from tcpmirror.processes.layout import ProcessName, SharedLayout
@@ -99,6 +99,7 @@ class Analysis:
             vni_deny=source.vni_deny,
             inner_vni_allow=source.inner_vni_allow,
         )
+        filter_inner(road, source)
         code = EXIT_OK
         for index, path in enumerate(self.pcaps):
             try:
