@@ -14,16 +14,19 @@ from typing import Final
 from tcpmirror.settings.tree import Source
 
 UDP_TUNNELS: Final = (2152, 3544, 5072)  # GTP-U, Teredo, AYIYA
+NO_LINK_HEADER: Final = (0, 12, 14, 101, 108, 228, 229)  # raw IP and loopback, where libpcap knows no tags
 # MPLS, PPPoE, 802.1ah, VNTag, security group tag, NSH
 WRAPPING_ETHERTYPES: Final = (0x8847, 0x8848, 0x8864, 0x88E7, 0x8926, 0x8909, 0x894F)
 
 
-def build_filter(source: Source) -> str:
-    """Return the pcap-filter(7) expression for *source*; empty when every frame is wanted."""
+def build_filter(source: Source, link_type: int = 1) -> str:
+    """Return the pcap-filter(7) expression for *source*, read as *link_type*; empty when every frame is wanted."""
     if source.bpf:
         return source.bpf
     if not source.ports and not source.hosts:
         return ""
+    if link_type in NO_LINK_HEADER:
+        return _wanted(source, has_header=False)
     plain = f"({_wanted(source)})"
     if source.interface == "any":
         # Cooked frames have no place for `vlan` to look at: tagged ones all pass, and decapsulation sorts them out.
@@ -31,7 +34,7 @@ def build_filter(source: Source) -> str:
     return f"{plain} or (vlan and {plain}) or (vlan and {plain})"
 
 
-def _wanted(source: Source) -> str:
+def _wanted(source: Source, has_header: bool = True) -> str:
     """Return what is wanted at the current offset: the ports and hosts, and whatever may hide them."""
     terms = ["tcp"]
     if source.ports:
@@ -41,5 +44,5 @@ def _wanted(source: Source) -> str:
     tunnels = [f"udp port {port}" for port in (*source.vxlan_ports, *source.geneve_ports, *UDP_TUNNELS)]
     fragments = ["(ip[6:2] & 0x3fff != 0)", "ip6 proto 44"]
     wrapped = ["ip proto 47", "ip proto 4", "ip proto 41", "ip6 proto 47", "ip6 proto 4", "ip6 proto 41"]
-    others = [f"ether proto {kind:#06x}" for kind in WRAPPING_ETHERTYPES]
+    others = [f"ether proto {kind:#06x}" for kind in WRAPPING_ETHERTYPES if has_header]
     return " or ".join([" and ".join(terms), *tunnels, *fragments, *wrapped, *others])

@@ -55,11 +55,11 @@ class LiveSource:
     def __init__(self, source: Source) -> None:
         """Open the interface of *source*; EnvironmentFault when that cannot be."""
         self._name = source.interface
-        _check_interface(source.interface)
+        check_interface(source.interface)
         self._handle = _open_live(source)
-        _set_filter(self._handle, build_filter(source), source.interface)
-        self._handle.setnonblock(True)
         self.link_type = self._handle.datalink()
+        _set_filter(self._handle, build_filter(source, self.link_type), source.interface)
+        self._handle.setnonblock(True)
         self._poll = select.poll()
         self._poll.register(self._handle.fileno(), select.POLLIN)
 
@@ -122,7 +122,7 @@ class FileSource:
             self._feeder.close()
 
 
-def _check_interface(name: str) -> None:
+def check_interface(name: str) -> None:
     if name == "any":
         return
     known = sorted(found for _, found in socket.if_nameindex())

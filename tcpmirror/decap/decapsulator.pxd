@@ -26,5 +26,8 @@ cdef class Decapsulator:
     cdef bint is_wanted(self, Segment* segment)
     cdef bint is_ignored(self, Segment* segment)
     cdef uint32_t identity            # of the segment last read: IPv4 identification, TCP checksum
+    cdef uint16_t stripped_vlan       # id of a tag that the kernel took off the next frame, or 0
+    cdef const uint8_t* inner_at      # what the innermost encapsulation of the segment last read carries, or NULL
+    cdef bint is_inner_frame          # a frame; otherwise an IP packet
     cdef const uint8_t* fragment_at
     cdef Py_ssize_t fragment_length

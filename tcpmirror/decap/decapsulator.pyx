@@ -108,6 +108,7 @@ cdef class Decapsulator:
         cdef Verdict verdict
         memset(out, 0, sizeof(Segment))
         out.vni = -1
+        out.vlan = self.stripped_vlan
         c.at = data
         c.end = data + length
         c.missing = 0
@@ -131,10 +132,16 @@ cdef class Decapsulator:
         cdef Verdict verdict = Verdict.AGAIN
         cdef uint32_t layer
         cdef int depth = 0
+        cdef bint is_outer = True, is_framed = False
+        self.inner_at = NULL
         while verdict == Verdict.AGAIN:
             layer = c.next
             if layer == 0x0800 or layer == 0x86dd or layer == Layer.LAYER_IP:
                 depth += 1
+                if not is_outer and not is_framed:
+                    self.inner_at = c.at
+                    self.is_inner_frame = False
+                is_outer = is_framed = False
                 verdict = read_ip(c)
             elif layer == Layer.LAYER_TCP:
                 return self.read_tcp(c, payload)
@@ -144,6 +151,8 @@ cdef class Decapsulator:
             elif layer == Layer.LAYER_UDP:
                 verdict = self.read_udp(c)
             elif layer == Layer.LAYER_ETHERNET or layer == 0x6558:
+                is_framed = self.is_inner_frame = True
+                self.inner_at = c.at
                 verdict = read_ethernet(c)
             elif layer == Layer.LAYER_GRE:
                 verdict = read_gre(c)

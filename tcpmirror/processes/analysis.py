@@ -26,7 +26,7 @@ from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFau
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.stream import SilentFactory, SinkFactory
-from tcpmirror.processes.capture import open_road, read_file
+from tcpmirror.processes.capture import filter_inner, open_road, read_file
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Inspector, Judge
 from tcpmirror.processes.layout import ProcessName, SharedLayout
@@ -87,6 +87,7 @@ class Analysis:
         road = open_road(layout, self.settings, key, page, 0, is_patient=True)
         road.is_discarding = self.until == "capture"
         source = replace(self.settings.capture.sources[0], kind="file")
+        filter_inner(road, source)
         code = EXIT_OK
         for index, path in enumerate(self.pcaps):
             try:

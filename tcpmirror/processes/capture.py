@@ -7,8 +7,10 @@ import time
 from typing import Final
 
 from tcpmirror.capture.capture_files import capture_files
+from tcpmirror.capture.filter_program import FilterProgram
 from tcpmirror.capture.own_traffic import own_endpoints
-from tcpmirror.capture.pcap_source import FileSource, LiveSource
+from tcpmirror.capture.pcap_source import FileSource
+from tcpmirror.capture.sources import Live, open_live
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
@@ -20,6 +22,7 @@ from tcpmirror.ring.shedding import Shedder
 from tcpmirror.settings.tree import Settings, Source
 from tcpmirror.telemetry.counters import CounterPage
 
+DLT_EN10MB, DLT_RAW = 1, 12  # libpcap's link types
 REOPEN_S: Final = 1.0
 HOUSEKEEPING_S: Final = 0.5
 log = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ def run(context: Context) -> int:
     """Capture until told to stop. A file source ends by itself and then waits to be stopped."""
     source = context.settings.capture.sources[context.name.index]
     road = open_road(context.layout, context.settings, context.hash_key, context.counters, context.name.index)
+    filter_inner(road, source)
     if source.kind == "file":
         for index, path in enumerate(capture_files([source.interface])):
             context.beat()
@@ -37,7 +41,7 @@ def run(context: Context) -> int:
             context.beat()
             time.sleep(HOUSEKEEPING_S)
         return 0
-    opened: LiveSource | None = LiveSource(_supported(source))
+    opened: Live | None = open_live(source)
     while not context.stopping:
         if opened is None:
             opened = _reopen(context, source)
@@ -91,6 +95,12 @@ def open_road(
     )
 
 
+def filter_inner(road: CaptureRoad, source: Source) -> None:
+    """Let *road* keep only what the filter of *source* for inner packets says."""
+    if source.inner_bpf:
+        road.filter_inner(FilterProgram(source.inner_bpf, DLT_EN10MB), FilterProgram(source.inner_bpf, DLT_RAW))
+
+
 def read_file(path: str, road: CaptureRoad, settings: Settings, source: Source, domain: int) -> None:
     """Send all frames of the capture file down *road*; EnvironmentFault where it is cut, after what came before."""
     file = FileSource(path, source.bpf)
@@ -103,16 +113,7 @@ def read_file(path: str, road: CaptureRoad, settings: Settings, source: Source, 
         file.close()
 
 
-def _supported(source: Source) -> Source:
-    if source.kind != "interface" or source.engine != "libpcap":
-        raise EnvironmentFault(
-            f"capture source {source.kind!r} with engine {source.engine!r} is not in this version; accepted: an interface "
-            "(engine libpcap: VXLAN and GENEVE packets that arrive on it are decapsulated) or a file"
-        )
-    return source
-
-
-def _capture(context: Context, opened: LiveSource, road: CaptureRoad, source: Source) -> None:
+def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) -> None:
     """Receive until told to stop; OSError when the interface has gone."""
     own = own_endpoints(context.settings)
     road.use(open_decapsulator(context.settings, source, opened.link_type, own), domain=0)
@@ -126,7 +127,7 @@ def _capture(context: Context, opened: LiveSource, road: CaptureRoad, source: So
             _keep_house(context, opened, road)
 
 
-def _keep_house(context: Context, opened: LiveSource, road: CaptureRoad) -> None:
+def _keep_house(context: Context, opened: Live, road: CaptureRoad) -> None:
     context.beat()
     road.flush()
     road.measure_coverage()
@@ -136,13 +137,13 @@ def _keep_house(context: Context, opened: LiveSource, road: CaptureRoad) -> None
     context.counters.set("interface_dropped", stats.interface_dropped)
 
 
-def _reopen(context: Context, source: Source) -> LiveSource | None:
+def _reopen(context: Context, source: Source) -> Live | None:
     context.beat()
     try:
-        opened = LiveSource(source)
+        opened = open_live(source)
     except EnvironmentFault:
         time.sleep(REOPEN_S)
         return None
-    log.info("interface %s is back", source.interface)
+    log.info("source %s is back", source.interface if source.kind == "interface" else source.listen_address)
     context.counters.add("source_reopened")
     return opened

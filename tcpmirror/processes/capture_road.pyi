@@ -1,3 +1,5 @@
+from tcpmirror.capture.filter_program import FilterProgram
+from tcpmirror.capture.receiver import FrameReceiver
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
@@ -5,7 +7,7 @@ from tcpmirror.ring.ring import Doorbell, RingWriter
 from tcpmirror.ring.shedding import Shedder
 from tcpmirror.telemetry.counters import CounterPage
 
-class CaptureRoad:
+class CaptureRoad(FrameReceiver):
     is_patient: bool
     is_discarding: bool
     is_stopping: bool
@@ -23,7 +25,7 @@ class CaptureRoad:
         duplicates: DuplicateTable | None = ...,
     ) -> None: ...
     def use(self, decapsulator: Decapsulator, domain: int) -> None: ...
-    def __call__(self, time_ns: int, frame: bytes) -> None: ...
+    def filter_inner(self, frames: FilterProgram | None, packets: FilterProgram | None) -> None: ...
     def flush(self) -> None: ...
     def end_source(self) -> None: ...
     def measure_coverage(self) -> None: ...

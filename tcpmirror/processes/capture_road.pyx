@@ -7,6 +7,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
+from tcpmirror.capture.filter_program cimport FilterProgram
+from tcpmirror.capture.receiver cimport FrameReceiver
 from tcpmirror.decap.cursor cimport Verdict
 from tcpmirror.decap.decapsulator cimport Decapsulator
 from tcpmirror.decap.duplicates cimport DuplicateTable
@@ -27,8 +29,8 @@ cdef enum:
     VERDICTS = 16
 
 
-cdef class CaptureRoad:
-    """Takes frames from a source as a callable ``(time_ns, frame)``.
+cdef class CaptureRoad(FrameReceiver):
+    """Takes frames from a source: as a callable ``(time_ns, frame)``, or where they lie, by `take`.
 
     ``is_patient``: wait for room on a full ring (files) instead of dropping (live). ``domain`` keeps flows of different
     files apart; live sources share domain 0, because one flow may arrive by several interfaces. ``fragments``: a
@@ -39,6 +41,7 @@ cdef class CaptureRoad:
     cdef Decapsulator decapsulator
     cdef object fragments
     cdef DuplicateTable duplicates
+    cdef FilterProgram inner_frames, inner_packets
     cdef HashKey key
     cdef list writers, bells
     cdef int workers
@@ -84,21 +87,37 @@ cdef class CaptureRoad:
         self.domain = domain
         self.fragments.clear()
 
-    def __call__(self, uint64_t time_ns, bytes frame):
+    def filter_inner(self, FilterProgram frames, FilterProgram packets):
+        """Drop what encapsulations carry unless it matches: *frames* judges inner frames, *packets* inner IP packets."""
+        self.inner_frames = frames
+        self.inner_packets = packets
+
+    cdef int take(self, uint64_t time_ns, const uint8_t* frame, Py_ssize_t size, int link_type, uint16_t vlan) except -1:
         cdef Segment segment
         cdef const uint8_t* payload = NULL
         cdef Verdict verdict
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(frame)
+        if link_type >= 0:
+            self.decapsulator.link_type = link_type
+        self.decapsulator.stripped_vlan = vlan
         self.counters[self.at_packets] += 1
         self.counters[self.at_bytes] += size
-        verdict = self.decapsulator.decode(<const uint8_t*>PyBytes_AS_STRING(frame), size, &segment, &payload)
+        verdict = self.decapsulator.decode(frame, size, &segment, &payload)
         if verdict == Verdict.OK:
             segment.time_ns = time_ns
-            self.place(&segment, payload)
-        elif verdict == Verdict.FRAGMENT:
-            self.join_fragment(&segment, time_ns)
-        else:
-            self.counters[self.at_reason[<int>verdict]] += 1
+            return self.place(&segment, payload)
+        if verdict == Verdict.FRAGMENT:
+            return self.join_fragment(&segment, time_ns)
+        self.counters[self.at_reason[<int>verdict]] += 1
+        return 0
+
+    cdef bint is_inner_wanted(self, const uint8_t* end) noexcept:
+        """Whether the filter for what encapsulations carry keeps the segment last read, which ends at *end*."""
+        cdef Decapsulator d = self.decapsulator
+        if d.inner_at == NULL:
+            return True
+        if d.is_inner_frame:
+            return self.inner_frames.matches(d.inner_at, end - d.inner_at)
+        return self.inner_packets.matches(d.inner_at, end - d.inner_at)
 
     cdef int join_fragment(self, Segment* segment, uint64_t time_ns) except -1:
         """The slow road: hand the piece over, and go on with the whole datagram once it is there."""
@@ -131,6 +150,9 @@ cdef class CaptureRoad:
         cdef RingWriter writer
         cdef uint8_t* target
         cdef uint64_t size = sizeof(Segment) + segment.payload_length
+        if self.inner_frames is not None and not self.is_inner_wanted(payload + segment.payload_length):
+            self.counters[self.at_reason[<int>Verdict.FILTERED]] += 1
+            return 0
         segment.domain = <uint16_t>self.domain
         self.counters[self.at_bad_checksum] += segment.has_bad_checksum
         segment.flow_hash = flow_hash(segment, &self.key)

@@ -96,7 +96,7 @@ def _goreplay(said: dict[str, Assigned], reading: Reading) -> tuple[Source, ...]
 
 
 def _warn_of_overlap(sources: tuple[Source, ...], reading: Reading) -> None:
-    names = [source.interface for source in sources if source.kind == "interface"]
+    names = [source.interface for source in sources if source.kind == "interface" and not source.fanout]
     if len(set(names)) < len(names) or ("any" in names and len(names) > 1):
         text = f"the sources {', '.join(names)} overlap: frames that two of them take are read twice"
         reading.warn(0, "(sources)", text)

@@ -87,6 +87,7 @@ FROM_INTERFACE = (
     Key("promiscuous", FLAG, "Take frames for other hosts; no effect with `any`.", "promiscuous"),
     Key("engine", Choice(ENGINES), "How frames are read.", "engine", own=True),
     Key("buffer_size", BUFFER, "Kernel buffer.", "buffer_bytes", own=True),
+    Key("fanout", FLAG, "Engines `af_packet`, `raw_socket`: sources on one interface share its flows.", "fanout", own=True),
     Key("ignore_interfaces", ListOf(INTERFACE), "Interfaces left out of `any`.", "ignore_interfaces", own=True),
     *_SELECTION,
 )

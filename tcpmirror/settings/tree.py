@@ -17,7 +17,7 @@ class Source:
     """One place that frames come from; each gets a capture process of its own."""
 
     kind: str = "interface"  # interface | file | vxlan_socket | geneve_socket
-    engine: str = "libpcap"  # libpcap | af_packet | raw_socket (this build: libpcap)
+    engine: str = "libpcap"  # libpcap | af_packet | raw_socket
     interface: str = "any"  # interface name, `any`, or a path when kind is `file`
     ports: tuple[int, ...] = ()  # TCP ports to keep; empty: all
     hosts: tuple[str, ...] = ()  # addresses to keep; empty: all
@@ -34,6 +34,7 @@ class Source:
     listen_address: str = ""  # ADDR:PORT of a *_socket source
     inner_bpf: str = ""
     ignore_interfaces: tuple[str, ...] = ()
+    fanout: bool = False  # engines af_packet and raw_socket: sources on the same interface share its flows
 
 
 @dataclass(frozen=True, slots=True)

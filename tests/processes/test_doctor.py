@@ -212,7 +212,7 @@ def test_the_table_and_the_json_say_the_same(tmp_path: Path) -> None:
     write_json([found], document)
     [told] = json.loads(document.getvalue())["examinations"]
     for advice in told["advice"]:
-        assert advice["what"][:60] in table.getvalue()
+        assert advice["what"][:60] in " ".join(table.getvalue().split())
     assert "│ 7 " in table.getvalue()
 
 
