@@ -18,7 +18,7 @@ from tcpmirror.processes.context import Context
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
 from tcpmirror.processes.worker_road import WorkerRoad
-from tcpmirror.protocols.http1 import Http1Factory
+from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
 from tcpmirror.ring.ring import KIND_REPORT, RingReader
 from tcpmirror.settings import apply_environment, load_settings
@@ -53,6 +53,11 @@ FACTORY_COUNTERS: Final = (
     "response_only",
     "not_http_bytes",
     "http_errors",
+    "http2_flows",
+    "websocket_flows",
+    "websocket_messages",
+    "tls_flows",
+    "tls_bytes",
 )
 
 
@@ -90,7 +95,7 @@ def publish(page: CounterPage, table: FlowTable, factory: SinkFactory) -> None:
     """Copy the counts that the compiled stages keep to the shared page."""
     for name in TABLE_COUNTERS:
         page.set(name, getattr(table, name))
-    if isinstance(factory, Http1Factory):
+    if isinstance(factory, ProtocolFactory):
         for name in FACTORY_COUNTERS:
             page.set(name, getattr(factory, name))
 
@@ -119,7 +124,7 @@ class Worker:
         self._exporter_bell = layout.exporter_bell()
         self._bell = layout.worker_bell(index)
         self._judge = Judge(settings, build_detector(settings, cache_directory(settings)), self._keep, self._page)
-        self._factory = Http1Factory(
+        self._factory = ProtocolFactory(
             self._judge,
             settings.limits,
             response_timeout_ns=settings.reassembly.response_timeout_ns,

@@ -76,6 +76,11 @@ WORKER: Final = (
     "lost_report_ring_full",
     "skipped_records",  # ring records skipped because they killed the worker twice
     "restarts_seen",
+    "http2_flows",  # flows that spoke HTTP/2 in clear
+    "websocket_flows",
+    "websocket_messages",
+    "tls_flows",  # encrypted, not analysed
+    "tls_bytes",  # of not_http_bytes
 )
 
 EXPORTER: Final = (
