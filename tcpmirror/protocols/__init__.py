@@ -1,6 +1,6 @@
 """From the ordered bytes of a flow to exchanges.
 
-``connection`` finds out what a flow speaks and hands it to ``http1``, ``http2`` or ``tls``; what all of them
+``connection`` finds out what a flow speaks and hands it to ``http1``, ``http2``, ``websocket`` or ``tls``; what all of them
 count, and where exchanges go, is in ``factory``.
 
 ``http1`` owns two ``half``s (one direction each, read as messages) and the ``pairing`` of the two.

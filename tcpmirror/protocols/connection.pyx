@@ -11,9 +11,10 @@ from libc.stdint cimport uint8_t, uint64_t
 from tcpmirror.model.stream cimport EndKind, FlowInfo, StreamSink
 from tcpmirror.protocols.factory cimport ExchangeFactory
 from tcpmirror.protocols.frames cimport FRAME_HEADER_SIZE, REQUEST_LINE_SIZE, can_be_frame, is_preface
-from tcpmirror.protocols.http1 cimport STAYS, TO_HTTP2, TO_TUNNEL, Handover, Http1Connection
+from tcpmirror.protocols.http1 cimport STAYS, TO_HTTP2, TO_TUNNEL, TO_WEBSOCKET, Handover, Http1Connection
 from tcpmirror.protocols.http2 cimport Http2Connection
 from tcpmirror.protocols.tls cimport TlsConnection
+from tcpmirror.protocols.websocket cimport WebSocketConnection
 
 from collections import deque
 
@@ -179,6 +180,7 @@ cdef class Connection(StreamSink):
         cdef Http1Connection http1 = self.http1
         cdef Handover to = http1.handover
         cdef Http2Connection http2
+        cdef WebSocketConnection websocket
         http1.handover = STAYS
         http1.may_hand_over = False
         self.http1 = None
@@ -187,6 +189,13 @@ cdef class Connection(StreamSink):
         if to == TO_TUNNEL:
             self.deadline_ns = 0
             return self.choose(side, data, length, time_ns)
+        self.tunnel = None
+        if to == TO_WEBSOCKET:
+            self.reader = websocket = WebSocketConnection(
+                self.factory, self.flow, 1 if http1.client is http1.half1 else 0, http1.asked, http1.answered)
+            websocket.index = http1.index
+            return self.data(side, data, length, time_ns)
+        self.tunnel = http1
         self.reader = http2 = self.open_http2(False)
         self.tunnel = None
         if to == TO_HTTP2:

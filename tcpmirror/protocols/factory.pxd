@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from tcpmirror.model.exchange cimport Request, Response
+from tcpmirror.model.exchange cimport Exchange, Request, Response
 from tcpmirror.model.stream cimport FlowInfo, SinkFactory
 
 
@@ -23,5 +23,7 @@ cdef class ExchangeFactory(SinkFactory):
     cdef public unsigned long long tls_flows
     cdef public unsigned long long tls_bytes
     cdef object decoder(self, tuple headers)
+    cdef Exchange exchange(self, FlowInfo flow, bint is_turned, unsigned int index, Request request, Response response,
+                           uint64_t anomalies)
     cdef int send(self, FlowInfo flow, bint is_turned, unsigned int index, Request request, Response response,
                   uint64_t anomalies) except -1

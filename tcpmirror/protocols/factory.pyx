@@ -34,9 +34,9 @@ cdef class ExchangeFactory(SinkFactory):
         limits = self.limits
         return ContentDecoder(names, limits.coding_layers, limits.decompressed_bytes, limits.decompression_ratio)
 
-    cdef int send(self, FlowInfo flow, bint is_turned, unsigned int index, Request request, Response response,
-                  uint64_t anomalies) except -1:
-        """Emit the exchange number *index* of *flow*; *is_turned*: side 1 turned out to be the client."""
+    cdef Exchange exchange(self, FlowInfo flow, bint is_turned, unsigned int index, Request request, Response response,
+                           uint64_t anomalies):
+        """Return the exchange number *index* of *flow*; *is_turned*: side 1 turned out to be the client."""
         cdef Exchange exchange = Exchange.__new__(Exchange)
         exchange.request = request
         exchange.response = response
@@ -54,12 +54,17 @@ cdef class ExchangeFactory(SinkFactory):
         exchange.anomalies = flow.anomalies | anomalies
         if request is not None:
             exchange.anomalies |= request.anomalies
-        else:
-            self.response_only += 1
         if response is not None:
             exchange.anomalies |= response.anomalies
-        elif self.parse_responses:
+        return exchange
+
+    cdef int send(self, FlowInfo flow, bint is_turned, unsigned int index, Request request, Response response,
+                  uint64_t anomalies) except -1:
+        """Emit an exchange, and count it."""
+        if request is None:
+            self.response_only += 1
+        if response is None and self.parse_responses:
             self.unanswered += 1
         self.exchanges += 1
-        self.emit(exchange)
+        self.emit(self.exchange(flow, is_turned, index, request, response, anomalies))
         return 0

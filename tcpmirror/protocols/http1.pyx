@@ -385,7 +385,7 @@ cdef class Http1Connection(StreamSink):
         protocol = b"" if protocol is None else protocol.lower()
         if protocol == b"h2c":
             return TO_H2C
-        return STAYS
+        return TO_WEBSOCKET if protocol == b"websocket" else STAYS
 
     cdef int hand_over(self, Handover to) except -1:
         """End HTTP/1 here; an owner that can sees `handover`, and goes on with the `rest` of the bytes."""
