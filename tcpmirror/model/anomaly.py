@@ -57,8 +57,15 @@ class Anomaly(IntEnum):
     BAD_XML = 49
     BAD_MULTIPART = 50
     # protocols
+    HPACK_UNKNOWN = 51  # a header refers to a table entry that was never seen; what it stands for is empty
+    BAD_HPACK = 52  # a header block that is none
+    BAD_FRAME = 53  # an HTTP/2 or WebSocket frame that breaks its RFC
+    STREAM_LIMIT = 54  # more HTTP/2 streams open than are followed
+    RAPID_RESET = 55  # a client that takes most of its many requests back at once
     UPGRADED = 56  # the connection left HTTP/1 (Upgrade, CONNECT)
     NOT_HTTP = 57
+    CONTINUATION_FLOOD = 60  # a header block in more pieces, or larger, than is read
+    ENDLESS = 61  # a response that goes on (an event stream); its start was kept
 
 
 def anomaly_names(mask: int) -> list[str]:

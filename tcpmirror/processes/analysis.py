@@ -34,7 +34,7 @@ from tcpmirror.processes.lines import EXCHANGES, FINDINGS, line_records, read_li
 from tcpmirror.processes.sorting import LineSorter
 from tcpmirror.processes.worker import Publisher, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
-from tcpmirror.protocols.http1 import Http1Factory
+from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.ring.ring import KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
 from tcpmirror.settings.tree import Settings
 
@@ -135,7 +135,7 @@ class Analysis:
         if self.until == "reassembly":
             return SilentFactory()
         emit: Callable[[Exchange], None] = (lambda exchange: None) if self.until == "http" else judge
-        return Http1Factory(
+        return ProtocolFactory(
             emit,
             self.settings.limits,
             response_timeout_ns=self.settings.reassembly.response_timeout_ns,

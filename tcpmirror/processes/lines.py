@@ -17,11 +17,14 @@ _RECORD = struct.Struct("<BH")
 
 
 def line_records(exchange: Exchange, findings: list[Finding], pcaps: list[str], want_exchanges: bool) -> list[bytes]:
-    """Return the ring records for *exchange*: u8 which file, u16 length of the key, key, line."""
+    """Return the ring records for *exchange*: u8 which file, u16 length of the key, key, line.
+
+    WebSocket messages are judged as exchanges are, but are none: they have findings lines only.
+    """
     client, server = exchange.client, exchange.server
     key = _KEY.pack(exchange.source, exchange.time_ns) + f"{client} {server} ".encode() + exchange.index.to_bytes(4, "big")
     records = []
-    if want_exchanges:
+    if want_exchanges and exchange.protocol != "websocket":
         line = exchange_line(exchange, client, server, pcaps[exchange.source])
         records.append(_RECORD.pack(EXCHANGES, len(key)) + key + line)
     for finding in findings:

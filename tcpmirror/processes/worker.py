@@ -19,7 +19,7 @@ from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.worker_road import WorkerRoad
-from tcpmirror.protocols.http1 import Http1Factory
+from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
 from tcpmirror.ring.ring import KIND_REPORT, RingReader
 from tcpmirror.settings import apply_environment, load_settings
@@ -58,6 +58,11 @@ FACTORY_COUNTERS: Final = (
     "response_only",
     "not_http_bytes",
     "http_errors",
+    "http2_flows",
+    "websocket_flows",
+    "websocket_messages",
+    "tls_flows",
+    "tls_bytes",
 )
 
 
@@ -98,7 +103,7 @@ class Publisher:
         self._page = page
         self._counted: list[tuple[FlowTable | SinkFactory, str, int]] = [(table, name, 0) for name in GAUGES]
         self._counted += [(table, name, page.get(name)) for name in TABLE_COUNTERS]
-        if isinstance(factory, Http1Factory):
+        if isinstance(factory, ProtocolFactory):
             self._counted += [(factory, name, page.get(name)) for name in FACTORY_COUNTERS]
         page.add("flows_lost", page.get("flows"))
 
@@ -131,7 +136,7 @@ class Worker:
         self._exporter_bell = layout.exporter_bell()
         self._bell = layout.worker_bell(index)
         self._judge = Judge(settings, build_detector(settings, cache_directory(settings)), self._keep, self._page)
-        self._factory = Http1Factory(
+        self._factory = ProtocolFactory(
             self._judge,
             settings.limits,
             response_timeout_ns=settings.reassembly.response_timeout_ns,

@@ -1,29 +1,27 @@
 from libc.stdint cimport uint8_t, uint64_t
 
-from tcpmirror.model.exchange cimport Exchange, Request
-from tcpmirror.model.stream cimport EndKind, FlowInfo, SinkFactory, StreamSink
+from tcpmirror.model.exchange cimport Request, Response
+from tcpmirror.model.stream cimport EndKind, FlowInfo, StreamSink
+from tcpmirror.protocols.factory cimport ExchangeFactory
 from tcpmirror.protocols.framing cimport FramingKind
 from tcpmirror.protocols.half cimport Half, HalfEvent
 from tcpmirror.protocols.pairing cimport Entry, Pairing
 
 
-cdef class Http1Factory(SinkFactory):
-    cdef object emit
-    cdef object limits
-    cdef uint64_t response_timeout_ns
-    cdef bint parse_responses
-    cdef bint hash_bodies
-    cdef public unsigned long long requests
-    cdef public unsigned long long responses
-    cdef public unsigned long long exchanges
-    cdef public unsigned long long unanswered
-    cdef public unsigned long long response_only
-    cdef public unsigned long long not_http_bytes
-    cdef public unsigned long long http_errors
+cdef enum Handover:
+    STAYS = 0
+    TO_HTTP2 = 1        # the client's preface began
+    TO_H2C = 2          # 101 to `Upgrade: h2c`
+    TO_WEBSOCKET = 3    # 101 to `Upgrade: websocket`
+    TO_TUNNEL = 4       # CONNECT was answered: anything may follow
+
+
+cdef class Http1Factory(ExchangeFactory):
+    pass
 
 
 cdef class Http1Connection(StreamSink):
-    cdef Http1Factory factory
+    cdef ExchangeFactory factory
     cdef FlowInfo flow
     cdef Pairing pairing
     cdef Half half0
@@ -34,7 +32,12 @@ cdef class Http1Connection(StreamSink):
     cdef uint64_t now_ns    # packet time of what is being read
     cdef uint64_t idle_ns   # packet time since which no response is in progress
     cdef uint64_t asked_ns  # packet time of the last request byte or loss
-    cdef unsigned int index
+    cdef public unsigned int index
+    cdef bint may_hand_over # somebody takes the connection on when it leaves HTTP/1
+    cdef Handover handover  # why it did
+    cdef Py_ssize_t rest    # bytes at the end of the last `data` that were not read then
+    cdef Response answered  # the 101 that ended HTTP/1
+    cdef Request asked      # its request, if that was seen
     cdef bint is_tunnel     # a CONNECT was answered; what follows may be HTTP or anything
     cdef inline Half half(self, int side)
     cdef int take_roles(self, Half client, Half server) except -1
@@ -54,6 +57,8 @@ cdef class Http1Connection(StreamSink):
     cdef int cut(self, Half half, uint64_t anomalies) except -1
     cdef bint takes_over(self, Request asked, Half half)
     cdef int leave_http(self) except -1
+    cdef Handover upgrade(self)
+    cdef int hand_over(self, Handover to) except -1
     cdef int release(self, uint64_t anomaly) except -1
     cdef int settle(self, Half half) except -1
     cdef int emit_finished(self) except -1

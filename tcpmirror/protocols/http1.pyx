@@ -8,9 +8,10 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcmp
 
-from tcpmirror.model.exchange cimport Exchange, Message, Request, Response
+from tcpmirror.model.exchange cimport Message, Request, Response
 from tcpmirror.model.stream cimport (
-    END_FIN, END_RESET, EndKind, FlowInfo, SinkFactory, StreamSink)
+    END_FIN, END_RESET, EndKind, FlowInfo, StreamSink)
+from tcpmirror.protocols.factory cimport ExchangeFactory
 from tcpmirror.protocols.framing cimport (
     BODY_CHUNKED, BODY_LENGTH, BODY_NONE, BODY_UNTIL_CLOSE, FramingKind)
 from tcpmirror.protocols.half cimport (
@@ -21,7 +22,6 @@ from tcpmirror.protocols.head cimport (
 from tcpmirror.protocols.pairing cimport Entry, Pairing
 
 from tcpmirror.model.anomaly import Anomaly
-from tcpmirror.protocols.codings import ContentDecoder, codings_of
 
 cdef uint64_t GAP = 1 << Anomaly.GAP
 cdef uint64_t RESET = 1 << Anomaly.RESET
@@ -54,23 +54,8 @@ cdef bytes version_of(const uint8_t* data, Py_ssize_t size):
     return PyBytes_FromStringAndSize(<const char*>data, size)
 
 
-cdef class Http1Factory(SinkFactory):
-    """Makes the connections of one worker, and counts over all of them.
-
-    ``emit`` is called with each finished Exchange, in the order of the requests of its flow; what it raises comes out of the
-    call that delivered the bytes. With ``parse_responses`` off requests are emitted as soon as they are whole. Counters:
-    ``requests``, ``responses`` (final ones), ``exchanges`` emitted, of them ``unanswered`` and ``response_only``;
-    ``not_http_bytes``: bytes that belong to no message; ``http_errors``: start lines, lengths and chunks that were none or
-    contradict each other, heads too long.
-    """
-
-    def __init__(self, emit, limits, *, unsigned long long response_timeout_ns, bint parse_responses=True,
-                 bint hash_bodies=False):
-        self.emit = emit
-        self.limits = limits
-        self.response_timeout_ns = response_timeout_ns
-        self.parse_responses = parse_responses
-        self.hash_bodies = hash_bodies
+cdef class Http1Factory(ExchangeFactory):
+    """Makes connections that are HTTP/1 whatever comes; exchanges are emitted in the order of the requests of their flow."""
 
     cdef StreamSink open(self, FlowInfo flow):
         return Http1Connection(self, flow)
@@ -79,7 +64,7 @@ cdef class Http1Factory(SinkFactory):
 cdef class Http1Connection(StreamSink):
     """One flow. Where no SYN told who the client is, the first start line does."""
 
-    def __init__(self, Http1Factory factory, FlowInfo flow):
+    def __init__(self, ExchangeFactory factory, FlowInfo flow):
         cdef bint is_joined = not flow.is_client_known
         self.factory = factory
         self.flow = flow
@@ -115,6 +100,9 @@ cdef class Http1Connection(StreamSink):
             if event == WANTS_DATA:
                 break
             self.take_event(half, event)
+            if self.handover != STAYS:
+                self.rest = length
+                break
         if half.role == ROLE_SERVER and not self.factory.parse_responses:
             half.skipped = 0
         return self.settle(half)
@@ -250,9 +238,11 @@ cdef class Http1Connection(StreamSink):
         cdef FramingKind kind = BODY_NONE
         if head.is_http2_preface:
             self.pairing.drop_request(half.entry)
-            self.factory.not_http_bytes += half.head_size
+            half.entry = None
+            if not self.may_hand_over:
+                self.factory.not_http_bytes += half.head_size
             half.pass_over()
-            return self.leave_http()
+            return self.hand_over(TO_HTTP2)
         request = Request.__new__(Request)
         request.head = PyBytes_FromStringAndSize(<const char*>data, half.head_size)
         request.method = method_of(data, head.method_size)
@@ -310,10 +300,7 @@ cdef class Http1Connection(StreamSink):
         cdef object codings = None
         half.message.time_ns = half.begin_ns
         if kind != BODY_NONE and (half.head.is_content_coded or half.head.is_transfer_coded):
-            names = codings_of(half.message.headers)
-            if names:
-                limits = self.factory.limits
-                codings = ContentDecoder(names, limits.coding_layers, limits.decompressed_bytes, limits.decompression_ratio)
+            codings = self.factory.decoder(half.message.headers)
         if half.head.anomalies & HEAD_LIMIT:
             kind = BODY_NONE
         half.open_body(kind, codings)
@@ -359,8 +346,11 @@ cdef class Http1Connection(StreamSink):
         if not half.is_upgrading:
             return 0
         if half.head.status == 101:
-            return self.leave_http()
+            self.answered = entry.response
+            return self.hand_over(STAYS)
         self.is_tunnel = True  # read on: some CONNECT to a plain HTTP server
+        if self.may_hand_over:
+            self.handover = TO_TUNNEL
         return 0
 
     cdef int cut(self, Half half, uint64_t anomalies) except -1:
@@ -386,6 +376,23 @@ cdef class Http1Connection(StreamSink):
         self.half1.close()
         self.count(self.half0)
         return self.count(self.half1)
+
+    cdef Handover upgrade(self):
+        """Return what the connection becomes by `answered`, a 101; STAYS if nobody can read that."""
+        cdef bytes protocol = self.answered.header(b"upgrade")
+        if protocol is None and self.asked is not None:
+            protocol = self.asked.header(b"upgrade")
+        protocol = b"" if protocol is None else protocol.lower()
+        if protocol == b"h2c":
+            return TO_H2C
+        return TO_WEBSOCKET if protocol == b"websocket" else STAYS
+
+    cdef int hand_over(self, Handover to) except -1:
+        """End HTTP/1 here; an owner that can sees `handover`, and goes on with the `rest` of the bytes."""
+        self.leave_http()
+        if self.may_hand_over:
+            self.handover = to if self.answered is None else self.upgrade()
+        return 0
 
     cdef int count(self, Half half) except -1:
         """Add to the counters what *half* saw since the last time."""
@@ -424,33 +431,8 @@ cdef class Http1Connection(StreamSink):
         return 0
 
     cdef int emit_entry(self, Entry entry) except -1:
-        cdef FlowInfo flow = self.flow
-        cdef Http1Factory factory = self.factory
-        cdef Exchange exchange = Exchange.__new__(Exchange)
-        cdef bint is_turned = self.client is self.half1
-        exchange.request = entry.request
-        exchange.response = entry.response
-        exchange.client_ip = flow.server_ip if is_turned else flow.client_ip
-        exchange.client_port = flow.server_port if is_turned else flow.client_port
-        exchange.server_ip = flow.client_ip if is_turned else flow.server_ip
-        exchange.server_port = flow.client_port if is_turned else flow.server_port
-        exchange.source = flow.source
-        exchange.vlan = flow.vlan
-        exchange.inner_vlan = flow.inner_vlan
-        exchange.vni = flow.vni
-        exchange.tunnel = flow.tunnel
-        exchange.flow_hash = flow.flow_hash
-        exchange.index = self.index
-        exchange.anomalies = flow.anomalies | entry.anomalies
-        if entry.request is not None:
-            exchange.anomalies |= entry.request.anomalies
-        else:
-            factory.response_only += 1
-        if entry.response is not None:
-            exchange.anomalies |= entry.response.anomalies
-        elif factory.parse_responses:
-            factory.unanswered += 1
+        cdef unsigned int index = self.index
         self.index += 1
-        factory.exchanges += 1
-        factory.emit(exchange)
-        return 0
+        if self.answered is not None and entry.response is self.answered:
+            self.asked = entry.request
+        return self.factory.send(self.flow, self.client is self.half1, index, entry.request, entry.response, entry.anomalies)

@@ -66,6 +66,12 @@ LIMITS: Final = (
         "Requests of one flow that wait for their responses.",
         "limits.pipelined_requests",
     ),
+    _own(
+        "concurrent_streams",
+        Whole(1, 65_536),
+        "HTTP/2 streams open on one flow; the oldest is ended then.",
+        "limits.concurrent_streams",
+    ),
     _own("decode_depth", Whole(1, 64), "Encodings within each other.", "limits.decode_depth"),
     _own("decode_points", _COUNT, "Points of one exchange.", "limits.decode_points"),
     _own("decode", Size(_KIB, _GIB), "Decoded bytes of one exchange, all layers together.", "limits.decode_bytes"),

@@ -76,6 +76,7 @@ class Limits:
     decompression_ratio: int = 2048  # output per input byte (Suricata's bomb limit uses the same)
     coding_layers: int = 2
     pipelined_requests: int = 256  # in flight per flow
+    concurrent_streams: int = 1024  # HTTP/2 streams open per flow (servers allow 100 to 256); the oldest is ended
     decode_depth: int = 8
     decode_points: int = 4096  # points per exchange
     decode_bytes: int = 4 * MIB  # decoded bytes per exchange, all layers together

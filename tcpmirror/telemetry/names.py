@@ -88,6 +88,11 @@ WORKER: Final = (
     "truncated_bytes",  # of gap_bytes: cut off by the capture
     "mirror_lost_bytes",  # acknowledged by the receiver, never seen
     "uninspected",  # exchanges, because detection is off
+    "http2_flows",  # flows that spoke HTTP/2 in clear
+    "websocket_flows",
+    "websocket_messages",
+    "tls_flows",  # encrypted, not analysed
+    "tls_bytes",  # of not_http_bytes
 )
 
 EXPORTER: Final = (

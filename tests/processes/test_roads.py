@@ -14,7 +14,7 @@ from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.processes.worker import Publisher, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
-from tcpmirror.protocols.http1 import Http1Factory
+from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.ring.ring import KIND_SEGMENT
 from tcpmirror.ring.shedding import Shedder
 from tcpmirror.settings.tree import Limits
@@ -53,7 +53,7 @@ class Road:
         self.workers = [self._worker(index, emit or self.exchanges.append) for index in range(workers)]
 
     def _worker(self, index: int, emit):
-        factory = Http1Factory(emit, self.limits, response_timeout_ns=5 * 10**9)
+        factory = ProtocolFactory(emit, self.limits, response_timeout_ns=5 * 10**9)
         table = open_table(factory, self.limits, self.layout.workers)
         page = self.layout.counters(ProcessName("worker", index))
         self.counts.append(Publisher(page, table, factory))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from tcpmirror.model.anomaly import anomaly_names
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.stream import FlowInfo, StreamSink
+from tcpmirror.protocols.connection import ProtocolFactory
+from tcpmirror.protocols.factory import ExchangeFactory
 from tcpmirror.protocols.http1 import Http1Factory
 from tcpmirror.settings.tree import Limits
 
@@ -46,10 +48,12 @@ class Flow:
     hash_bodies: bool = False
     cut: Cut = whole
     time_ns: int = 1_000 * SECOND
+    chooses: bool = False  # find out the protocol, instead of taking HTTP/1 for granted
 
     def __post_init__(self) -> None:
         self.exchanges: list[Exchange] = []
-        self.factory = Http1Factory(
+        make: type[ExchangeFactory] = ProtocolFactory if self.chooses else Http1Factory
+        self.factory = make(
             self.exchanges.append,
             self.limits,
             response_timeout_ns=5 * SECOND,
