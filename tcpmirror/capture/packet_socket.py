@@ -40,6 +40,13 @@ SO_TIMESTAMPNS: Final = 35
 SO_RXQ_OVFL: Final = 40
 SIOCGIFHWADDR: Final = 0x8927
 
+# linux/filter.h
+INSTRUCTION_BYTES: Final = 8
+LOAD_WORD: Final = 0x20
+JUMP_IF_EQUAL: Final = 0x15
+RETURN: Final = 0x06
+FRAME_INTERFACE: Final = 0xFFFFF008  # not a place in the frame: the index of its interface
+
 BLOCK_BYTES: Final = 1 << 19  # holds the longest frames, those of segmentation offload (seldom over 64 KiB)
 # A block with frames is handed over after this time, full or not. At a low rate the ring so runs out of blocks, not of
 # room: the 128 blocks of 64 MiB bridge a pause of the reader of 6 seconds.
@@ -59,6 +66,8 @@ class PacketSocket:
         self._is_cooked = not _is_ethernet(source.interface)
         self.link_type = RAW if self._is_cooked else ETHERNET
         self._received = self._dropped = 0
+        self._ignored_names = source.ignore_interfaces if source.interface == "any" else ()
+        self._ignored: tuple[int, ...] = _indices(self._ignored_names)
         try:
             # Protocol 0: nothing comes before the filter is there and the socket is bound.
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM if self._is_cooked else socket.SOCK_RAW, 0)
@@ -79,7 +88,14 @@ class PacketSocket:
         self._poll.register(self._socket, select.POLLIN)
 
     def stats(self) -> KernelStats:
-        """Return what the kernel counted; its own counters start again with each reading."""
+        """Return what the kernel counted; its own counters start again with each reading.
+
+        Called every now and then, so this is where interfaces are looked for that are ignored and have come anew.
+        """
+        ignored = _indices(self._ignored_names)
+        if ignored != self._ignored:
+            self._ignored = ignored
+            attach_filter(self._socket, without_interfaces(ignored) + self._program)
         received, dropped, _ = struct.unpack(
             "3I", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12).ljust(12, b"\0")
         )
@@ -93,8 +109,9 @@ class PacketSocket:
 
     def _prepare(self, source: Source) -> None:
         expression = build_filter(source, self.link_type)
-        if expression:
-            attach_filter(self._socket, self._compiled(expression, source))
+        self._program = self._compiled(expression, source).instructions() if expression else instruction(RETURN, 0xFFFFFFFF)
+        if expression or self._ignored_names:
+            attach_filter(self._socket, without_interfaces(self._ignored) + self._program)
         if source.promiscuous and source.interface != "any":
             request = struct.pack("iHH8s", socket.if_nametoindex(source.interface), PACKET_MR_PROMISC, 0, b"")
             self._socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
@@ -179,10 +196,28 @@ def bind(target: socket.socket, index: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def attach_filter(target: socket.socket, program: FilterProgram) -> None:
-    """Let the kernel run *program* on what comes to *target*."""
-    instructions = ctypes.create_string_buffer(program.instructions())
-    target.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(instructions)))
+def attach_filter(target: socket.socket, program: bytes) -> None:
+    """Let the kernel run *program* on what comes to *target*, instead of the one it runs now."""
+    instructions = ctypes.create_string_buffer(program)
+    pointer = struct.pack("@HP", len(program) // INSTRUCTION_BYTES, ctypes.addressof(instructions))
+    target.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+
+
+def instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    """Return one instruction of the kernel's packet filter (struct sock_filter)."""
+    return struct.pack("=HBBI", code, if_true, if_false, value)
+
+
+def without_interfaces(indices: tuple[int, ...]) -> bytes:
+    """Return the beginning of a program that drops the frames of the interfaces with those *indices*."""
+    if not indices:
+        return b""
+    drops = b"".join(instruction(JUMP_IF_EQUAL, index, 0, 1) + instruction(RETURN, 0) for index in indices)
+    return instruction(LOAD_WORD, FRAME_INTERFACE) + drops
+
+
+def _indices(names: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(index for index, name in socket.if_nameindex() if name in names) if names else ()
 
 
 def set_buffer(target: socket.socket, size: int) -> None:

@@ -24,9 +24,14 @@ class Live(Protocol):
 
 
 def open_live(source: Source) -> Live:
-    """Open *source*, which is no file; EnvironmentFault when that cannot be."""
+    """Open *source*, which is no file; EnvironmentFault when that cannot be.
+
+    libpcap cannot leave interfaces out of `any`, so that is read by the ring whatever the engine.
+    """
     if source.kind in ("vxlan_socket", "geneve_socket"):
         return TunnelSocket(source)
-    if source.engine == "af_packet":
+    if source.engine == "af_packet" or (
+        source.engine == "libpcap" and source.interface == "any" and source.ignore_interfaces
+    ):
         return RingSource(source)
     return RawSource(source) if source.engine == "raw_socket" else LiveSource(source)

@@ -187,6 +187,8 @@ class Analysis:
             "packets": capture["packets"],
             "bytes": capture["bytes"],
             "segments": capture["segments"],
+            "duplicates": capture["duplicates"],
+            "fragments_joined": capture["fragments_joined"],
             "flows": total("flows_total"),
             "exchanges": total("exchanges"),
             "unanswered": total("unanswered"),

@@ -103,6 +103,9 @@ here is accepted with one warning that says what happens instead. A key with not
   `-input-raw-vlan` alone takes every VLAN and untagged frames.
 - *VXLAN and GENEVE* in captured frames are unwrapped on any interface source. `-input-raw-engine vxlan` is therefore an
   interface source like any other; unwrapped or not, what its interface carries is analysed.
+- *Engines.* `libpcap` is the default. `af_packet` reads the kernel's ring without a copy, in about two thirds of the time a
+  frame takes; with `fanout`, several sources on one interface share its flows. `raw_socket` is for kernels without the
+  ring. `any` with `ignore_interfaces` is read by `af_packet` whatever the engine.
 - *Two sections for capture.* With both `goreplay` and `tcp_stream`, `mode` decides; with one of them, that one counts.
   With neither, `mode: tcp-capture` reads every interface and `tcp-capture-v2` is refused, as no source is enabled.
 """

@@ -158,6 +158,31 @@ def test_any_takes_frames_of_every_interface() -> None:
 
 
 @pytest.mark.parametrize("engine", TAGGED)
+@pytest.mark.parametrize("ports", [(), (80,)], ids=["no filter", "a filter"])
+def test_ignored_interfaces_are_left_out_of_any(engine: str, ports: tuple[int, ...]) -> None:
+    with wire() as (sensor, sender):
+        run("ip", "-n", sensor.name, "link", "add", "left", "type", "veth", "peer", "name", "right")
+        for name in ("left", "right"):
+            run("ip", "-n", sensor.name, "link", "set", name, "up")
+        opened = open_live(Source(interface="any", engine=engine, ports=ports, ignore_interfaces=("left", "right", "later")))
+        kept = Kept()
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as other:
+            other.bind(("left", ETH_P_ALL))
+            other.send(segment(1001))
+        run("ip", "-n", sensor.name, "link", "set", "left", "down")
+        run("ip", "-n", sensor.name, "link", "set", "left", "name", "later")
+        opened.stats()
+        run("ip", "-n", sensor.name, "link", "set", "later", "up")
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as other:
+            other.bind(("later", ETH_P_ALL))
+            other.send(segment(1001))
+        sender.send(segment(1002))
+        read_until(lambda: opened.receive(kept), lambda: len(kept.with_ports(1002)) == 1)
+        assert kept.with_ports(1001) == []
+        opened.close()
+
+
+@pytest.mark.parametrize("engine", TAGGED)
 def test_an_interface_that_vanishes_is_told_and_can_be_opened_again(engine: str) -> None:
     with wire() as (sensor, _):
         source, kept = Source(interface="mon0", engine=engine, buffer_bytes=4 << 20), Kept()

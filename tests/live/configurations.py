@@ -40,6 +40,20 @@ tcp_stream:
 tcp_reassembler:
   response_timeout: 2s
 """
+V4_RING: Final = V4.replace("interface: mon0", "interface: mon0\n    engine: af_packet")
+V4_RAW: Final = V4.replace("interface: mon0", "interface: mon0\n    engine: raw_socket\n    ports: [80]")
+V4_VXLAN_SOCKET: Final = """
+version: 4
+mode: tcp-capture-v2
+tcp_stream:
+  from_vxlan:
+    enabled: true
+    listen_addr: 0.0.0.0:4789
+    vni_filter: [42]
+    filter: tcp port 80
+tcp_reassembler:
+  response_timeout: 2s
+"""
 
 # id -> mirror of the bed, configuration
 ROADS: Final = {
@@ -47,6 +61,10 @@ ROADS: Final = {
     "span, one port": ("span", V3_PORT),
     "span, any interface": ("span", V3_ANY_INTERFACE),
     "span, schema 4": ("span", V4),
+    "span, af_packet": ("span", V4_RING),
+    "qinq mixed with untagged, af_packet": ("qinq", V4_RING),
+    "span, raw_socket": ("span", V4_RAW),
+    "vxlan to a socket": ("vxlan", V4_VXLAN_SOCKET),
     "vxlan": ("vxlan", V3_VXLAN),
     "vxlan, schema 4": ("vxlan", V4),
     "vlan": ("vlan", V3_VLAN),

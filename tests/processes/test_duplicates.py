@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet
@@ -50,3 +50,21 @@ def test_without_the_table_reassembly_still_sees_one_stream() -> None:
     road.work()
     assert road.targets() == [(b"/a", 200), (b"/b", 200)]
     assert road.page.get("duplicates") == 0
+
+
+def test_every_frame_ends_in_one_place() -> None:
+    frames: list[Packet] = []
+    for frame in conversation(TALK):
+        pieces = [Ether(**MAC) / piece for piece in fragment(frame[IP], fragsize=24)]
+        for each in (frame, Ether(**MAC) / IP() / UDP(), *pieces, frame, *pieces[:-1]):
+            copy = each.copy()
+            copy.time = frame.time
+            frames.append(copy)
+    road = Road(duplicates=DuplicateTable())
+    road.send(frames)
+    road.capture.end_source()
+    page = road.page.snapshot()
+    lost = sum(value for name, value in page.items() if name.startswith("lost_"))
+    assert page["segments"] + page["duplicates"] + page["fragments_joined"] + lost == page["packets"] == len(frames)
+    assert page["fragments_joined"] > 0
+    assert page["duplicates"] > 0
