@@ -55,6 +55,7 @@ cdef class Http1Connection(StreamSink):
     cdef int request_whole(self, Half half) except -1
     cdef int response_whole(self, Half half) except -1
     cdef int cut(self, Half half, uint64_t anomalies) except -1
+    cdef bytes mend(self, Half half)
     cdef bint takes_over(self, Request asked, Half half)
     cdef int leave_http(self) except -1
     cdef Handover upgrade(self)

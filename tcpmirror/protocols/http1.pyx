@@ -6,22 +6,23 @@ the flow's own packets alone. Bytes never raise: what is not HTTP is counted, wh
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 from tcpmirror.model.exchange cimport Message, Request, Response
 from tcpmirror.model.stream cimport (
     END_FIN, END_RESET, EndKind, FlowInfo, StreamSink)
-from tcpmirror.protocols.factory cimport ExchangeFactory
+from tcpmirror.protocols.factory cimport ExchangeFactory, send
 from tcpmirror.protocols.framing cimport (
     BODY_CHUNKED, BODY_LENGTH, BODY_NONE, BODY_UNTIL_CLOSE, FramingKind)
 from tcpmirror.protocols.half cimport (
     AT_START, CLOSED, HEAD_WHOLE, IN_BODY, IN_HEAD, MESSAGE_BEGAN, MESSAGE_DROPPED, MESSAGE_WHOLE, NOT_HTTP_HERE, WANTS_DATA,
     Half, HalfEvent)
 from tcpmirror.protocols.head cimport (
-    ROLE_CLIENT, ROLE_EITHER, ROLE_SERVER, START_RESPONSE, START_SIMPLE, WRONG_LENGTH, Head)
+    ROLE_CLIENT, ROLE_EITHER, ROLE_SERVER, START_RESPONSE, START_SIMPLE, Head, parse_header_lines, parse_start_line)
 from tcpmirror.protocols.pairing cimport Entry, Pairing
 
 from tcpmirror.model.anomaly import Anomaly
+from tcpmirror.protocols.disfigured import mended
 
 cdef uint64_t GAP = 1 << Anomaly.GAP
 cdef uint64_t RESET = 1 << Anomaly.RESET
@@ -30,6 +31,8 @@ cdef uint64_t INCOMPLETE = 1 << Anomaly.INCOMPLETE
 cdef uint64_t HEAD_LIMIT = 1 << Anomaly.HEAD_LIMIT
 cdef uint64_t UPGRADED = 1 << Anomaly.UPGRADED
 cdef uint64_t FRAMING_FAULTS = 1 << Anomaly.BAD_LENGTH | 1 << Anomaly.CONFLICTING_LENGTH | 1 << Anomaly.LENGTH_AND_CHUNKED
+
+cdef uint64_t DISFIGURED = 1 << Anomaly.BARE_CR | 1 << Anomaly.NUL_IN_HEAD | 1 << Anomaly.OBS_FOLD
 
 cdef tuple METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
 cdef bytes VERSION_11 = b"HTTP/1.1"
@@ -263,6 +266,7 @@ cdef class Http1Connection(StreamSink):
         cdef Response response
         cdef FramingKind kind = BODY_UNTIL_CLOSE
         cdef Request asked = self.pairing.partner(half.order)
+        cdef bytes read_as = self.mend(half) if head.anomalies & DISFIGURED else None
         cdef int status = head.status
         if not self.factory.parse_responses:
             half.pass_over()
@@ -278,6 +282,8 @@ cdef class Http1Connection(StreamSink):
         response = Response.__new__(Response)
         response.head = PyBytes_FromStringAndSize(<const char*>half.head_data, half.head_size)
         response.version = version_of(half.head_data, head.version_size)
+        if read_as is not None:
+            response._headers = Response(read_as).headers
         response.status = status
         half.entry.response = response
         half.message = response
@@ -289,6 +295,22 @@ cdef class Http1Connection(StreamSink):
         elif head.length >= 0:
             kind = BODY_LENGTH
         return self.open_body(half, kind)
+
+    cdef bytes mend(self, Half half):
+        """Read the head of a response again as forgiving browsers do; return what they see."""
+        cdef bytes raw = PyBytes_FromStringAndSize(<const char*>half.head_data, half.head_size)
+        cdef bytes read_as = mended(raw)
+        cdef Head before = half.head
+        cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(read_as)
+        if read_as == raw:
+            return None
+        parse_start_line(&half.head, data, <const uint8_t*>memchr(data, 10, len(read_as)) + 1 - data, ROLE_SERVER)
+        parse_header_lines(&half.head, data, len(read_as), self.factory.limits.header_count)
+        half.head.status = before.status
+        half.head.version_size = before.version_size
+        half.head.anomalies |= before.anomalies
+        half.anomalies |= half.head.anomalies
+        return read_as
 
     cdef bint takes_over(self, Request asked, Half half):
         """Whether the response of *half* ends HTTP/1 on the connection (RFC 9110, sections 7.8 and 9.3.6)."""
@@ -435,4 +457,4 @@ cdef class Http1Connection(StreamSink):
         self.index += 1
         if self.answered is not None and entry.response is self.answered:
             self.asked = entry.request
-        return self.factory.send(self.flow, self.client is self.half1, index, entry.request, entry.response, entry.anomalies)
+        return send(self.factory, self.flow, self.client is self.half1, index, entry.request, entry.response, entry.anomalies)

@@ -12,7 +12,7 @@ from tcpmirror.model.exchange cimport Message, Request, Response
 from tcpmirror.model.stream cimport END_FIN, END_RESET, EndKind, FlowInfo, StreamSink
 from tcpmirror.protocols.bodies cimport Body
 from tcpmirror.protocols.buffer cimport buffer_append, buffer_clear, buffer_free
-from tcpmirror.protocols.factory cimport ExchangeFactory
+from tcpmirror.protocols.factory cimport ExchangeFactory, send
 from tcpmirror.protocols.frames cimport (
     CONTINUATION, DATA, FINISHED, FLAG_END_HEADERS, FLAG_END_STREAM, FLAG_PADDED, FLAG_PRIORITY, FRAME_BROKEN, FRAME_FOUND,
     FRAME_MORE, FRAME_PART, FRAME_WHOLE, HEADERS, IN_CONTENT, PUSH_PROMISE, REQUEST_LINE_SIZE, RST_STREAM, FrameEvent,
@@ -484,8 +484,8 @@ cdef class Http2Connection(StreamSink):
         if stream.request is None and stream.response is None:
             return 0
         self.index += 1
-        return self.factory.send(
-            self.flow, self.client_side == 1, index, stream.request, stream.response, stream.anomalies)
+        return send(
+            self.factory, self.flow, self.client_side == 1, index, stream.request, stream.response, stream.anomalies)
 
     cdef int finish_body(self, Message message, Body body) except -1:
         cdef bytes length
