@@ -91,7 +91,7 @@ def _until_fault(stream: zlib._Decompress, chunk: bytes, room: int) -> bytes:
 
 
 class HeaderChecked:
-    """A gzip stream whose header has a checksum (RFC 1952, section 2.3.1): browsers do not check that, so it is taken out."""
+    """A gzip stream whose header has a checksum (RFC 1952, section 2.3.1): taken out, as browsers do not check it."""
 
     def __init__(self) -> None:
         self._header: bytes | None = b""

@@ -240,6 +240,9 @@ cdef void parse_header(Head* head, const uint8_t* line, Py_ssize_t size, Py_ssiz
     elif name == 7:
         if strncasecmp(<const char*>line, b"upgrade", 7) == 0:
             head.is_upgrade = True
+    elif name == 12:
+        if strncasecmp(<const char*>line, b"content-type", 12) == 0:
+            head.is_event_stream = is_event_stream(colon, size)
     elif name == 14:
         if strncasecmp(<const char*>line, b"content-length", 14) == 0:
             parse_length(head, colon, size)
@@ -249,6 +252,13 @@ cdef void parse_header(Head* head, const uint8_t* line, Py_ssize_t size, Py_ssiz
     elif name == 17:
         if strncasecmp(<const char*>line, b"transfer-encoding", 17) == 0:
             parse_transfer_coding(head, colon, size)
+
+
+cdef bint is_event_stream(const uint8_t* value, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t at = 0
+    while at < size and is_blank(value[at]):
+        at += 1
+    return size - at >= 17 and strncasecmp(<const char*>value + at, b"text/event-stream", 17) == 0
 
 
 cdef inline bint is_gap(uint8_t byte) noexcept nogil:

@@ -29,6 +29,7 @@ cdef uint64_t RESET = 1 << Anomaly.RESET
 cdef uint64_t RESPONSE_TIMEOUT = 1 << Anomaly.RESPONSE_TIMEOUT
 cdef uint64_t INCOMPLETE = 1 << Anomaly.INCOMPLETE
 cdef uint64_t HEAD_LIMIT = 1 << Anomaly.HEAD_LIMIT
+cdef uint64_t ENDLESS = 1 << Anomaly.ENDLESS
 cdef uint64_t UPGRADED = 1 << Anomaly.UPGRADED
 cdef uint64_t FRAMING_FAULTS = 1 << Anomaly.BAD_LENGTH | 1 << Anomaly.CONFLICTING_LENGTH | 1 << Anomaly.LENGTH_AND_CHUNKED
 
@@ -155,6 +156,9 @@ cdef class Http1Connection(StreamSink):
     cdef int tick(self, uint64_t now_ns) except -1:
         cdef Entry front
         while self.deadline_ns and now_ns >= self.deadline_ns:
+            if self.is_endless and self.server.state == IN_BODY:
+                self.tell_endless()
+                continue
             front = self.pairing.front()
             if front.is_certain:
                 self.pairing.give_up_front(RESPONSE_TIMEOUT)
@@ -326,13 +330,38 @@ cdef class Http1Connection(StreamSink):
         if half.head.anomalies & HEAD_LIMIT:
             kind = BODY_NONE
         half.open_body(kind, codings)
-        if half.role == ROLE_SERVER:  # clients show a response that claims to be chunked and is not
-            half.framing.may_be_plain = True
+        if half.role == ROLE_SERVER:
+            self.is_endless = half.head.is_event_stream
+            half.framing.may_be_plain = True  # clients show a response that claims to be chunked and is not
             half.framing.plain_length = half.head.length
+        return 0
+
+    cdef int tell_endless(self) except -1:
+        """Emit the event stream in progress with what came of it; the rest of it is only counted."""
+        cdef Half half = self.server
+        self.is_endless = False
+        half.anomalies |= ENDLESS
+        half.end_ns = max(half.end_ns, half.begin_ns)
+        self.message_whole(half)
+        self.is_told = True
+        half.body.limit = 0
+        return self.settle(half)
+
+    cdef int told_whole(self, Half half) except -1:
+        """End a response that was emitted already."""
+        self.is_told = False
+        half.anomalies = 0
+        half.body.begin(None)
+        half.body.limit = self.factory.limits.body_bytes
+        self.idle_ns = self.now_ns
         return 0
 
     cdef int message_whole(self, Half half) except -1:
         cdef Message message = half.message
+        if half.role == ROLE_SERVER:
+            if self.is_told:
+                return self.told_whole(half)
+            self.is_endless = False
         message.anomalies |= half.anomalies
         half.anomalies = 0
         message.end_ns = half.end_ns
@@ -437,6 +466,9 @@ cdef class Http1Connection(StreamSink):
         self.emit_finished()
         self.held_bytes = self.half0.held() + self.half1.held() + self.pairing.held_bytes
         self.deadline_ns = 0
+        if self.is_endless and self.server.state == IN_BODY:
+            self.deadline_ns = self.server.begin_ns + self.factory.response_timeout_ns
+            return 0
         front = self.pairing.front()
         if front is not None and front.is_request_whole and not self.server.is_in_message():
             self.deadline_ns = max(front.request.end_ns, self.idle_ns) + self.factory.response_timeout_ns
