@@ -43,6 +43,7 @@ class Anomaly(IntEnum):
     ABSOLUTE_TARGET = 29
     NUL_IN_HEAD = 30
     MULTIPLE_HOST = 31
+    BARE_CR = 32  # a CR inside a line of a head
     # content coding
     BAD_CODING = 36  # the body is not what Content-Encoding says
     DECOMPRESSION_LIMIT = 37  # a bomb, cut at the limit

@@ -28,6 +28,7 @@ UNKNOWN_CONTENT_CODING: Final = 1 << Anomaly.UNKNOWN_CONTENT_CODING
 
 _BLANKS: Final = bytes(range(33))  # what the framing drops before a colon, too
 GZIP_RESERVED: Final = 0xE0  # flag bits that must be zero (RFC 1952, section 2.3.1.2); browsers do not look
+GZIP_HEADER_CHECKED: Final = 2
 GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
@@ -87,6 +88,44 @@ def _until_fault(stream: zlib._Decompress, chunk: bytes, room: int) -> bytes:
     except zlib.error:
         pass
     return bytes(output)
+
+
+class HeaderChecked:
+    """A gzip stream whose header has a checksum (RFC 1952, section 2.3.1): taken out, as browsers do not check it."""
+
+    def __init__(self) -> None:
+        self._header: bytes | None = b""
+        self._stream = Inflate(31)
+
+    def push(self, chunk: bytes, room: int) -> bytes:
+        if self._header is not None:
+            self._header += chunk
+            size = _gzip_header_size(self._header)
+            if size is None:
+                return b""
+            flags = self._header[3] & ~GZIP_HEADER_CHECKED
+            chunk = self._header[:3] + bytes([flags]) + self._header[4:size] + self._header[size + 2 :]
+            self._header = None
+        return self._stream.push(chunk, room)
+
+    @property
+    def is_whole(self) -> bool:
+        return self._stream.is_whole
+
+    @property
+    def rest(self) -> bytes:
+        return self._stream.rest
+
+
+def _gzip_header_size(header: bytes) -> int | None:
+    """Return the size of a gzip header without its checksum, or None while header or checksum are not whole."""
+    flags, size = header[3], 10
+    if flags & 4:
+        size += 2 + int.from_bytes(header[10:12], "little")
+    for flag in (8, 16):  # file name, comment: both end in NUL
+        if flags & flag:
+            size = header.find(b"\0", size) + 1 or len(header)
+    return size if len(header) >= size + 2 else None
 
 
 class Brotli:
@@ -193,7 +232,7 @@ class Layer:
         stream = self._stream
         if stream is None or stream.is_whole:
             stream = self._open(block)
-            if isinstance(stream, Inflate) and block.startswith(GZIP_MAGIC) and block[3:4] > b"\x1f":
+            if isinstance(stream, Inflate | HeaderChecked) and block.startswith(GZIP_MAGIC) and block[3:4] > b"\x1f":
                 self.anomalies |= BAD_CODING
                 block = block[:3] + bytes([block[3] & ~GZIP_RESERVED]) + block[4:]
         self._consumed += len(block)
@@ -255,7 +294,7 @@ def _open_stream(coding: str, block: bytes, is_first: bool) -> Stream | None:
     if coding == "br":
         return Brotli() if is_first else None
     if block.startswith(GZIP_MAGIC):
-        return Inflate(31)
+        return HeaderChecked() if len(block) > 3 and block[3] & GZIP_HEADER_CHECKED else Inflate(31)
     if coding == "gzip" or not is_first:
         return None
     is_framed = len(block) > 1 and block[0] & 15 == 8 and (block[0] << 8 | block[1]) % 31 == 0  # RFC 1950, section 2.2

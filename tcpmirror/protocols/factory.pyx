@@ -1,9 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """What all connections of one worker share: where exchanges go, the limits, the counters."""
-from libc.stdint cimport uint64_t
-
-from tcpmirror.model.exchange cimport Exchange, Request, Response
-from tcpmirror.model.stream cimport FlowInfo, SinkFactory
+from tcpmirror.model.stream cimport SinkFactory
 
 from tcpmirror.protocols.codings import ContentDecoder, codings_of
 
@@ -33,38 +30,3 @@ cdef class ExchangeFactory(SinkFactory):
             return None
         limits = self.limits
         return ContentDecoder(names, limits.coding_layers, limits.decompressed_bytes, limits.decompression_ratio)
-
-    cdef Exchange exchange(self, FlowInfo flow, bint is_turned, unsigned int index, Request request, Response response,
-                           uint64_t anomalies):
-        """Return the exchange number *index* of *flow*; *is_turned*: side 1 turned out to be the client."""
-        cdef Exchange exchange = Exchange.__new__(Exchange)
-        exchange.request = request
-        exchange.response = response
-        exchange.client_ip = flow.server_ip if is_turned else flow.client_ip
-        exchange.client_port = flow.server_port if is_turned else flow.client_port
-        exchange.server_ip = flow.client_ip if is_turned else flow.server_ip
-        exchange.server_port = flow.client_port if is_turned else flow.server_port
-        exchange.source = flow.source
-        exchange.vlan = flow.vlan
-        exchange.inner_vlan = flow.inner_vlan
-        exchange.vni = flow.vni
-        exchange.tunnel = flow.tunnel
-        exchange.flow_hash = flow.flow_hash
-        exchange.index = index
-        exchange.anomalies = flow.anomalies | anomalies
-        if request is not None:
-            exchange.anomalies |= request.anomalies
-        if response is not None:
-            exchange.anomalies |= response.anomalies
-        return exchange
-
-    cdef int send(self, FlowInfo flow, bint is_turned, unsigned int index, Request request, Response response,
-                  uint64_t anomalies) except -1:
-        """Emit an exchange, and count it."""
-        if request is None:
-            self.response_only += 1
-        if response is None and self.parse_responses:
-            self.unanswered += 1
-        self.exchanges += 1
-        self.emit(self.exchange(flow, is_turned, index, request, response, anomalies))
-        return 0

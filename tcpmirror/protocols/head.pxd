@@ -38,6 +38,7 @@ cdef struct Head:
     bint is_transfer_coded          # a Transfer-Encoding besides chunked
     bint is_content_coded
     bint is_upgrade
+    bint is_event_stream            # Server-Sent Events: a body without end
     bint is_http2_preface
 
 

@@ -22,6 +22,10 @@ cdef uint64_t SPACE_IN_TARGET = 1 << Anomaly.SPACE_IN_TARGET
 cdef uint64_t ABSOLUTE_TARGET = 1 << Anomaly.ABSOLUTE_TARGET
 cdef uint64_t NUL_IN_HEAD = 1 << Anomaly.NUL_IN_HEAD
 cdef uint64_t MULTIPLE_HOST = 1 << Anomaly.MULTIPLE_HOST
+cdef uint64_t BARE_CR = 1 << Anomaly.BARE_CR
+
+cdef enum:
+    STATUS_DIGITS = 4    # read at most
 
 # Methods found in the middle of a line while hunting, longest first where one ends in another.
 cdef tuple KNOWN_METHODS = (
@@ -75,25 +79,32 @@ cdef StartLine parse_start_line(Head* head, const uint8_t* data, Py_ssize_t size
     if role != ROLE_CLIENT and size >= 5 and strncasecmp(<const char*>data, b"HTTP/", 5) == 0:
         if memcmp(data, b"HTTP/", 5) != 0:
             head.anomalies |= BAD_START_LINE
-        head.start = parse_status_line(head, data, size)
+        head.start = parse_status_line(head, data, size, role)
     elif role != ROLE_SERVER:
         head.start = parse_request_line(head, data, size)
     return head.start
 
 
-cdef StartLine parse_status_line(Head* head, const uint8_t* data, Py_ssize_t size) noexcept nogil:
-    """``HTTP/x SP ddd [SP reason]`` (RFC 9112, section 4); more blanks than one are taken, as browsers do."""
-    cdef Py_ssize_t at = 5
-    while at < size and not is_blank(data[at]):
+cdef StartLine parse_status_line(Head* head, const uint8_t* data, Py_ssize_t size, Role role) noexcept nogil:
+    """``HTTP/x SP ddd [SP reason]`` (RFC 9112, section 4), any blanks or control characters for the spaces.
+
+    Of a server browsers also take a status of other than three digits, or none: it is the number that the digits make, or 0.
+    """
+    cdef Py_ssize_t at = 5, begin
+    while at < size and (data[at] > 32 or (data[at] == 0 and not (at + 1 < size and is_digit(data[at + 1])))):
         at += 1
     head.version_size = at
-    while at < size and is_blank(data[at]):
+    while at < size and data[at] <= 32:
         at += 1
-    if at + 3 > size or not (is_digit(data[at]) and is_digit(data[at + 1]) and is_digit(data[at + 2])):
+    begin = at
+    while at < size and at < begin + STATUS_DIGITS and is_digit(data[at]):
+        head.status = head.status * 10 + data[at] - 48
+        at += 1
+    if at == begin + 3 and (at == size or not is_digit(data[at])):
+        return START_RESPONSE
+    if role != ROLE_SERVER or head.version_size < 8 or memcmp(data + 5, b"1.", 2) != 0:
         return START_BAD
-    if at + 3 < size and is_digit(data[at + 3]):
-        return START_BAD
-    head.status = (data[at] - 48) * 100 + (data[at + 1] - 48) * 10 + data[at + 2] - 48
+    head.anomalies |= BAD_START_LINE
     return START_RESPONSE
 
 
@@ -163,12 +174,28 @@ cdef void parse_header_lines(Head* head, const uint8_t* data, Py_ssize_t size, P
         line = stop
     if memchr(data, 0, size) != NULL:
         head.anomalies |= NUL_IN_HEAD
+    if head.start == START_RESPONSE and has_bare_cr(data, size):
+        head.anomalies |= BARE_CR
     if headers > limit:
         head.anomalies |= HEADER_COUNT_LIMIT
     if hosts > 1:
         head.anomalies |= MULTIPLE_HOST
     if head.is_chunked and head.length != NO_LENGTH:
         head.anomalies |= LENGTH_AND_CHUNKED
+
+
+cdef bint has_bare_cr(const uint8_t* data, Py_ssize_t size) noexcept nogil:
+    """Whether a CR stands elsewhere than before LF."""
+    cdef const uint8_t* end = data + size - 1
+    cdef const uint8_t* at = data
+    while at < end:
+        at = <const uint8_t*>memchr(at, 13, end - at)
+        if at == NULL:
+            return False
+        if at[1] != 10:
+            return True
+        at += 2
+    return False
 
 
 cdef const uint8_t* header_end(Head* head, const uint8_t* line, const uint8_t* end) noexcept nogil:
@@ -213,6 +240,9 @@ cdef void parse_header(Head* head, const uint8_t* line, Py_ssize_t size, Py_ssiz
     elif name == 7:
         if strncasecmp(<const char*>line, b"upgrade", 7) == 0:
             head.is_upgrade = True
+    elif name == 12:
+        if strncasecmp(<const char*>line, b"content-type", 12) == 0:
+            head.is_event_stream = is_event_stream(colon, size)
     elif name == 14:
         if strncasecmp(<const char*>line, b"content-length", 14) == 0:
             parse_length(head, colon, size)
@@ -224,6 +254,13 @@ cdef void parse_header(Head* head, const uint8_t* line, Py_ssize_t size, Py_ssiz
             parse_transfer_coding(head, colon, size)
 
 
+cdef bint is_event_stream(const uint8_t* value, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t at = 0
+    while at < size and is_blank(value[at]):
+        at += 1
+    return size - at >= 17 and strncasecmp(<const char*>value + at, b"text/event-stream", 17) == 0
+
+
 cdef inline bint is_gap(uint8_t byte) noexcept nogil:
     """Whether *byte* separates the elements of a list header (line ends of folds included)."""
     return byte == 32 or byte == 9 or byte == 13 or byte == 10 or byte == c","
@@ -233,13 +270,12 @@ cdef void parse_length(Head* head, const uint8_t* value, Py_ssize_t size) noexce
     """Take a Content-Length: the first of several counts (RFC 9112, section 6.3, refuses differing ones)."""
     cdef Py_ssize_t at = 0, digits
     cdef int64_t length
-    cdef bint is_empty = True
+    cdef bint is_empty = True  # no number was read
     while at < size:
         while at < size and is_gap(value[at]):
             at += 1
         if at >= size:
             break
-        is_empty = False
         length = 0
         digits = at
         while at < size and is_digit(value[at]):
@@ -248,7 +284,10 @@ cdef void parse_length(Head* head, const uint8_t* value, Py_ssize_t size) noexce
                 break
             length = length * 10 + value[at] - 48
             at += 1
-        if at == digits or length == WRONG_LENGTH or (at < size and not is_gap(value[at])):
+        is_empty = at == digits
+        while at < size and is_gap(value[at]) and value[at] != c",":
+            at += 1
+        if is_empty or length == WRONG_LENGTH or (at < size and value[at] != c","):
             head.anomalies |= BAD_LENGTH
             if head.length == NO_LENGTH:
                 head.length = WRONG_LENGTH

@@ -38,6 +38,8 @@ cdef class Http1Connection(StreamSink):
     cdef Py_ssize_t rest    # bytes at the end of the last `data` that were not read then
     cdef Response answered  # the 101 that ended HTTP/1
     cdef Request asked      # its request, if that was seen
+    cdef bint is_endless    # the response in progress is an event stream
+    cdef bint is_told       # it was emitted before its end
     cdef bint is_tunnel     # a CONNECT was answered; what follows may be HTTP or anything
     cdef inline Half half(self, int side)
     cdef int take_roles(self, Half client, Half server) except -1
@@ -55,6 +57,9 @@ cdef class Http1Connection(StreamSink):
     cdef int request_whole(self, Half half) except -1
     cdef int response_whole(self, Half half) except -1
     cdef int cut(self, Half half, uint64_t anomalies) except -1
+    cdef bytes mend(self, Half half)
+    cdef int tell_endless(self) except -1
+    cdef int told_whole(self, Half half) except -1
     cdef bint takes_over(self, Request asked, Half half)
     cdef int leave_http(self) except -1
     cdef Handover upgrade(self)

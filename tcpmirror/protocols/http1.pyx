@@ -6,30 +6,34 @@ the flow's own packets alone. Bytes never raise: what is not HTTP is counted, wh
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 from tcpmirror.model.exchange cimport Message, Request, Response
 from tcpmirror.model.stream cimport (
     END_FIN, END_RESET, EndKind, FlowInfo, StreamSink)
-from tcpmirror.protocols.factory cimport ExchangeFactory
+from tcpmirror.protocols.factory cimport ExchangeFactory, send
 from tcpmirror.protocols.framing cimport (
     BODY_CHUNKED, BODY_LENGTH, BODY_NONE, BODY_UNTIL_CLOSE, FramingKind)
 from tcpmirror.protocols.half cimport (
     AT_START, CLOSED, HEAD_WHOLE, IN_BODY, IN_HEAD, MESSAGE_BEGAN, MESSAGE_DROPPED, MESSAGE_WHOLE, NOT_HTTP_HERE, WANTS_DATA,
     Half, HalfEvent)
 from tcpmirror.protocols.head cimport (
-    ROLE_CLIENT, ROLE_EITHER, ROLE_SERVER, START_RESPONSE, START_SIMPLE, WRONG_LENGTH, Head)
+    ROLE_CLIENT, ROLE_EITHER, ROLE_SERVER, START_RESPONSE, START_SIMPLE, Head, parse_header_lines, parse_start_line)
 from tcpmirror.protocols.pairing cimport Entry, Pairing
 
 from tcpmirror.model.anomaly import Anomaly
+from tcpmirror.protocols.disfigured import mended
 
 cdef uint64_t GAP = 1 << Anomaly.GAP
 cdef uint64_t RESET = 1 << Anomaly.RESET
 cdef uint64_t RESPONSE_TIMEOUT = 1 << Anomaly.RESPONSE_TIMEOUT
 cdef uint64_t INCOMPLETE = 1 << Anomaly.INCOMPLETE
 cdef uint64_t HEAD_LIMIT = 1 << Anomaly.HEAD_LIMIT
+cdef uint64_t ENDLESS = 1 << Anomaly.ENDLESS
 cdef uint64_t UPGRADED = 1 << Anomaly.UPGRADED
 cdef uint64_t FRAMING_FAULTS = 1 << Anomaly.BAD_LENGTH | 1 << Anomaly.CONFLICTING_LENGTH | 1 << Anomaly.LENGTH_AND_CHUNKED
+
+cdef uint64_t DISFIGURED = 1 << Anomaly.BARE_CR | 1 << Anomaly.NUL_IN_HEAD | 1 << Anomaly.OBS_FOLD
 
 cdef tuple METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
 cdef bytes VERSION_11 = b"HTTP/1.1"
@@ -152,6 +156,9 @@ cdef class Http1Connection(StreamSink):
     cdef int tick(self, uint64_t now_ns) except -1:
         cdef Entry front
         while self.deadline_ns and now_ns >= self.deadline_ns:
+            if self.is_endless and self.server.state == IN_BODY:
+                self.tell_endless()
+                continue
             front = self.pairing.front()
             if front.is_certain:
                 self.pairing.give_up_front(RESPONSE_TIMEOUT)
@@ -263,6 +270,7 @@ cdef class Http1Connection(StreamSink):
         cdef Response response
         cdef FramingKind kind = BODY_UNTIL_CLOSE
         cdef Request asked = self.pairing.partner(half.order)
+        cdef bytes read_as = self.mend(half) if head.anomalies & DISFIGURED else None
         cdef int status = head.status
         if not self.factory.parse_responses:
             half.pass_over()
@@ -278,6 +286,8 @@ cdef class Http1Connection(StreamSink):
         response = Response.__new__(Response)
         response.head = PyBytes_FromStringAndSize(<const char*>half.head_data, half.head_size)
         response.version = version_of(half.head_data, head.version_size)
+        if read_as is not None:
+            response._headers = Response(read_as).headers
         response.status = status
         half.entry.response = response
         half.message = response
@@ -289,6 +299,22 @@ cdef class Http1Connection(StreamSink):
         elif head.length >= 0:
             kind = BODY_LENGTH
         return self.open_body(half, kind)
+
+    cdef bytes mend(self, Half half):
+        """Read the head of a response again as forgiving browsers do; return what they see."""
+        cdef bytes raw = PyBytes_FromStringAndSize(<const char*>half.head_data, half.head_size)
+        cdef bytes read_as = mended(raw)
+        cdef Head before = half.head
+        cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(read_as)
+        if read_as == raw:
+            return None
+        parse_start_line(&half.head, data, <const uint8_t*>memchr(data, 10, len(read_as)) + 1 - data, ROLE_SERVER)
+        parse_header_lines(&half.head, data, len(read_as), self.factory.limits.header_count)
+        half.head.status = before.status
+        half.head.version_size = before.version_size
+        half.head.anomalies |= before.anomalies
+        half.anomalies |= half.head.anomalies
+        return read_as
 
     cdef bint takes_over(self, Request asked, Half half):
         """Whether the response of *half* ends HTTP/1 on the connection (RFC 9110, sections 7.8 and 9.3.6)."""
@@ -304,13 +330,38 @@ cdef class Http1Connection(StreamSink):
         if half.head.anomalies & HEAD_LIMIT:
             kind = BODY_NONE
         half.open_body(kind, codings)
-        if half.role == ROLE_SERVER:  # clients show a response that claims to be chunked and is not
-            half.framing.may_be_plain = True
+        if half.role == ROLE_SERVER:
+            self.is_endless = half.head.is_event_stream
+            half.framing.may_be_plain = True  # clients show a response that claims to be chunked and is not
             half.framing.plain_length = half.head.length
+        return 0
+
+    cdef int tell_endless(self) except -1:
+        """Emit the event stream in progress with what came of it; the rest of it is only counted."""
+        cdef Half half = self.server
+        self.is_endless = False
+        half.anomalies |= ENDLESS
+        half.end_ns = max(half.end_ns, half.begin_ns)
+        self.message_whole(half)
+        self.is_told = True
+        half.body.limit = 0
+        return self.settle(half)
+
+    cdef int told_whole(self, Half half) except -1:
+        """End a response that was emitted already."""
+        self.is_told = False
+        half.anomalies = 0
+        half.body.begin(None)
+        half.body.limit = self.factory.limits.body_bytes
+        self.idle_ns = self.now_ns
         return 0
 
     cdef int message_whole(self, Half half) except -1:
         cdef Message message = half.message
+        if half.role == ROLE_SERVER:
+            if self.is_told:
+                return self.told_whole(half)
+            self.is_endless = False
         message.anomalies |= half.anomalies
         half.anomalies = 0
         message.end_ns = half.end_ns
@@ -415,6 +466,9 @@ cdef class Http1Connection(StreamSink):
         self.emit_finished()
         self.held_bytes = self.half0.held() + self.half1.held() + self.pairing.held_bytes
         self.deadline_ns = 0
+        if self.is_endless and self.server.state == IN_BODY:
+            self.deadline_ns = self.server.begin_ns + self.factory.response_timeout_ns
+            return 0
         front = self.pairing.front()
         if front is not None and front.is_request_whole and not self.server.is_in_message():
             self.deadline_ns = max(front.request.end_ns, self.idle_ns) + self.factory.response_timeout_ns
@@ -435,4 +489,4 @@ cdef class Http1Connection(StreamSink):
         self.index += 1
         if self.answered is not None and entry.response is self.answered:
             self.asked = entry.request
-        return self.factory.send(self.flow, self.client is self.half1, index, entry.request, entry.response, entry.anomalies)
+        return send(self.factory, self.flow, self.client is self.half1, index, entry.request, entry.response, entry.anomalies)

@@ -45,6 +45,7 @@ cdef class Http2Connection(StreamSink):
     cdef Half2 half1
     cdef dict streams                # number -> Stream, oldest first
     cdef dict waiting                # of them those whose request is whole and whose response did not begin
+    cdef dict endless                # those whose response is an event stream
     cdef set promises                # streams that the server opened: not looked at
     cdef Py_ssize_t stream_limit
     cdef Py_ssize_t head_limit
@@ -85,4 +86,5 @@ cdef class Http2Connection(StreamSink):
     cdef int finish_body(self, Message message, Body body) except -1
     cdef Body body_of(self, Message message)
     cdef int weigh(self, Stream stream) except -1
+    cdef Stream next_due(self)
     cdef int settle(self) except -1

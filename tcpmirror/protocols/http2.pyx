@@ -12,7 +12,7 @@ from tcpmirror.model.exchange cimport Message, Request, Response
 from tcpmirror.model.stream cimport END_FIN, END_RESET, EndKind, FlowInfo, StreamSink
 from tcpmirror.protocols.bodies cimport Body
 from tcpmirror.protocols.buffer cimport buffer_append, buffer_clear, buffer_free
-from tcpmirror.protocols.factory cimport ExchangeFactory
+from tcpmirror.protocols.factory cimport ExchangeFactory, send
 from tcpmirror.protocols.frames cimport (
     CONTINUATION, DATA, FINISHED, FLAG_END_HEADERS, FLAG_END_STREAM, FLAG_PADDED, FLAG_PRIORITY, FRAME_BROKEN, FRAME_FOUND,
     FRAME_MORE, FRAME_PART, FRAME_WHOLE, HEADERS, IN_CONTENT, PUSH_PROMISE, REQUEST_LINE_SIZE, RST_STREAM, FrameEvent,
@@ -30,6 +30,7 @@ cdef uint64_t INCOMPLETE = 1 << Anomaly.INCOMPLETE
 cdef uint64_t EARLY_RESPONSE = 1 << Anomaly.EARLY_RESPONSE
 cdef uint64_t HEAD_LIMIT = 1 << Anomaly.HEAD_LIMIT
 cdef uint64_t CONFLICTING_LENGTH = 1 << Anomaly.CONFLICTING_LENGTH
+cdef uint64_t ENDLESS = 1 << Anomaly.ENDLESS
 cdef uint64_t BAD_FRAME = 1 << Anomaly.BAD_FRAME
 cdef uint64_t BAD_HPACK = 1 << Anomaly.BAD_HPACK
 cdef uint64_t STREAM_LIMIT = 1 << Anomaly.STREAM_LIMIT
@@ -68,6 +69,7 @@ cdef class Http2Connection(StreamSink):
         self.flow = flow
         self.streams = {}
         self.waiting = {}
+        self.endless = {}
         self.promises = set()
         self.head_limit = factory.limits.head_bytes
         self.stream_limit = factory.limits.concurrent_streams
@@ -171,8 +173,8 @@ cdef class Http2Connection(StreamSink):
     cdef int tick(self, uint64_t now_ns) except -1:
         cdef Stream stream
         while self.deadline_ns and now_ns >= self.deadline_ns:
-            stream = next(iter(self.waiting.values()))
-            self.finish_stream(stream, RESPONSE_TIMEOUT)
+            stream = self.next_due()
+            self.finish_stream(stream, RESPONSE_TIMEOUT if stream.response is None else ENDLESS)
             self.settle()
         return 0
 
@@ -405,6 +407,10 @@ cdef class Http2Connection(StreamSink):
             stream.response.time_ns = half.block_ns
             stream.response_body = self.body_of(stream.response)
             self.waiting.pop(stream.number, None)
+            kind = stream.response.header(b"content-type")
+            if kind is not None and (<bytes>kind).lower().startswith(b"text/event-stream"):
+                self.endless[stream.number] = stream
+                stream.asked_ns = self.now_ns
             self.factory.responses += 1
             if stream.request is not None and not stream.is_request_whole:
                 stream.anomalies |= EARLY_RESPONSE
@@ -471,6 +477,7 @@ cdef class Http2Connection(StreamSink):
         if self.streams.pop(stream.number, None) is None:
             return 0
         self.waiting.pop(stream.number, None)
+        self.endless.pop(stream.number, None)
         self.stream_bytes -= stream.held
         if stream.request is not None and not stream.is_request_whole:
             self.finish_body(stream.request, stream.request_body)
@@ -478,14 +485,14 @@ cdef class Http2Connection(StreamSink):
                 stream.anomalies |= missing | INCOMPLETE
         if stream.response is not None and not stream.is_response_whole:
             self.finish_body(stream.response, stream.response_body)
-            stream.anomalies |= missing & ~RESPONSE_TIMEOUT | INCOMPLETE
+            stream.anomalies |= missing & ~RESPONSE_TIMEOUT | (0 if missing & ENDLESS else INCOMPLETE)
         elif stream.response is None:
             stream.anomalies |= missing & (RESPONSE_TIMEOUT | STREAM_LIMIT | RESET)
         if stream.request is None and stream.response is None:
             return 0
         self.index += 1
-        return self.factory.send(
-            self.flow, self.client_side == 1, index, stream.request, stream.response, stream.anomalies)
+        return send(
+            self.factory, self.flow, self.client_side == 1, index, stream.request, stream.response, stream.anomalies)
 
     cdef int finish_body(self, Message message, Body body) except -1:
         cdef bytes length
@@ -513,6 +520,14 @@ cdef class Http2Connection(StreamSink):
         stream.held = held
         return 0
 
+    cdef Stream next_due(self):
+        """Return the stream that is to be ended next if nothing comes, or None."""
+        cdef Stream first = next(iter(self.waiting.values())) if self.waiting else None
+        cdef Stream other = next(iter(self.endless.values())) if self.endless else None
+        if first is None or (other is not None and other.asked_ns < first.asked_ns):
+            return other
+        return first
+
     cdef int settle(self) except -1:
         """Bring what the owner sees up to date after bytes were read: counters, held bytes, deadline."""
         cdef Half2 half
@@ -523,7 +538,7 @@ cdef class Http2Connection(StreamSink):
             half.reader.skipped = 0
             self.held_bytes += half.reader.buffer.capacity + half.block.capacity + half.headers.size
         self.deadline_ns = 0
-        if self.waiting:
-            stream = next(iter(self.waiting.values()))
+        stream = self.next_due()
+        if stream is not None:
             self.deadline_ns = stream.asked_ns + self.factory.response_timeout_ns
         return 0

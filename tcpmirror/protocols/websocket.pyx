@@ -11,7 +11,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from tcpmirror.model.exchange cimport Request, Response
 from tcpmirror.model.stream cimport END_RESET, EndKind, FlowInfo, StreamSink
 from tcpmirror.protocols.buffer cimport buffer_append, buffer_clear, buffer_free
-from tcpmirror.protocols.factory cimport ExchangeFactory
+from tcpmirror.protocols.factory cimport ExchangeFactory, exchange_of
 
 import hashlib
 import zlib
@@ -240,7 +240,7 @@ cdef class WebSocketConnection(StreamSink):
         buffer_clear(&half.message)
         self.index += 1
         factory.websocket_messages += 1
-        factory.emit(factory.exchange(self.flow, self.client_side == 1, index, request, response, 0))
+        factory.emit(exchange_of(self.flow, self.client_side == 1, index, request, response, 0))
         return 0
 
     cdef bytes content(self, Frames half):

@@ -74,7 +74,7 @@ class Limits:
     body_bytes: int = 1 * MIB  # kept of each body; the rest is counted and hashed only
     decompressed_bytes: int = 8 * MIB  # decoded per body, kept or not; then DECOMPRESSION_LIMIT
     decompression_ratio: int = 2048  # output per input byte (Suricata's bomb limit uses the same)
-    coding_layers: int = 2
+    coding_layers: int = 4  # codings on one body; browsers undo any number
     pipelined_requests: int = 256  # in flight per flow
     concurrent_streams: int = 1024  # HTTP/2 streams open per flow (servers allow 100 to 256); the oldest is ended
     decode_depth: int = 8

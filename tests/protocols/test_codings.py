@@ -28,6 +28,12 @@ def wrong_checksum(data: bytes) -> bytes:
     return bytes(packed)
 
 
+def checked_header(data: bytes, flags: int, fields: bytes) -> bytes:
+    """Return a gzip stream whose header has the optional *fields* and a (wrong) checksum of itself."""
+    packed = gzip.compress(data, mtime=0)
+    return packed[:3] + bytes([flags | 2]) + packed[4:10] + fields + b"\0\0" + packed[10:]
+
+
 GZ = gzip.compress(TEXT, mtime=0)
 
 # id -> (codings to undo, bytes, decoded, anomalies)
@@ -37,6 +43,9 @@ CASES: dict[str, tuple[list[bytes], bytes, bytes, list[str]]] = {
     "gzip of nothing": ([b"gzip"], gzip.compress(b""), b"", []),
     "no bytes": ([b"gzip"], b"", b"", []),
     "two members": ([b"gzip"], GZ + gzip.compress(b"more"), TEXT + b"more", []),
+    "a header checksum": ([b"gzip"], checked_header(TEXT, 0, b""), TEXT, []),
+    "a header checksum after a name and a comment": ([b"gzip"], checked_header(TEXT, 24, b"name\0comment\0"), TEXT, []),
+    "a header checksum after an extra field": ([b"gzip"], checked_header(TEXT, 12, b"\3\0a\0bname\0"), TEXT, []),
     "bytes after the end": ([b"gzip"], GZ + b"\0\0garbage", TEXT, []),
     "zlib frame": ([b"deflate"], zlib.compress(TEXT), TEXT, []),
     "bare deflate": ([b"deflate"], raw_deflate(TEXT), TEXT, []),
