@@ -74,7 +74,7 @@ def open_road(
 ) -> CaptureRoad:
     """Return the road from source *index* to the rings of all workers."""
     shedding = settings.shedding
-    return CaptureRoad(
+    road = CaptureRoad(
         open_decapsulator(settings, Source(), 1),
         hash_key,
         [layout.segment_writer(index, worker) for worker in range(layout.workers)],
@@ -84,6 +84,8 @@ def open_road(
         FragmentJoiner(settings.limits.fragments),
         is_patient,
     )
+    road.simulate(settings.simulate.gap, settings.simulate.ring_full)
+    return road
 
 
 def read_file(path: str, road: CaptureRoad, settings: Settings, source: Source, domain: int) -> None:
