@@ -15,6 +15,7 @@ import orjson
 from tcpmirror import __version__
 from tcpmirror.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_USAGE, EnvironmentFault, TcpmirrorError
 from tcpmirror.settings import apply_environment, describe_settings, load_settings
+from tcpmirror.settings.simulation import simulated
 from tcpmirror.settings.tree import Settings, Source
 
 
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--exchanges", metavar="OUT.jsonl", help="write a line for every exchange (- for standard output)")
     analyze.add_argument("--findings", metavar="OUT.jsonl", help="write a line for every finding (- for standard output)")
     analyze.add_argument("--until", default="all", metavar="STAGE", help=argparse.SUPPRESS)
+    analyze.add_argument("--simulate", default="", metavar="FAULTS", help=argparse.SUPPRESS)
     analyze.set_defaults(command=_analyze)
 
     inspect = commands.add_parser("inspect", help="detection alone, on requests given as JSON lines")
@@ -80,7 +82,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     if arguments.until not in STAGES:
         print(f"tcpmirror: --until {arguments.until!r} is not accepted; accepted: {', '.join(STAGES)}", file=sys.stderr)
         return EXIT_USAGE
-    settings = _settings(arguments.config)
+    settings = simulated(_settings(arguments.config), arguments.simulate)
     with ExitStack() as files:
         analysis = Analysis(
             settings,

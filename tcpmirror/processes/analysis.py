@@ -28,7 +28,7 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.model.stream import SilentFactory, SinkFactory
 from tcpmirror.processes.capture import filter_inner, open_road, read_file
 from tcpmirror.processes.detection import build_detector
-from tcpmirror.processes.judging import Inspector, Judge
+from tcpmirror.processes.judging import Inspector, Judge, slowed
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.processes.lines import EXCHANGES, FINDINGS, line_records, read_line_record
 from tcpmirror.processes.sorting import LineSorter
@@ -134,9 +134,9 @@ class Analysis:
     def _factory(self, judge: Judge) -> SinkFactory:
         if self.until == "reassembly":
             return SilentFactory()
-        emit: Callable[[Exchange], None] = (lambda exchange: None) if self.until == "http" else judge
+        emit: Callable[[Exchange], object] = (lambda exchange: None) if self.until == "http" else judge
         return ProtocolFactory(
-            emit,
+            slowed(emit, self.settings.simulate.slow_worker_ns),
             self.settings.limits,
             response_timeout_ns=self.settings.reassembly.response_timeout_ns,
             parse_responses=self.settings.reassembly.parse_responses,

@@ -82,7 +82,7 @@ def open_road(
 ) -> CaptureRoad:
     """Return the road from source *index* to the rings of all workers."""
     shedding = settings.shedding
-    return CaptureRoad(
+    road = CaptureRoad(
         open_decapsulator(settings, Source(), 1),
         hash_key,
         [layout.segment_writer(index, worker) for worker in range(layout.workers)],
@@ -93,6 +93,8 @@ def open_road(
         is_patient,
         DuplicateTable(settings.capture.duplicate_window_ns) if settings.capture.deduplicate else None,
     )
+    road.simulate(settings.simulate.gap, settings.simulate.ring_full)
+    return road
 
 
 def filter_inner(road: CaptureRoad, source: Source) -> None:

@@ -4,7 +4,7 @@
 This is where capture, decap and ring meet. No Python bytecode runs for an ordinary frame.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from tcpmirror.capture.filter_program cimport FilterProgram
@@ -55,6 +55,9 @@ cdef class CaptureRoad(FrameReceiver):
     cdef public int domain
     cdef public bint is_stopping
     cdef uint64_t last_kept, last_lost, counted_joined, counted_lost
+    cdef int at_simulated
+    cdef uint32_t gap_share, full_share  # of 2**32
+    cdef uint64_t dice
 
     def __init__(self, Decapsulator decapsulator, bytes hash_key, list writers, list bells, page, Shedder shedder, fragments,
                  bint is_patient=False, DuplicateTable duplicates=None):
@@ -77,9 +80,23 @@ cdef class CaptureRoad(FrameReceiver):
         for verdict, name in REASONS.items():
             self.at_reason[<int>verdict] = page.slot(name)
         self.counters[self.at_coverage] = 1000
+        self.at_simulated = page.slot("lost_simulated")
+        self.dice = 0x9e3779b97f4a7c15
         self.at_joined, self.at_held = page.slot("fragments_joined"), page.slot("fragments_held")
         self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += self.counters[self.at_held]  # of a process that died
         self.counters[self.at_held] = 0
+
+    def simulate(self, double gap, double ring_full):
+        """Drop these shares of the segments on purpose, the same ones in every run (for tests)."""
+        self.gap_share = <uint32_t>(gap * 0xffffffff)
+        self.full_share = <uint32_t>(ring_full * 0xffffffff)
+
+    cdef bint strikes(self, uint32_t share) noexcept nogil:
+        """Throw the dice (xorshift64: Marsaglia, 2003)."""
+        self.dice ^= self.dice << 13
+        self.dice ^= self.dice >> 7
+        self.dice ^= self.dice << 17
+        return <uint32_t>(self.dice >> 32) < share
 
     def use(self, Decapsulator decapsulator, int domain):
         """Take the frames that follow with *decapsulator*, as flows of *domain*."""
@@ -163,6 +180,12 @@ cdef class CaptureRoad(FrameReceiver):
             return 0
         if self.shedder.is_shed(segment.flow_hash, (segment.flags & (TcpFlag.TCP_SYN | TcpFlag.TCP_ACK)) == TcpFlag.TCP_SYN):
             self.counters[self.at_shed] += 1
+            return 0
+        if self.gap_share and self.strikes(self.gap_share):
+            self.counters[self.at_simulated] += 1
+            return 0
+        if self.full_share and self.strikes(self.full_share):
+            self.counters[self.at_ring_full] += 1
             return 0
         worker = <int>((segment.flow_hash >> 48) * <uint64_t>self.workers >> 16)
         writer = <RingWriter>self.writers[worker]

@@ -27,6 +27,18 @@ class Inspector(Protocol):
 Keep = Callable[[Exchange, list[Finding]], None]
 
 
+def slowed(emit: Callable[[Exchange], object], slow_ns: int) -> Callable[[Exchange], object]:
+    """Return *emit*, or where *slow_ns* says so one that takes so much longer (for tests)."""
+    if not slow_ns:
+        return emit
+
+    def emit_slowly(exchange: Exchange) -> None:
+        time.sleep(slow_ns / 1e9)
+        emit(exchange)
+
+    return emit_slowly
+
+
 class Judge:
     """Called with each exchange; hands those worth keeping to *keep*.
 

@@ -16,7 +16,7 @@ from tcpmirror.model.report import encode_report
 from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.detection import build_detector
-from tcpmirror.processes.judging import Judge
+from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
@@ -137,7 +137,7 @@ class Worker:
         self._bell = layout.worker_bell(index)
         self._judge = Judge(settings, build_detector(settings, cache_directory(settings)), self._keep, self._page)
         self._factory = ProtocolFactory(
-            self._judge,
+            slowed(self._judge, settings.simulate.slow_worker_ns),
             settings.limits,
             response_timeout_ns=settings.reassembly.response_timeout_ns,
             parse_responses=settings.reassembly.parse_responses,

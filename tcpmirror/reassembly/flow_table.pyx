@@ -175,23 +175,26 @@ cdef class FlowTable:
             self.pending_bytes = 0
             half.add(flow.sink, from_b != flow.is_b_client, seq, payload, s.payload_length, s.missing_length, s.time_ns,
                      self.reorder_bytes, self.reorder_segments)
-        if half.has_fin or half.pieces or half.gaps or half.conflicts:
+        if half.has_fin or peer.has_fin or half.pieces or half.gaps or half.conflicts:
             self.settle(flow, s.time_ns)
         self.schedule(flow)
         return self.account(flow)
 
     cdef int settle(self, Flow flow, uint64_t time_ns) except -1:
         """Note anomalies, and deliver the ends that are due."""
-        cdef HalfStream half
+        cdef HalfStream half, peer
         cdef int index
         for index in range(2):
             half = flow.b if index else flow.a
+            peer = flow.a if index else flow.b
             if flow.info is not None:
                 flow.info.anomalies |= ((BIT_GAP if half.gaps else 0) | (BIT_CONFLICT if half.conflicts else 0)
                                         | (BIT_REORDER if half.hit_limit else 0))
             if half.is_complete() and not half.is_ended:
-                half.is_ended = True
                 half.let_go(&half.tally.ignored_bytes)  # it lies behind the FIN
+                if peer.is_waiting() and not peer.is_ended:
+                    continue  # what the peer said before this end is still to come, or lost: that has to be told first
+                half.is_ended = True
                 if flow.sink is not None:
                     flow.sink.end(index != flow.is_b_client, EndKind.END_FIN, time_ns)
         if flow.a.is_ended and flow.b.is_ended:
@@ -308,7 +311,12 @@ cdef class FlowTable:
         cdef StreamSink sink = flow.sink
         cdef bint was_open = flow.state < FlowState.CLOSED
         flow.state = state
+        if was_open:
+            flow.a.end_tail(sink, 0 != flow.is_b_client, time_ns)
+            flow.b.end_tail(sink, 1 != flow.is_b_client, time_ns)
         if sink is not None:
+            if flow.a.gaps or flow.b.gaps:
+                flow.info.anomalies |= BIT_GAP
             if not (flow.has_seen_a and flow.has_seen_b):
                 flow.info.anomalies |= BIT_ONE_SIDED
             if how == EndKind.END_RESET:
@@ -317,7 +325,6 @@ cdef class FlowTable:
                 half = flow.b if index else flow.a
                 side = index != flow.is_b_client
                 if not half.is_ended:
-                    half.flush(sink, side, time_ns)
                     half.is_ended = True
                     sink.end(side, EndKind.END_FIN if half.is_complete() else how, time_ns)
         if was_open:
@@ -331,8 +338,6 @@ cdef class FlowTable:
     cdef void note_mirror(self, Flow flow, bint has_data) noexcept:
         """Count what a flow tells about the mirror, once it is over."""
         cdef Tally* tally = &flow.origin.tally
-        flow.a.lose_tail()
-        flow.b.lose_tail()
         if not has_data:
             return
         tally.flows += 1
@@ -384,7 +389,10 @@ cdef class FlowTable:
         cdef bint one_sided = not (flow.has_seen_a and flow.has_seen_b)
         if flow.state >= FlowState.CLOSED:
             return flow.last_ns + self.closing_ns
-        due = flow.last_ns + (self.half_open_ns if flow.state == FlowState.OPENING else self.idle_ns)
+        if (flow.a.is_complete() and not flow.a.is_ended) or (flow.b.is_complete() and not flow.b.is_ended):
+            due = flow.last_ns + self.closing_ns  # an end that waits for lost bytes of the other direction
+        else:
+            due = flow.last_ns + (self.half_open_ns if flow.state == FlowState.OPENING else self.idle_ns)
         other = flow.a.hole_deadline(one_sided)
         if other and other < due:
             due = other

@@ -36,7 +36,9 @@ cdef class HalfStream:
     cdef void see_syn(self, uint32_t isn) noexcept
     cdef void see_ack(self, uint32_t ack) noexcept
     cdef void lose(self, uint32_t length) noexcept
-    cdef void lose_tail(self) noexcept
+    cdef uint32_t tail(self) noexcept
+    cdef bint is_waiting(self) noexcept
+    cdef int end_tail(self, StreamSink sink, int side, uint64_t time_ns) except -1
     cdef void let_go(self, uint64_t* counted_in) noexcept
     cdef void note_gap(self, uint32_t length) noexcept
     cdef int deliver_piece(self, StreamSink sink, int side, Piece piece) except -1

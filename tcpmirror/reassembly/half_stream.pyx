@@ -63,14 +63,36 @@ cdef class HalfStream:
         elif 0 < had < LARGEST_WINDOW:
             self.tally.lost_bytes += min(length, <uint32_t>had)
 
-    cdef void lose_tail(self) noexcept:
-        """Count what the receiver acknowledged behind the last byte seen; the FIN has a number too and is no byte."""
+    cdef uint32_t tail(self) noexcept:
+        """Return how many bytes the receiver acknowledged behind the last one seen; a FIN has a number too and is no byte."""
         cdef int32_t length
         if not self.has_acked or not self.is_started:
-            return
-        length = seq_diff(self.fin_seq if self.has_fin else self.acked, self.next_seq)
-        if length > 1 or (length == 1 and self.has_fin):
-            self.lose(<uint32_t>length)
+            return 0
+        length = seq_diff(self.acked, self.next_seq)
+        if self.has_fin:
+            length = min(length, seq_diff(self.fin_seq, self.next_seq))
+        elif length == 1:
+            return 0
+        return <uint32_t>length if 0 < length < LARGEST_WINDOW else 0
+
+    cdef bint is_waiting(self) noexcept:
+        """Whether something of this direction is known to be missing."""
+        return (self.pieces and not self.is_complete()) or self.tail() > 0
+
+    cdef int end_tail(self, StreamSink sink, int side, uint64_t time_ns) except -1:
+        """Deliver what is held and tell of lost bytes behind it: the flow ends. *sink* None: nobody listens."""
+        cdef uint32_t length
+        if sink is not None and not self.is_ended:
+            self.flush(sink, side, time_ns)
+        length = self.tail()
+        if not length:
+            return 0
+        self.tally.lost_bytes += length
+        if sink is not None and self.delivered and not self.is_ended:
+            self.note_gap(length)
+            self.next_seq += length
+            sink.gap(side, length, time_ns)
+        return 0
 
     cdef void let_go(self, uint64_t* counted_in) noexcept:
         """Let go of what is held, undelivered."""

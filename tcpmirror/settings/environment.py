@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from tcpmirror.errors import SettingsError
+from tcpmirror.settings.simulation import VARIABLE, simulated
 from tcpmirror.settings.tree import Settings
 
 PREFIXES: Final = ("TCPMIRROR_", "WALLARM_")
@@ -17,6 +18,8 @@ FALSE: Final = ("false", "0", "no", "off", "")
 def apply_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Return *settings* with what `*_APID_ONLY` (attacks are not exported) and `*_LABELS` (`group=NAME`) say.
 
+    `TCPMIRROR_SIMULATE` names faults for tests.
+
     SettingsError, with the variable as its key, for a value that means nothing.
     """
     name, text = _variable(environ, "APID_ONLY")
@@ -26,7 +29,7 @@ def apply_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
     group = _labels(name, text).get("group") if name else None
     if group is not None:
         settings = replace(settings, cloud=replace(settings.cloud, group=group))
-    return settings
+    return simulated(settings, environ.get(VARIABLE, ""))
 
 
 def _variable(environ: Mapping[str, str], suffix: str) -> tuple[str, str]:

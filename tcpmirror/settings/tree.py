@@ -206,6 +206,15 @@ class Supervisor:
 
 
 @dataclass(frozen=True, slots=True)
+class Simulate:
+    """Faults on purpose, in tests; no key of the settings file (see `settings.simulation`)."""
+
+    gap: float = 0.0  # share of segments dropped as if the mirror had lost them; counted as lost_simulated
+    ring_full: float = 0.0  # share of segments for which the ring is called full
+    slow_worker_ns: int = 0  # that each exchange takes longer
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     version: int = 4
     mode: str = "tcp-capture"
@@ -223,3 +232,4 @@ class Settings:
     shedding: Shedding = field(default_factory=Shedding)
     supervisor: Supervisor = field(default_factory=Supervisor)
     discovery_only: bool = False  # detect and log attacks, do not export them
+    simulate: Simulate = field(default_factory=Simulate)

@@ -22,6 +22,7 @@ from tcpmirror.detect.pack import load_pack
 from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFault, SettingsError, TcpmirrorError
 from tcpmirror.settings.environment import apply_environment
 from tcpmirror.settings.load import load_settings
+from tcpmirror.settings.simulation import VARIABLE
 from tcpmirror.settings.tree import Settings
 from tcpmirror.settings.tree import Supervisor as Places
 from tcpmirror.supervisor.control import ask
@@ -81,6 +82,9 @@ def start(arguments: argparse.Namespace) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a sensor in front until it is told to stop (SIGTERM, Ctrl-C)."""
+    if arguments.simulate:
+        os.environ[VARIABLE] = arguments.simulate
+        print(f"tcpmirror-supervisor: faults on purpose: {arguments.simulate}", file=sys.stderr)
     settings, file = _read(arguments.config, tells=True)
     pid_file = _take_place(settings)
     credentials = _credentials(settings)
@@ -175,6 +179,8 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name in ("status", "reload"):
             sub.add_argument("--json", action="store_true", help="answer in JSON")
+        if name == "run":
+            sub.add_argument("--simulate", default="", metavar="FAULTS", help=argparse.SUPPRESS)
     return parser
 
 

@@ -332,3 +332,26 @@ def test_data_held_behind_a_fin_is_let_go_and_counted() -> None:
     assert wire.table.ignored_bytes == 23
     assert wire.table.reorder_held_bytes == 0
     assert wire.table.held_bytes == 0
+
+
+def test_the_end_of_one_direction_waits_for_what_the_other_lost() -> None:
+    wire = Wire()
+    wire.open()
+    wire.send(0, 0, b"ask", ack=0)
+    wire.send(1, 0, b"answer", ack=10)  # seven bytes of the client were lost
+    wire.send(1, 6, flags=FIN | ACK, ack=10)
+    events = wire.factory.opened[0].events
+    assert events == [("data", 0, b"ask"), ("data", 1, b"answer")]
+    wire.table.advance(wire.time + 3 * SECOND)
+    assert [event[:2] for event in events[2:]] == [("gap", 0), ("end", 0), ("end", 1)]
+    assert events[2] == ("gap", 0, 7)
+
+
+def test_the_end_of_one_direction_comes_when_the_hole_of_the_other_is_filled() -> None:
+    wire = Wire()
+    wire.open()
+    wire.send(0, 3, b"more", ack=0)
+    wire.send(1, 0, b"answer", ack=7)
+    wire.send(1, 6, flags=FIN | ACK, ack=7)
+    wire.send(0, 0, b"ask", ack=7)
+    assert [event[:2] for event in wire.factory.opened[0].events] == [("data", 1), ("data", 0), ("data", 0), ("end", 1)]

@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 from tcpmirror.settings import describe_settings, parse_settings
 from tcpmirror.settings.assemble import with_value
 from tcpmirror.settings.rows import rows
-from tcpmirror.settings.tree import AccessLog, Cloud, IgnoreIps, ProxyHeaders, RequestFilter, Route, Settings, Source
+from tcpmirror.settings.tree import (
+    AccessLog,
+    Cloud,
+    IgnoreIps,
+    ProxyHeaders,
+    RequestFilter,
+    Route,
+    Settings,
+    Simulate,
+    Source,
+)
 
 PORTS = st.lists(st.integers(1, 65535), max_size=3).map(tuple)
 VNIS = st.lists(st.integers(0, (1 << 24) - 1), max_size=3).map(tuple)
@@ -133,7 +143,8 @@ def test_every_field_of_the_tree_has_a_key() -> None:
     without = {".".join(path) for path, _ in leaves(Settings())} - targets
     # The version is that of the file written; sources and routes are records, whose identity is tested above.
     routes = {f"inspection.routes.{field.name}" for field in fields(Route)}
-    assert without == {"version", "capture.sources"} | routes
+    simulate = {f"simulate.{field.name}" for field in fields(Simulate)}  # faults for tests stand in no settings file
+    assert without == {"version", "capture.sources"} | routes | simulate
 
 
 def test_mode_is_kept() -> None:
