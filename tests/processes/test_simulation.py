@@ -14,7 +14,6 @@ from tcpmirror.cli import main
 from tcpmirror.errors import EXIT_OK, EXIT_SETTINGS
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import Exchange
-from tcpmirror.processes.worker import publish
 from tcpmirror.settings.tree import Limits
 from tests.processes.test_accounting import assert_bytes_add_up, assert_messages_add_up, assert_packets_add_up
 from tests.processes.test_roads import TALK, Road
@@ -66,9 +65,10 @@ def is_mispaired(exchange: Exchange) -> bool:
 
 
 def finish(road: Road) -> None:
-    for number, (_, table, page) in enumerate(road.workers):
+    for _, table, _ in road.workers:
         table.end_all()
-        publish(page, table, road.factories[number])
+    road.publish()
+    for _, _, page in road.workers:
         assert_bytes_add_up(page)
         assert_messages_add_up(page)
     assert_packets_add_up(road.page)
