@@ -1,10 +1,9 @@
 """The kernel filter of a live source, built so that nothing a mirror delivers is missed.
 
-Three things make the obvious filters wrong. In pcap-filter(7) the word `vlan` shifts the offsets of everything after it, so
-the
-untagged form has to stand first. A filter on the machine's own addresses would hide all mirrored traffic, which is between
-other
-hosts. And a port filter must let through the tunnels and fragments whose inner port only decapsulation can see.
+Three things make the obvious filters wrong. In pcap-filter(7) the word `vlan` shifts the offsets of everything after it,
+so the untagged form has to stand first. A filter on the machine's own addresses would hide all mirrored traffic, which is
+between other hosts. And a port filter must let through the tunnels and fragments whose inner port only decapsulation can
+see.
 """
 
 from __future__ import annotations

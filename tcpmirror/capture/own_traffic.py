@@ -1,8 +1,8 @@
 """The sensor's own connections, which capture leaves out.
 
-A sensor that listens on loopback or `any` sees its exporter hand findings to the cloud, payloads and all: each would become
-a new
-finding, for ever. What the console, metrics and health pages exchange with their readers is not the mirror's traffic either.
+A sensor that listens on loopback or `any` sees its exporter hand findings to the cloud, payloads and all: each would
+become a new finding, for ever. What the console, metrics and health pages exchange with their readers is not the mirror's
+traffic either.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Frames by libpcap (through pypcap): live from an interface, or from a capture file.
 
 pypcap hands each frame to a callable as ``(time_ns, bytes)``. It opens a file when one has the interface's name, and an
-interface
-when a file is no capture; both are refused here before it can guess.
+interface when a file is no capture; both are refused here before it can guess.
 """
 
 from __future__ import annotations

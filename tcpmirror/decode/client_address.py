@@ -1,8 +1,7 @@
 """Whose request it is: the client's address behind trusted proxies.
 
 The first rule whose trusted networks hold the peer decides; a rule without networks trusts every peer. The header's first
-value counts
-when it is a list, and a port behind the address is cut off.
+value counts when it is a list, and a port behind the address is cut off.
 """
 
 from __future__ import annotations
