@@ -158,6 +158,7 @@ class Worker:
         now = time.monotonic_ns()
         if taken:
             self._last_packet = now
+            self._counts.publish()
         if now - self._last_timer > TIMER_NS:
             self._last_timer = now
             self._run_timer(now)
@@ -198,6 +199,7 @@ class Worker:
 
     def _keep(self, exchange: Exchange, findings: list[Finding]) -> None:
         record = encode_report(self._judge.report(exchange, findings))
+        self._counts.publish()  # so that what was reported was also counted, whenever this process dies
         patience = time.monotonic() + REPORT_PATIENCE_S
         while not self._writer.write(KIND_REPORT, record):
             self._exporter_bell.ring()
