@@ -7,7 +7,6 @@ Exit codes: 0 done, 2 usage, 3 settings, 4 environment (no permission, no interf
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import logging
 import os
@@ -91,11 +90,14 @@ def run(arguments: argparse.Namespace) -> int:
     installation = Installation(settings, _reader(file), file, settings.log.file, credentials, arguments.mains)
 
     def announce(outcome: Outcome) -> None:
-        with contextlib.suppress(OSError):  # whoever read our output has gone; the sensor goes on
+        try:
             if outcome.exit_code == EXIT_OK:
                 _tell_running(settings, credentials, outcome)
             else:
                 print(f"tcpmirror-supervisor: not started: {outcome.reason}", file=sys.stderr)
+        except OSError:  # whoever read our output has gone; the sensor goes on, and what is unwritten must not fail its end
+            with Path(os.devnull).open("wb") as nothing:
+                os.dup2(nothing.fileno(), sys.stdout.fileno())
 
     return _serve(installation, pid_file, announce, lambda: None)
 
