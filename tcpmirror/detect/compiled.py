@@ -18,11 +18,12 @@ from typing import Final
 
 import hyperscan
 
-from tcpmirror.detect.pack import Pack, Rule
+from tcpmirror.detect.pack import Rule
 from tcpmirror.errors import SettingsError
 
 # Where an installation puts the databases of the rules that it came with.
 INSTALLED: Final = Path(sys.prefix) / "share" / "tcpmirror" / "rules"
+RefusedPattern = hyperscan.HyperscanError  # what a database with a bad pattern raises; `check_rules` tells which
 _FLAGS: Final = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_SINGLEMATCH
 # In the normal form values stand among others: "^" and "$" become what the notations put around a value.
 _WIDENED: Final = {b"^": rb"(?:^|[\x01\r\n =\x22\x27>&;?\\\[])", b"$": rb"(?:$|[\x01\r\n \x22\x27<&;?#\\\]=])"}
@@ -102,15 +103,6 @@ def check_rules(rules: Iterable[Rule], file: str) -> None:
                 raise SettingsError(
                     file, rule.line, f"{rule.id}.patterns", text, "a Hyperscan pattern", str(error)
                 ) from error
-
-
-def compile_pack(pack: Pack, cache_dir: Path | None) -> tuple[Matcher, Matcher]:
-    """Return (values, gates) of the request rules in *pack*."""
-    try:
-        return Matcher(value_expressions(pack.rules), cache_dir), Matcher(gate_expressions(pack.rules), cache_dir)
-    except hyperscan.HyperscanError:
-        check_rules(pack.rules, "rules")
-        raise
 
 
 def _compile(patterns: Sequence[bytes]) -> hyperscan.Database:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tcpmirror.decode.normal import Normalizer
 from tcpmirror.decode.points import Decoded, request_points
 from tcpmirror.decode.text import fold
-from tcpmirror.detect.compiled import INSTALLED
+from tcpmirror.detect.compiled import INSTALLED, RefusedPattern, check_rules
 from tcpmirror.detect.detector import Detector
 from tcpmirror.detect.pack import load_pack
 from tcpmirror.model.exchange import Request
@@ -35,7 +35,12 @@ def build_detector(settings: Settings, cache_dir: Path | None = None) -> Detecto
     *cache_dir* keeps compiled rules from one start to the next. SettingsError: a rule that cannot be used.
     """
     folders = [Path(settings.inspection.rules_dir)] if settings.inspection.rules_dir else []
-    return Detector(load_pack(*folders), settings.limits, DecodedViews(), cache_dir)
+    pack = load_pack(*folders)
+    try:
+        return Detector(pack, settings.limits, DecodedViews(), cache_dir)
+    except RefusedPattern:
+        check_rules(pack.rules, settings.inspection.rules_dir or "the built-in rules")
+        raise
 
 
 def compile_rules() -> Path:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from tcpmirror.detect.compiled import INSTALLED
+from tcpmirror.errors import EXIT_SETTINGS, SettingsError
 from tcpmirror.processes.detection import build_detector, compile_rules
-from tcpmirror.settings.tree import Settings
+from tcpmirror.settings.tree import Inspection, Settings
 
 
 def test_the_installation_holds_the_databases_of_the_built_in_rules_and_no_others() -> None:
@@ -13,3 +18,24 @@ def test_the_installation_holds_the_databases_of_the_built_in_rules_and_no_other
     stale.write_bytes(b"left by an earlier version")
     assert compile_rules() == INSTALLED
     assert {file.name for file in where.glob("*.hs")} == build_detector(Settings()).cache_names
+
+
+OWN_RULE = """
+type: xss
+rules:
+  - id: own-rule
+    title: An own rule
+    severity: high
+    confidence: 0.9
+    patterns: ['(unclosed']
+    examples:
+      match: ['(unclosed']
+      no_match: ['closed']
+"""
+
+
+def test_an_own_rule_that_cannot_be_compiled_is_a_settings_error_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(OWN_RULE)
+    with pytest.raises(SettingsError, match="own-rule") as caught:
+        build_detector(Settings(inspection=Inspection(rules_dir=str(tmp_path))), tmp_path / "cache")
+    assert caught.value.exit_code == EXIT_SETTINGS
