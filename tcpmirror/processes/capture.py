@@ -18,6 +18,7 @@ from tcpmirror.errors import EnvironmentFault
 from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.layout import SharedLayout
+from tcpmirror.processes.watch import Watch
 from tcpmirror.ring.shedding import Shedder
 from tcpmirror.settings.tree import Settings, Source
 from tcpmirror.telemetry.counters import CounterPage
@@ -119,6 +120,7 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
     """Receive until told to stop; OSError when the interface has gone."""
     own = own_endpoints(context.settings)
     road.use(open_decapsulator(context.settings, source, opened.link_type, own), domain=0)
+    watch = Watch(opened, source, context.counters)
     due = 0.0
     while not context.stopping:
         if opened.receive(road):
@@ -126,17 +128,15 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
         now = time.monotonic()
         if now >= due:
             due = now + HOUSEKEEPING_S
-            _keep_house(context, opened, road)
+            _keep_house(context, watch, road)
+    watch.look()
 
 
-def _keep_house(context: Context, opened: Live, road: CaptureRoad) -> None:
+def _keep_house(context: Context, watch: Watch, road: CaptureRoad) -> None:
     context.beat()
     road.flush()
     road.measure_coverage()
-    stats = opened.stats()
-    context.counters.set("kernel_received", stats.received)
-    context.counters.set("kernel_dropped", stats.dropped)
-    context.counters.set("interface_dropped", stats.interface_dropped)
+    watch.look()
 
 
 def _reopen(context: Context, source: Source) -> Live | None:
