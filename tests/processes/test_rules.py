@@ -60,7 +60,8 @@ def test_examples_of_own_packs_are_run(capsys: pytest.CaptureFixture[str], pack:
 
 def test_the_list_can_be_cut_by_type_and_severity(capsys: pytest.CaptureFixture[str], pack: Path) -> None:
     config = pack.parent / "settings.yml"
-    config.write_text(f"version: 4\nmode: tcp-capture-v2\ninspection: {{rules_dir: {pack.parent}}}\n")
+    source = "tcp_stream: {from_interface: {enabled: true, interface: lo}}"
+    config.write_text(f"version: 4\nmode: tcp-capture-v2\n{source}\ninspection: {{rules_dir: {pack.parent}}}\n")
     rules = json.loads(said(capsys, "list", "--json", "-c", str(config)))
     assert [rule["id"] for rule in rules if rule["own"]] == ["own-rule"]
     chosen = json.loads(said(capsys, "list", "--json", "--type", "sqli", "--severity", "critical"))
