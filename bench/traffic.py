@@ -26,6 +26,7 @@ CONNECTION_REQUESTS: Final = 1000  # what nginx allows a connection by default
 AT_ONCE: Final = 16
 ATTACK_EVERY: Final = 1000
 POST_EVERY: Final = 10
+CLIENT: Final = "10.91.0.1"
 SERVER: Final = "10.91.0.2"
 BLOCK_S: Final = 1.0  # tcpdump's read time-out
 
@@ -63,34 +64,33 @@ def request(number: int) -> Request:
     return Request(b"GET " + target + b" HTTP/1.1\r\n" + HEADERS + b"\r\n", 200)
 
 
-def batches(exchanges: int) -> list[list[Request]]:
-    """Return *exchanges* requests cut into connections."""
+def batches(exchanges: int, each: int = CONNECTION_REQUESTS) -> list[list[Request]]:
+    """Return *exchanges* requests cut into connections of *each*."""
     return [
-        [request(number) for number in range(start, min(start + CONNECTION_REQUESTS, exchanges))]
-        for start in range(0, exchanges, CONNECTION_REQUESTS)
+        [request(number) for number in range(start, min(start + each, exchanges))] for start in range(0, exchanges, each)
     ]
 
 
-def capture_of(path: Path, exchanges: int) -> Capture:
-    """Return the capture at *path*, made now unless there already is one of *exchanges* exchanges."""
+def capture_of(path: Path, exchanges: int, each: int = CONNECTION_REQUESTS) -> Capture:
+    """Return the capture at *path*, made now unless there already is one of *exchanges* exchanges, *each* a connection."""
     note = path.with_suffix(".json")
     if path.exists() and note.exists():
         known = Capture(**json.loads(note.read_text()))
         if (known.format, known.exchanges) == (FORMAT, exchanges) and path.stat().st_size == known.bytes:
             return known
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = make(path, exchanges)
+    fresh = make(path, exchanges, each)
     note.write_text(json.dumps(asdict(fresh), indent=2) + "\n")
     return fresh
 
 
-def make(path: Path, exchanges: int) -> Capture:
+def make(path: Path, exchanges: int, each: int = CONNECTION_REQUESTS) -> Capture:
     """Make the traffic and write it to *path*; RuntimeError if tcpdump lost a packet, ValueError on a wrong answer."""
-    work = batches(exchanges)
+    work = batches(exchanges, each)
     with network() as net, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         client, server = net.namespace("client"), net.namespace("server")
         net.cable((client, "wire"), (server, "wire"))
-        net.address(client, "wire", "10.91.0.1/24")
+        net.address(client, "wire", f"{CLIENT}/24")
         net.address(server, "wire", f"{SERVER}/24")
         with (
             nginx(server, Path(scratch) / "nginx", access_log=False),
@@ -101,7 +101,7 @@ def make(path: Path, exchanges: int) -> Capture:
         raise RuntimeError(f"{answered} answers for {exchanges} requests")
     if counts[0] < 2 * exchanges:
         raise RuntimeError(f"{counts[0]} packets cannot hold {exchanges} requests and their responses")
-    attacks = sum(b"/etc/passwd" in each.data for batch in work for each in batch)
+    attacks = sum(b"/etc/passwd" in sent.data for batch in work for sent in batch)
     return Capture(str(path), FORMAT, exchanges, attacks, len(work), counts[0], path.stat().st_size)
 
 
