@@ -27,12 +27,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from bench.kinds import Kind, small
 from bench.network import Namespace, missing, network, wait_until
 from bench.replay import Replay
 from bench.traffic import capture_of
 
-EXCHANGES: Final = 20_000
-CONNECTION_REQUESTS: Final = 20  # short connections, as shedding decides at their first packet
+# Short connections, as shedding decides at their first packet.
+TRAFFIC: Final = Kind("short", "small JSON, 20 requests a connection", 20_000, small, connection_requests=20)
 BUFFER_MIB: Final = 64
 SNAPLEN: Final = 65535
 KPPS: Final = (50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 600)
@@ -274,7 +275,7 @@ def main() -> int:
     if reason:
         print(f"bench.live: {reason}", file=sys.stderr)
         return 4
-    capture = capture_of(options.data / f"{EXCHANGES}-short.pcap", EXCHANGES, CONNECTION_REQUESTS)
+    capture = capture_of(options.data, TRAFFIC, TRAFFIC.exchanges)
     turns: dict[str, list[list[Step]]] = {engine: [] for engine in options.engines}
     try:
         for _ in range(options.rounds):
