@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tcpmirror.capture.bpf import build_filter
 from tcpmirror.capture.interface_facts import frames_counted
 from tcpmirror.capture.pcap_source import KernelStats
 from tcpmirror.capture.sources import Live
 from tcpmirror.settings.tree import Source
 from tcpmirror.telemetry.counters import CounterPage
+
+COUNTER_SPAN: Final = 1 << 32  # libpcap's counts have 32 bits
 
 
 class Watch:
@@ -28,9 +32,9 @@ class Watch:
     def look(self) -> None:
         """Add what the kernel has counted since the last look."""
         stats, before, page = self._opened.stats(), self._before, self._page
-        page.add("kernel_received", max(0, stats.received - before.received))
-        page.add("kernel_dropped", max(0, stats.dropped - before.dropped))
-        page.add("interface_dropped", max(0, stats.interface_dropped - before.interface_dropped))
+        page.add("kernel_received", (stats.received - before.received) % COUNTER_SPAN)
+        page.add("kernel_dropped", (stats.dropped - before.dropped) % COUNTER_SPAN)
+        page.add("interface_dropped", (stats.interface_dropped - before.interface_dropped) % COUNTER_SPAN)
         self._before = stats
         if self._interface:
             page.set("seen_frames", frames_counted(self._interface))

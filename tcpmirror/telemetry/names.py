@@ -21,7 +21,7 @@ CAPTURE: Final = (
     "bytes",
     "segments",  # TCP segments put on a ring
     "segment_bytes",
-    "kernel_received",  # as the kernel counts (libpcap ps_recv), over all sockets that were opened
+    "kernel_received",  # as the kernel counts (libpcap ps_recv), summed over all openings of the source
     "kernel_dropped",  # ps_drop
     "interface_dropped",  # ps_ifdrop
     "bad_checksum",  # accepted all the same
