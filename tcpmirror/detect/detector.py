@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from tcpmirror.detect import entities, graphql, tokens
+from tcpmirror.detect import entities, graphql, smuggling, tokens
 from tcpmirror.detect.compiled import Expression, Matchers, Role, gate_expressions, value_expressions
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.verdict import THRESHOLD, Sign, Verdict, counting, judge
@@ -81,6 +81,7 @@ class Detector:
         if request is not None:
             self.inspected += 1
             bomb = (exchange.anomalies | request.anomalies) & _BOMB
+            findings += smuggling.findings(exchange)
             if bomb or self.is_suspect(request):
                 self.tier2 += 1
                 findings += self.judge_request(request, bomb)
