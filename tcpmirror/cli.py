@@ -163,7 +163,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from tcpmirror.processes.doctor import examine_file, examine_interfaces, write_json, write_table
+    from tcpmirror.processes.doctor import examine_file, examine_interfaces
+    from tcpmirror.processes.examination import write_json, write_table
 
     settings = _settings(arguments.config)
     configured = settings.capture.sources if arguments.config else ()
