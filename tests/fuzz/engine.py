@@ -16,7 +16,9 @@ from tests.fuzz.coverage import Coverage
 from tests.fuzz.mutate import Comparison, Mutator
 from tests.fuzz.targets import Target
 
-SLOW_S: Final = 0.3  # CPU of one input, and so much more for each byte; a sanitized build takes three to ten times what a usual one does
+SLOW_S: Final = (
+    0.3  # CPU of one input, and so much more for each byte; a sanitized build takes three to ten times what a usual one does
+)
 SLOW_BYTE_S: Final = 100e-6
 GROWTH_BYTES: Final = 256 << 20  # that one input may add to the peak of memory
 MARGIN: Final = 8  # bytes before the current input in its file: its length
@@ -148,4 +150,4 @@ def place_of(fault: str) -> str:
     if not fault.startswith("Traceback"):
         return fault.partition(":")[0]
     lines = fault.strip().splitlines()
-    return " | ".join([line.strip() for line in lines if line.startswith("  File")][-2:] + [lines[-1].partition(":")[0]])
+    return " | ".join([*[line.strip() for line in lines if line.startswith("  File")][-2:], lines[-1].partition(":")[0]])

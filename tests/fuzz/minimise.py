@@ -33,10 +33,20 @@ def outcome(check: Callable[[bytes], None], data: bytes) -> str:
     return "" if code == 0 else place if code == RAISED else f"ended with {code}"
 
 
+def place_in_process(check: Callable[[bytes], None], data: bytes) -> str:
+    """Return what *data* does here, where it raises at most: "" or a place."""
+    try:
+        check(data)
+    except Exception:  # noqa: BLE001 - whatever it is, it is the outcome
+        return place_of(traceback.format_exc())
+    return ""
+
+
 def minimise(check: Callable[[bytes], None], path: Path) -> Path:
     """Write the smallest input found beside *path*, with the suffix ``.min``; return where."""
     data = path.read_bytes()
     wanted = outcome(check, data)
+    look = outcome if wanted.startswith("ended") else place_in_process
     if not wanted:
         raise SystemExit(f"{path}: shows no fault")
     size = max(1, len(data) // 2)
@@ -44,7 +54,7 @@ def minimise(check: Callable[[bytes], None], path: Path) -> Path:
         at, was = 0, len(data)
         while at < len(data):
             shorter = data[:at] + data[at + size :]
-            if outcome(check, shorter) == wanted:
+            if look(check, shorter) == wanted:
                 data = shorter
             else:
                 at += size

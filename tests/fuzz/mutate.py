@@ -6,7 +6,36 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
-NUMBERS: Final = (0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, 255, 256, 511, 512, 1023, 4095, 4096, 32767, 32768, 65535, 2**31 - 1, 2**31, 2**32 - 1)
+NUMBERS: Final = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    7,
+    8,
+    15,
+    16,
+    31,
+    32,
+    63,
+    64,
+    127,
+    128,
+    255,
+    256,
+    511,
+    512,
+    1023,
+    4095,
+    4096,
+    32767,
+    32768,
+    65535,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+)
 Comparison = tuple[int, int, int]  # two values that differed, and their size in bytes
 
 
@@ -17,7 +46,17 @@ class Mutator:
         self.dice = dice
         self._words = words
         self._longest = longest
-        self._ways = (self._flip, self._set, self._number, self._drop, self._repeat, self._move, self._word, self._word, self._splice)
+        self._ways = (
+            self._flip,
+            self._set,
+            self._number,
+            self._drop,
+            self._repeat,
+            self._move,
+            self._word,
+            self._word,
+            self._splice,
+        )
 
     def make(self, data: bytes, other: bytes, compared: Sequence[Comparison] = ()) -> bytes:
         """Return *data* changed in up to sixteen ways; *other* lends it pieces."""

@@ -88,7 +88,9 @@ def environment() -> dict[str, str]:
     compiler = sysconfig.get_config_var("CC").split()[0]
 
     def library(name: str) -> str:
-        return subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            [compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     preload = ":".join([library("libasan.so"), library("libubsan.so"), str(RUNTIME)])
     paths = {"PYTHONPATH": str(BUILT), "TCPMIRROR_COVERAGE": str(RUNTIME), "TCPMIRROR_FUZZ": str(WORK)}

@@ -59,6 +59,7 @@ class Outcome:
     counts: dict[str, int]
     fed: int = 0
     held: int = 0
+    has_gaps: bool = False
     lines: list[tuple[object, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -79,6 +80,7 @@ def cuts_of(data: bytes, dice: random.Random | None) -> Iterator[bytes]:
 def play(script: bytes, flow: Flow, dice: random.Random | None) -> Outcome:
     """Feed *script* to the connection of *flow*, cut by *dice*; AssertionError when it holds more than it was given."""
     fed = held = 0
+    has_gaps = False
     for what, side, value in steps_of(script):
         if what == "data":
             assert isinstance(value, bytes)
@@ -86,15 +88,16 @@ def play(script: bytes, flow: Flow, dice: random.Random | None) -> Outcome:
             for part in cuts_of(value, dice):
                 feed(flow.sink, side, part, flow.time_ns)
         elif what == "gap":
+            has_gaps = True
             flow.lose(side, int(value))
         elif what == "wait":
             expire(flow, int(value))
         else:
             flow.end(int(value))
         held = max(held, flow.sink.held_bytes)
-        assert 0 <= flow.sink.held_bytes, "holds less than nothing"
+        assert flow.sink.held_bytes >= 0, "holds less than nothing"
     flow.end()
-    return Outcome(flow.exchanges, {name: getattr(flow.factory, name) for name in COUNTERS}, fed, held)
+    return Outcome(flow.exchanges, {name: getattr(flow.factory, name) for name in COUNTERS}, fed, held, has_gaps)
 
 
 def expire(flow: Flow, seconds: int) -> None:

@@ -32,15 +32,34 @@ HTTP1_WORDS: Final = (
 )  # fmt: skip
 HTTP2_WORDS: Final = (
     MARK + b"C", MARK + b"S", MARK + b"c\0\x20", MARK + b"s\0\x20", MARK + b"w\6", frame(4, 0, 0), frame(4, 1, 0), frame(0, 1, 1),
-    frame(1, 5, 1, b"\x82\x84\x86\x41\x01h"), frame(1, 4, 3, b"\x88"), frame(1, 0, 1, b"\x82"), frame(9, 4, 1, b"\x84"), frame(3, 0, 1, b"\0\0\0\8"[:4]),
+    frame(1, 5, 1, b"\x82\x84\x86\x41\x01h"), frame(1, 4, 3, b"\x88"), frame(1, 0, 1, b"\x82"), frame(9, 4, 1, b"\x84"), frame(3, 0, 1, b"\0\0\0\x08"),
     frame(8, 0, 0, b"\0\0\xff\xff"), frame(7, 0, 0, b"\0" * 8), frame(0, 8, 1, b"\2ab\0\0"), frame(5, 4, 1, b"\0\0\0\2\x82"), b"\x40\1a\1b",
 )  # fmt: skip
-HPACK_WORDS: Final = (b"\x82", b"\x84", b"\x88", b"\x40\1a\1b", b"\x3f\xe1\x1f", b"\x20", b"\xbe", b"\xff\x80\x01", b"\x00\1n\x81\xff", MARK)
+HPACK_WORDS: Final = (
+    b"\x82",
+    b"\x84",
+    b"\x88",
+    b"\x40\1a\1b",
+    b"\x3f\xe1\x1f",
+    b"\x20",
+    b"\xbe",
+    b"\xff\x80\x01",
+    b"\x00\1n\x81\xff",
+    MARK,
+)
 WEBSOCKET_WORDS: Final = (
     MARK + b"C", MARK + b"S", b"\x81\x05hello", b"\x81\x85abcd\x09\x07\x0f\x08\x0e", b"\x01\x01a", b"\x80\x01b", b"\x89\0", b"\x88\x02\x03\xe8",
     b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\0", b"\x82\x7e\1\0", b"\x82\x7f\0\0\0\0\0\1\0\0", b"\xf1",
 )  # fmt: skip
-CODING_WORDS: Final = (b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"\x78\x9c", b"\0\0\xff\xff", b"\x50\x2a\x4d\x18", b"\x1f\x8b\x08\x1e", b"\xe0")
+CODING_WORDS: Final = (
+    b"\x1f\x8b\x08\0",
+    b"\x28\xb5\x2f\xfd",
+    b"\x78\x9c",
+    b"\0\0\xff\xff",
+    b"\x50\x2a\x4d\x18",
+    b"\x1f\x8b\x08\x1e",
+    b"\xe0",
+)
 TEXT_WORDS: Final = (
     b"%27", b"%u0027", b"%2527", b"&#39;", b"&#x27;", b"&lt;", b"\\u0027", b"\\x27", b"+", b"=", b"&", b"{", b"[", b"}", b"]", b'"', b"<a>",
     b"<![CDATA[", b"]]>", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"--b\r\n", b"--b--", b"Content-Disposition: form-data; name=a\r\n\r\n", b"eyJhbGciOiJub25lIn0.e30.",
@@ -68,7 +87,9 @@ def roads() -> Iterator[bytes]:
 
 
 def segments() -> Iterator[bytes]:
-    def record(side: int, flags: int, at: int, size: int, ack: int | None = None, port: int = 4000, missing: int = 0) -> bytes:
+    def record(
+        side: int, flags: int, at: int, size: int, ack: int | None = None, port: int = 4000, missing: int = 0
+    ) -> bytes:
         return Record(side, flags, at, size, ack, 1, port, missing, False).raw()
 
     hello = record(0, SYN, 299, 0) + record(1, SYN | ACK, 299, 0, 300) + record(0, ACK, 300, 0, 300)
@@ -87,16 +108,45 @@ def http1() -> Iterator[bytes]:
     coded = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
     post = request("/p?a=1", "POST", b"name=value", Content_Type="application/x-www-form-urlencoded")
     scripts: list[list[tuple[str, bytes | int]]] = [
-        [("C", request("/a")), ("S", ok), ("C", request("/b", "HEAD")), ("S", ok[:-4]), ("C", request("/c")), ("S", chunked)],
+        [
+            ("C", request("/a")),
+            ("S", ok),
+            ("C", request("/b", "HEAD")),
+            ("S", ok[:-4]),
+            ("C", request("/c")),
+            ("S", chunked),
+        ],
         [("C", request("/1") + request("/2") + post), ("S", ok + coded + ok)],
         [("C", post[:-10]), ("S", b"HTTP/1.1 100 Continue\r\n\r\n"), ("C", post[-10:]), ("S", ok)],
         [("C", b"GET /old\r\n"), ("S", b"whatever there is")],
         [("C", b"GET / HTTP/1.0\r\n\r\n"), ("S", b"HTTP/1.0 200 OK\r\n\r\nuntil the end"), ("E", b"\0")],
-        [("C", request("/x", "POST", b"x" * 50)[:-40]), ("c", 39), ("S", ok), ("C", request("/y")), ("S", ok[:30]), ("s", 20), ("w", b"\x09")],
-        [("C", request("/n")), ("S", b"HTTP/1.1 304 N\r\nContent-Length: 9\r\n\r\n"), ("C", request("/m")), ("S", b"HTTP/1.1 204 N\r\n\r\n" + ok)],
-        [("C", request("/u", Connection="Upgrade", Upgrade="h2c")), ("S", b"HTTP/1.1 101 S\r\nUpgrade: h2c\r\n\r\n"), *said(Peers().run(Call()).said)],
+        [
+            ("C", request("/x", "POST", b"x" * 50)[:-40]),
+            ("c", 39),
+            ("S", ok),
+            ("C", request("/y")),
+            ("S", ok[:30]),
+            ("s", 20),
+            ("w", b"\x09"),
+        ],
+        [
+            ("C", request("/n")),
+            ("S", b"HTTP/1.1 304 N\r\nContent-Length: 9\r\n\r\n"),
+            ("C", request("/m")),
+            ("S", b"HTTP/1.1 204 N\r\n\r\n" + ok),
+        ],
+        [
+            ("C", request("/u", Connection="Upgrade", Upgrade="h2c")),
+            ("S", b"HTTP/1.1 101 S\r\nUpgrade: h2c\r\n\r\n"),
+            *said(Peers().run(Call()).said),
+        ],
         [("C", b"CONNECT h:80 HTTP/1.1\r\n\r\n"), ("S", b"HTTP/1.1 200 OK\r\n\r\n"), ("C", request("/in")), ("S", ok)],
-        [("C", request("/e")), ("S", b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n"), ("w", b"\7"), ("S", b"data: b\n\n")],
+        [
+            ("C", request("/e")),
+            ("S", b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n"),
+            ("w", b"\7"),
+            ("S", b"data: b\n\n"),
+        ],
     ]
     for script in scripts:
         yield b"\0" + written(*script)
@@ -104,13 +154,27 @@ def http1() -> Iterator[bytes]:
 
 
 def http2() -> Iterator[bytes]:
-    calls = (Call(), Call(b"POST", b"/p", headers=((b"x-a", b"b"),), body=b"x" * 30, response_body=b"y" * 40, trailers=((b"grpc-status", b"0"),)))
+    calls = (
+        Call(),
+        Call(
+            b"POST",
+            b"/p",
+            headers=((b"x-a", b"b"),),
+            body=b"x" * 30,
+            response_body=b"y" * 40,
+            trailers=((b"grpc-status", b"0"),),
+        ),
+    )
     for chunk, padding in ((10_000, None), (7, 3)):
         peers = Peers().run(*calls, chunk=chunk, padding=padding)
         (_, first), *rest = peers.said
         yield b"\0" + written(("C", first.removeprefix(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")), *said(rest))
         yield b"\x83" + written(*said(peers.said[2:]))
-    yield b"\0" + written(("C", b"".join(HTTP2_WORDS[5:12])), ("S", frame(4, 0, 0) + frame(1, 4, 1, b"\x88") + frame(0, 1, 1, b"ok")), ("c", 300))
+    yield b"\0" + written(
+        ("C", b"".join(HTTP2_WORDS[5:12])),
+        ("S", frame(4, 0, 0) + frame(1, 4, 1, b"\x88") + frame(0, 1, 1, b"ok")),
+        ("c", 300),
+    )
 
 
 def header_blocks() -> Iterator[bytes]:
@@ -130,9 +194,18 @@ def websocket_opening(is_deflated: bool) -> bytes:
 
 
 def websocket() -> Iterator[bytes]:
-    yield b"\0" + written(("C", b"\x81\x85abcd\x09\x07\x0f\x08\x0e"), ("S", b"\x01\x03abc\x89\x01p\x80\x03def"), ("C", b"\x88\x82abcd\x62\x8a"))
-    yield b"\x80" + written(("S", b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\0"), ("S", b"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\0"), ("s", 3), ("S", b"\x82\x7e\0\x80" + b"x" * 128))
-    yield b"\1" + written(("C", b"\x82\xfe\1\0abcd" + b"z" * 256), ("S", b"\x82\x7f" + (300).to_bytes(8, "big") + b"q" * 300))
+    yield b"\0" + written(
+        ("C", b"\x81\x85abcd\x09\x07\x0f\x08\x0e"), ("S", b"\x01\x03abc\x89\x01p\x80\x03def"), ("C", b"\x88\x82abcd\x62\x8a")
+    )
+    yield b"\x80" + written(
+        ("S", b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\0"),
+        ("S", b"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\0"),
+        ("s", 3),
+        ("S", b"\x82\x7e\0\x80" + b"x" * 128),
+    )
+    yield b"\1" + written(
+        ("C", b"\x82\xfe\1\0abcd" + b"z" * 256), ("S", b"\x82\x7f" + (300).to_bytes(8, "big") + b"q" * 300)
+    )
 
 
 def tls() -> Iterator[bytes]:
