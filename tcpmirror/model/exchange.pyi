@@ -1,3 +1,5 @@
+from tcpmirror.model.overlap import Overlap
+
 TUNNEL_NAMES: tuple[str, ...]
 
 def ip_text(packed: bytes) -> str: ...
@@ -52,6 +54,7 @@ class Exchange:
     tunnel: int
     flow_hash: int
     index: int
+    overlaps: tuple[Overlap, ...]
     anomalies: int
     def __init__(
         self,

@@ -9,6 +9,7 @@ import orjson
 from tcpmirror.model.anomaly import anomaly_names
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
+from tcpmirror.model.overlap import Overlap
 from tcpmirror.processes.judging import text
 
 EXCHANGES, FINDINGS = 0, 1
@@ -42,6 +43,7 @@ def exchange_line(exchange: Exchange, client: str, server: str, pcap: str) -> by
     """Return the JSON line of an exchange."""
     request, response = exchange.request, exchange.response
     duration = exchange.duration_ns
+    overlaps = {"overlaps": [_shown(overlap) for overlap in exchange.overlaps]} if exchange.overlaps else {}
     return orjson.dumps(
         {
             "pcap": pcap,
@@ -61,6 +63,7 @@ def exchange_line(exchange: Exchange, client: str, server: str, pcap: str) -> by
             "duration_ms": None if duration is None else duration / 1e6,
             "anomalies": anomaly_names(exchange.anomalies),
         }
+        | overlaps
     )
 
 
@@ -83,6 +86,16 @@ def finding_line(exchange: Exchange, finding: Finding, client: str, server: str)
             "confidence": finding.confidence,
         }
     )
+
+
+def _shown(overlap: Overlap) -> dict[str, str | int]:
+    """Both copies as latin-1 text, one character a byte."""
+    return {
+        "sender": overlap.sender,
+        "offset": overlap.offset,
+        "kept": overlap.kept.decode("latin-1"),
+        "other": overlap.other.decode("latin-1"),
+    }
 
 
 def _digest(message: Message | None) -> str | None:

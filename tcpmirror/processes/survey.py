@@ -115,7 +115,7 @@ class Survey:
         factory = Http1Factory(
             self._count_exchange, settings.limits, response_timeout_ns=settings.reassembly.response_timeout_ns
         )
-        self._table = open_table(factory, settings.limits, 1)
+        self._table = open_table(factory, settings, 1)
         self._flows: dict[tuple[bytes, int, bytes, int], FlowSurvey] = {}
         self._recent: dict[tuple[object, ...], int] = {}
         self._before: dict[tuple[object, ...], int] = {}
