@@ -1,3 +1,4 @@
+from tcpmirror.model.disagreement import Disagreement
 from tcpmirror.model.overlap import Overlap
 
 TUNNEL_NAMES: tuple[str, ...]
@@ -23,6 +24,7 @@ class Request(Message):
     method: bytes
     target: bytes
     version: bytes
+    disagreement: Disagreement | None
     def __init__(
         self,
         head: bytes = ...,

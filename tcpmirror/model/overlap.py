@@ -1,7 +1,7 @@
 """Overlap: two copies of the same bytes of a stream that differ, and the policies that choose between them.
 
-A sender repeats itself byte for byte; who does not wants two readers to see two things (Ptacek and Newsham, "Insertion, Evasion,
-and Denial of Service", 1998), or a middlebox is broken.
+A sender repeats itself byte for byte; who does not wants two readers to see two things (Ptacek and Newsham, "Insertion,
+Evasion, and Denial of Service", 1998), or a middlebox is broken.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ TEXTS: Final = 4
 class Overlap:
     """Two copies of the same bytes.
 
-    ``sender``: ``ip:port``; ``offset``: of the first byte shown, from the first byte that its direction was joined at, modulo 2**32;
-    ``kept``, ``other``: what was analysed and what was not, the same number of bytes, EVIDENCE_BYTES at most.
+    ``sender``: ``ip:port``; ``offset``: of the first byte shown, from the first byte of its direction (or where that was joined),
+    modulo 2**32; ``kept``, ``other``: what was analysed and what was not, the same number of bytes, EVIDENCE_BYTES at most.
     """
 
     sender: str

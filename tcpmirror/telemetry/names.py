@@ -21,9 +21,9 @@ CAPTURE: Final = (
     "bytes",
     "segments",  # TCP segments put on a ring
     "segment_bytes",
-    "kernel_received",  # gauge: as the kernel counts (libpcap ps_recv)
-    "kernel_dropped",  # gauge: ps_drop
-    "interface_dropped",  # gauge: ps_ifdrop
+    "kernel_received",  # as the kernel counts (libpcap ps_recv), summed over all openings of the source
+    "kernel_dropped",  # ps_drop
+    "interface_dropped",  # ps_ifdrop
     "bad_checksum",  # accepted all the same
     "duplicates",
     # reasons a packet went no further
