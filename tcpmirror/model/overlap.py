@@ -33,8 +33,8 @@ TEXTS: Final = 4
 class Overlap:
     """Two copies of the same bytes.
 
-    ``sender``: ``ip:port``; ``offset``: of the first byte shown, from the first byte of its direction (or where that was joined),
-    modulo 2**32; ``kept``, ``other``: what was analysed and what was not, the same number of bytes, EVIDENCE_BYTES at most.
+    ``sender``: ``ip:port``; ``offset``: of the first byte shown, from the first byte of its direction (or where that was
+    joined), modulo 2**32; ``kept``, ``other``: what was analysed and what was not, EVIDENCE_BYTES of each at most.
     """
 
     sender: str

@@ -166,7 +166,7 @@ cdef class FlowTable:
             if not (half.is_fin_acked() or flow.is_one_sided() or (flow.is_client_known and flow.side(is_b) == 1)):
                 continue  # a client's FIN that its server may never have seen
             half.let_go(&half.tally.ignored_bytes)  # it lies behind the FIN
-            if peer.is_waiting() and not peer.is_ended:
+            if peer.is_waiting() and not peer.is_ended and not flow.is_one_sided():
                 continue  # what the peer said before this end is still to come, or lost: that has to be told first
             half.is_ended = True
             if flow.sink is not None:
