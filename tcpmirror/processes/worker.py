@@ -70,7 +70,8 @@ FACTORY_COUNTERS: Final = (
 
 def run(context: Context) -> int:
     """Work until told to stop and the rings are empty."""
-    worker = Worker(context)
+    with context.ending_at_once():
+        worker = Worker(context)
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process
     gc.set_threshold(100_000, 50, 100)
