@@ -15,12 +15,15 @@ from tcpmirror.decode.clean cimport CleanTexts
 from tcpmirror.decode.json_scan cimport (JSON_BAD, JSON_END, JSON_KEY, JsonScan, JsonToken, json_next, json_start,
                                          json_unescape)
 from tcpmirror.decode.regions cimport SEPARATOR, Regions, append, by_alphabet, close, cut, release, reserve, start
-from tcpmirror.decode.text cimport (base64_class, base64_into, fold_into, is_packed, is_plausible, needs_fold,
+from tcpmirror.decode.text cimport (base64_class, base64_into, fold_into, hex_into, is_packed, is_plausible, needs_fold,
                                     needs_unfold, uchar, unfold_into)
 from tcpmirror.model.exchange cimport Request
 
+from tcpmirror.decode import grpc
+
 DEF DEPTH = 4             # rounds of decoding; a value that still changes is for the full path
 DEF MIN_BASE64 = 8        # shorter runs hold nothing worth hiding
+DEF LOOK_BASE64 = 16     # characters of a token that show whether it can be packed or text
 DEF LINE_BYTES = 300      # header lines up to this are remembered as clean
 DEF TEXT_BYTES = 64       # and so are the keys and values of documents
 DEF PAIR_BYTES = 16       # a value up to this is searched together with its key: some rules ask for both
@@ -30,6 +33,7 @@ cdef enum BodyKind:
     UNSAID
     FORM
     PARTS
+    MESSAGES
     DOCUMENT
 
 
@@ -67,15 +71,20 @@ cdef bint _unpack_runs(Regions* out, Py_ssize_t start, Py_ssize_t size, bint plu
         room = (end - at) + 2
         if not reserve(out, room):
             return False
+        wrote = hex_into(out.data + at, end - at, out.data + out.size)
+        if wrote:
+            if not close(out, wrote) or not _expand(out, out.size - wrote - 1, wrote, plus, depth + 1):
+                return False
         # Most tokens show within a few bytes that they are none: decode those first.
-        wrote = base64_into(out.data + at, 12 if end - at > 12 else end - at, out.data + out.size)
-        if is_packed(out.data + out.size, wrote) and end - at > 12:
+        wrote = base64_into(out.data + at, LOOK_BASE64 if end - at > LOOK_BASE64 else end - at, out.data + out.size)
+        if is_packed(out.data + out.size, wrote) and end - at > LOOK_BASE64:
             return False
         if _reads_as_text(out.data + out.size, wrote):
             wrote = base64_into(out.data + at, end - at, out.data + out.size)
             if is_plausible(out.data + out.size, wrote):
                 if not close(out, wrote) or not _expand(out, out.size - wrote - 1, wrote, plus, depth + 1):
                     return False
+        fresh = out.data[at] == 47  # a path's slash is itself a character of Base64: what follows it begins anew
         at += 1
     return True
 
@@ -124,15 +133,19 @@ cdef bint _is_cookie(const uchar* line, Py_ssize_t size) noexcept nogil:
 
 
 cdef BodyKind _said_kind(const uchar* line, Py_ssize_t size) noexcept nogil:
-    """Return what a header line says the body is; UNSAID if it is no Content-Type of a form or of parts."""
+    """Return what a header line says the body is; UNSAID if it is no Content-Type of a form, of parts or of messages."""
     cdef Py_ssize_t at
-    if size < 18 or line[12] != 58 or (line[0] | 32) != 99 or (line[8] | 32) != 116:
+    if size < 17 or line[12] != 58 or (line[0] | 32) != 99 or (line[8] | 32) != 116:
         return UNSAID
-    for at in range(13, size - 4):
+    for at in range(13, size - 3):
         if (line[at] | 32) == 117 and (line[at + 1] | 32) == 114 and (line[at + 2] | 32) == 108 and (line[at + 3] | 32) == 101:
             return FORM
         if (line[at] | 32) == 109 and (line[at + 1] | 32) == 117 and (line[at + 2] | 32) == 108 and (line[at + 3] | 32) == 116:
             return PARTS
+        if (line[at] | 32) == 103 and (line[at + 1] | 32) == 114 and (line[at + 2] | 32) == 112 and (line[at + 3] | 32) == 99:
+            return MESSAGES
+        if (line[at] | 32) == 111 and (line[at + 1] | 32) == 98 and (line[at + 2] | 32) == 117 and (line[at + 3] | 32) == 102:
+            return MESSAGES
     return UNSAID
 
 
@@ -144,7 +157,7 @@ cdef BodyKind _body_kind(const uchar* body, Py_ssize_t size, BodyKind said) noex
     if at == size or body[at] == 60:
         return UNSAID
     if body[at] in (123, 91):
-        return DOCUMENT if said != PARTS else UNSAID
+        return UNSAID if said in (PARTS, MESSAGES) else DOCUMENT
     if said == FORM:
         return FORM
     while at < size and (48 <= body[at] <= 57 or 97 <= (body[at] | 32) <= 122 or body[at] in (45, 46, 95, 91, 93, 37)):
@@ -183,13 +196,15 @@ cdef class Normalizer:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(request.head) + PyBytes_GET_SIZE(request.body)
         cdef Regions out
         cdef BodyKind said = UNSAID
+        cdef bint is_whole
         self._clean.forget_fresh()
         if not start(&out, 4 * size + 64 if size < 8192 else size + 8192, 4 * size + SLACK):
             raise MemoryError
         try:
-            if _add_head(&out, self._clean, request.head, &said) and _add_body(&out, self._clean, request.body, said):
-                return by_alphabet(&out)
-            return None
+            is_whole = (_add_head(&out, self._clean, request.head, &said)
+                        and _add_body(&out, self._clean, request.body, said)
+                        and (said != MESSAGES or _add_messages(&out, request)))
+            return by_alphabet(&out) if is_whole else None
         finally:
             release(&out)
 
@@ -297,3 +312,19 @@ cdef inline Py_ssize_t _write(const JsonScan* token, uchar* out) noexcept nogil:
         return json_unescape(token.data + token.begin, token.size, out)
     memcpy(out, token.data + token.begin, token.size)
     return token.size
+
+
+cdef bint _add_messages(Regions* out, Request request) except -1:
+    """Add what the messages of a gRPC or Protocol Buffers body hold."""
+    cdef bytes kind = (request.header(b"content-type") or b"").lower()
+    cdef bytes text
+    cdef Py_ssize_t begin
+    if not request.body or not grpc.is_protobuf(kind):
+        return True
+    for text in grpc.texts(request, kind):
+        begin = out.size
+        if not append(out, <const uchar*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
+            return False
+        if not _expand(out, begin, PyBytes_GET_SIZE(text), False, 0):
+            return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ import wsproto
 from wsproto import events
 from wsproto.extensions import PerMessageDeflate
 
+from tests.decode.test_grpc import framed
+from tests.decode.test_protobuf import text
 from tests.processes.test_analysis import analyse
+from tests.protocols.http2_peers import Call, Peers
 from tests.traffic import conversation, request, response, write_capture
 
 Turns = list[tuple[int, bytes]]
@@ -47,10 +51,25 @@ def tunnel() -> Turns:
     ]
 
 
+def grpc() -> Turns:
+    """A call with a message inside a message, compressed, to a server that refuses it in the trailers."""
+    message = text(1, text(2, SQLI.encode()))
+    call = Call(
+        b"POST",
+        b"/shop.Users/Find",
+        headers=((b"content-type", b"application/grpc"), (b"te", b"trailers"), (b"grpc-encoding", b"gzip")),
+        body=framed(gzip.compress(message), 1),
+        response_headers=((b"content-type", b"application/grpc"),),
+        trailers=((b"grpc-status", b"7"), (b"grpc-message", b"no")),
+    )
+    return Peers().run(call).said
+
+
 # id -> turns of one connection, (type, point, rule prefix) of what is found
 TALKS = {
     "a hidden request": (smuggling(), ("request_smuggling", ["framing"], "smuggling-cl-te")),
     "a WebSocket message": (websocket(), ("sqli", ["post", "json_doc", "hash", "find"], "")),
+    "a gRPC message": (grpc(), ("sqli", ["post", "grpc", "protobuf", "1", "2"], "")),
     "inside a tunnel": (tunnel(), ("ptrav", ["get", "name"], "")),
 }
 
@@ -63,3 +82,8 @@ def test_an_attack_is_found(case: str, tmp_path: Path) -> None:
     assert findings[0]["rule"].startswith(rule)
     assert summary["findings"] == {kind: 1}
     assert summary["losses"] == {}
+
+
+def test_the_status_of_a_grpc_call_is_told_beside_that_of_http(tmp_path: Path) -> None:
+    _, exchanges, _ = analyse(write_capture(tmp_path / "talk.pcap", conversation(grpc())))
+    assert [(line["uri"], line["status"], line["grpc_status"]) for line in exchanges] == [("/shop.Users/Find", 200, 7)]
