@@ -14,7 +14,8 @@ from rich.text import Text
 
 from tcpmirror.capture.bpf import build_filter
 from tcpmirror.capture.interface_facts import InterfaceFacts, interface_facts, may_capture
-from tcpmirror.capture.pcap_source import FileSource, KernelStats, LiveSource
+from tcpmirror.capture.pcap_source import KernelStats, LiveSource
+from tcpmirror.capture.sources import open_file
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.processes.diagnosis import Advice, diagnose
 from tcpmirror.processes.sniffing import HTTP1, HTTP2, TLS, UNKNOWN
@@ -53,7 +54,7 @@ class Examination:
 
 def examine_file(path: str, settings: Settings, source: Source | None) -> Examination:
     """Look at a capture file; EnvironmentFault when it cannot be read (a cut one is read as far as it goes)."""
-    file = FileSource(path)
+    file = open_file(path)
     survey = Survey(file.link_type, settings, source, source.bpf if source else "")
     cut: list[Advice] = []
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tcpmirror.capture.frame_filter import FrameFilter
+from tcpmirror.capture.receiver import FrameReceiver
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.model.exchange import TUNNEL_NAMES
@@ -89,7 +90,7 @@ class PlaceSurvey:
     lost_bytes: int = 0
 
 
-class Survey:
+class Survey(FrameReceiver):
     """Takes frames of one link type as a callable ``(time_ns, frame)``; `finish` sums up.
 
     *source*: how a configuration reads this place; None: only look. *expression*: the packet filter it uses here.
@@ -123,6 +124,13 @@ class Survey:
         self.packets = 0
         self.exchanges = 0
         self.first_ns = self.last_ns = 0
+
+    def receive_frame(self, time_ns: int, frame: bytes, link_type: int, vlan: int) -> None:
+        """Take a frame of a file that has several link types."""
+        self._wide.link_type = link_type
+        if self._configured is not None:
+            self._configured.link_type = link_type
+        self(time_ns, frame)
 
     def __call__(self, time_ns: int, frame: bytes) -> None:
         (reason, vlan, inner, vni, tunnel, src, dst, ip_protocol, sport, dport, seq, ack, flags, missing, is_bad, ip_id,

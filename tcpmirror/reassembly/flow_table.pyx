@@ -55,6 +55,13 @@ cdef inline bint is_same_tuple(Flow flow, const Segment* s) noexcept:
             and memcmp(flow.a_ip, s.dst, 16) == 0 and memcmp(flow.b_ip, s.src, 16) == 0)
 
 
+cdef inline bint is_late_copy(HalfStream half, HalfStream peer, const Segment* s) noexcept:
+    """Whether a segment of a flow that has ended belongs to it still: the two numbers it bears are those of the flow's own ends."""
+    if s.flags & TcpFlag.TCP_SYN:
+        return half.has_syn and half.isn == s.seq
+    return peer.has_syn and 0 < seq_diff(s.ack, peer.isn) <= seq_diff(peer.next_seq, peer.isn) + 1
+
+
 cdef class FlowTable:
     """The flows of one worker. ``memory_limit``: bytes for flows, held segments and what the sinks keep."""
 
@@ -114,6 +121,11 @@ cdef class FlowTable:
         half = flow.b if from_b else flow.a
         if is_syn and not s.flags & TcpFlag.TCP_ACK:
             if flow.state >= FlowState.CLOSED:
+                if half.has_syn and half.isn == s.seq and (flow.a if from_b else flow.b).has_syn:
+                    # A copy of what has ended, by another source; or a connection that chose the same number, to look like one.
+                    flow.reuse_isn = s.seq
+                    flow.has_reuse_isn = True
+                    return self.ignore(flow.origin)
                 self.restart(flow, s)
             elif half.delivered and not (half.has_syn and half.isn == s.seq):
                 flow.reuse_isn = s.seq  # believed only when the rest of the handshake, or data, agrees
@@ -121,6 +133,8 @@ cdef class FlowTable:
                 return self.ignore(flow.origin)
         elif flow.has_reuse_isn and ((is_syn and s.ack == flow.reuse_isn + 1) or (s.payload_length and s.seq == flow.reuse_isn + 1
                                                                                   and seq_diff(s.seq, half.next_seq) != 0)):
+            if flow.state >= FlowState.CLOSED and is_late_copy(half, flow.a if from_b else flow.b, s):
+                return self.ignore(flow.origin)
             self.restart(flow, s)
         elif flow.state == FlowState.RESET and s.payload_length and half.is_started and seq_diff(s.seq, half.next_seq) >= 0:
             self.restart(flow, s)
