@@ -13,7 +13,6 @@ from tcpmirror.capture.capture_files import capture_files
 from tcpmirror.capture.filter_program import FilterProgram
 from tcpmirror.capture.interface import InterfaceDownFault
 from tcpmirror.capture.own_traffic import own_endpoints
-from tcpmirror.capture.pcap_source import KernelStats
 from tcpmirror.capture.sources import Live, open_file, open_live
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
@@ -22,6 +21,7 @@ from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
 from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.layout import SharedLayout
+from tcpmirror.processes.watch import Watch
 from tcpmirror.ring.shedding import Shedder
 from tcpmirror.settings.tree import Settings, Source
 from tcpmirror.telemetry.counters import CounterPage
@@ -31,7 +31,6 @@ REOPEN_S: Final = 0.25
 HOUSEKEEPING_S: Final = 0.5
 # Before workers and all else: what they leave undone waits on a ring, what capture leaves undone the kernel drops.
 NICENESS: Final = -10
-COUNTER_SPAN: Final = 1 << 32  # libpcap's counts have 32 bits
 log = logging.getLogger(__name__)
 
 
@@ -156,7 +155,7 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
     """Receive until told to stop; OSError when the interface has gone."""
     own = own_endpoints(context.settings)
     road.use(open_decapsulator(context.settings, source, opened.link_type, own), domain=0)
-    counted = KernelStats()
+    watch = Watch(opened, source, context.counters)
     due = 0.0
     while not context.stopping:
         if opened.receive(road):
@@ -164,23 +163,15 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
         now = time.monotonic()
         if now >= due:
             due = now + HOUSEKEEPING_S
-            _keep_house(context, road)
-            counted = _count(context, opened.stats(), counted)
+            _keep_house(context, watch, road)
+    watch.look()
 
 
-def _keep_house(context: Context, road: CaptureRoad) -> None:
+def _keep_house(context: Context, watch: Watch, road: CaptureRoad) -> None:
     context.beat()
     road.flush()
     road.measure_coverage()
-
-
-def _count(context: Context, stats: KernelStats, counted: KernelStats) -> KernelStats:
-    """Add what the kernel counted since *counted*: its counts begin anew with each opening, ours do not."""
-    counters = context.counters
-    counters.add("kernel_received", (stats.received - counted.received) % COUNTER_SPAN)
-    counters.add("kernel_dropped", (stats.dropped - counted.dropped) % COUNTER_SPAN)
-    counters.add("interface_dropped", (stats.interface_dropped - counted.interface_dropped) % COUNTER_SPAN)
-    return stats
+    watch.look()
 
 
 def _open_first(context: Context, source: Source) -> Live | None:
