@@ -211,5 +211,17 @@ def test_the_same_packets_by_two_sources_are_one_exchange() -> None:
     assert road.targets() == [(b"/a", 200), (b"/b", 200)]
     road.publish()
     payload = sum(len(data) for _, data in TALK)
-    assert (page.get("stream_bytes"), page.get("retransmitted_bytes")) == (payload, payload)
+    assert page.get("stream_bytes") == payload == page.get("retransmitted_bytes") + page.get("ignored_bytes")
     assert page.get("overlap_conflicts") == page.get("gaps") == 0
+
+
+@pytest.mark.parametrize("lost", [(), (1,)], ids=["whole", "its SYN-ACK lost"])
+def test_a_connection_that_takes_the_number_of_the_one_before_is_no_copy_of_it(lost: tuple[int, ...]) -> None:
+    """Whoever chooses the client's number cannot choose the server's."""
+    first = conversation([(0, request("/first")), (1, response(b"one"))])
+    start = float(first[-1].time) + 0.01
+    again = conversation([(0, request("/again")), (1, response(b"two"))], start=start, numbers=(1000, 5_000_000))
+    road = Road()
+    road.send(first + [frame for at, frame in enumerate(again) if at not in lost])
+    road.work()
+    assert road.targets() == [(b"/first", 200), (b"/again", 200)]
