@@ -10,6 +10,7 @@ class FlowInfo:
     tunnel: int
     flow_hash: int
     is_client_known: bool
+    first_index: int
     anomalies: int
     def __init__(
         self,

@@ -231,7 +231,7 @@ def _encrypted(where: str, place: PlaceSurvey) -> Iterator[Advice]:
         level = "note" if place.protocols[HTTP1] else "warning"
         yield Advice(
             "encrypted", level, where, f"{flows:,} flows are TLS ({names}).",
-            "What is in them cannot be analysed: mirror behind the TLS terminator.",
+            "What is in them can be analysed with a key log only (docs/tls.md); otherwise mirror behind the TLS terminator.",
         )  # fmt: skip
 
 

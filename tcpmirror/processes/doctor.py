@@ -17,6 +17,7 @@ from tcpmirror.capture.interface_facts import InterfaceFacts, interface_facts, m
 from tcpmirror.capture.pcap_source import FileSource, KernelStats, LiveSource
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.processes.diagnosis import Advice, diagnose
+from tcpmirror.processes.key_log import decryption_of_files, secrets_of_files
 from tcpmirror.processes.sniffing import HTTP1, HTTP2, TLS, UNKNOWN
 from tcpmirror.processes.survey import PlaceSurvey, Survey
 from tcpmirror.settings.tree import Settings, Source
@@ -44,6 +45,7 @@ class Examination:
             "seconds": round(self.seconds, 3),
             "packets": self.survey.packets,
             "exchanges": self.survey.exchanges,
+            "tls_flows_decrypted": self.survey.decrypted_flows,
             "interface": None if self.interface is None else asdict(self.interface),
             "kernel": asdict(self.kernel),
             "places": [_described(place) for place in _by_size(self.survey)],
@@ -51,10 +53,14 @@ class Examination:
         }
 
 
-def examine_file(path: str, settings: Settings, source: Source | None) -> Examination:
-    """Look at a capture file; EnvironmentFault when it cannot be read (a cut one is read as far as it goes)."""
+def examine_file(path: str, settings: Settings, source: Source | None, key_log: str = "") -> Examination:
+    """Look at a capture file; EnvironmentFault when it cannot be read (a cut one is read as far as it goes).
+
+    TLS is decrypted with the secrets that it holds, and those of *key_log*, if one is named.
+    """
     file = FileSource(path)
-    survey = Survey(file.link_type, settings, source, source.bpf if source else "")
+    secrets = secrets_of_files([path], key_log)
+    survey = Survey(file.link_type, settings, source, source.bpf if source else "", decryption_of_files(secrets))
     cut: list[Advice] = []
     try:
         while file.receive(survey):

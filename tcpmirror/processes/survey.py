@@ -15,9 +15,12 @@ from tcpmirror.capture.frame_filter import FrameFilter
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.model.exchange import TUNNEL_NAMES
+from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.capture import open_decapsulator
 from tcpmirror.processes.sniffing import HTTP1, TLS, UNKNOWN, protocol_of, server_name
 from tcpmirror.processes.worker import open_table
+from tcpmirror.protocols.connection import ProtocolFactory
+from tcpmirror.protocols.decryption import Decryption
 from tcpmirror.protocols.http1 import Http1Factory
 from tcpmirror.reassembly.origins import OTHER
 from tcpmirror.settings.tree import Settings, Source
@@ -93,10 +96,17 @@ class Survey:
     """Takes frames of one link type as a callable ``(time_ns, frame)``; `finish` sums up.
 
     *source*: how a configuration reads this place; None: only look. *expression*: the packet filter it uses here.
-    ``filter_fault``: why libpcap does not take that, empty when it does.
+    *decryption*: with what TLS is read. ``filter_fault``: why libpcap does not take that, empty when it does.
     """
 
-    def __init__(self, link_type: int, settings: Settings, source: Source | None = None, expression: str = "") -> None:
+    def __init__(
+        self,
+        link_type: int,
+        settings: Settings,
+        source: Source | None = None,
+        expression: str = "",
+        decryption: Decryption | None = None,
+    ) -> None:
         self._wide = Decapsulator(
             link_type,
             16,
@@ -112,9 +122,13 @@ class Survey:
         except EnvironmentFault as fault:
             self.filter_fault = str(fault)
             self._filter = FrameFilter("", link_type)
-        factory = Http1Factory(
-            self._count_exchange, settings.limits, response_timeout_ns=settings.reassembly.response_timeout_ns
-        )
+        timeout_ns = settings.reassembly.response_timeout_ns
+        factory: SinkFactory = Http1Factory(self._count_exchange, settings.limits, response_timeout_ns=timeout_ns)
+        if decryption is not None:
+            factory = ProtocolFactory(
+                self._count_exchange, settings.limits, response_timeout_ns=timeout_ns, decryption=decryption
+            )
+        self._decryption = decryption
         self._table = open_table(factory, settings.limits, 1)
         self._flows: dict[tuple[bytes, int, bytes, int], FlowSurvey] = {}
         self._recent: dict[tuple[object, ...], int] = {}
@@ -169,11 +183,17 @@ class Survey:
             _count_flow(flow)
         self._table.advance(self.last_ns)
         self._table.end_all()
+        if self._decryption is not None:
+            self._decryption.finish()
         for origin in self._table.origins:
             if origin.source != OTHER:
                 place = self.places[origin.vlan, origin.inner_vlan, origin.vni]
                 sums = origin.sums()
                 place.seen_bytes, place.lost_bytes = sums["delivered_bytes"], sums["lost_bytes"]
+
+    @property
+    def decrypted_flows(self) -> int:
+        return 0 if self._decryption is None else self._decryption.tls_decrypted_flows
 
     def _count_exchange(self, exchange: object) -> None:
         self.exchanges += 1

@@ -17,6 +17,7 @@ from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge, slowed
+from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
@@ -64,6 +65,16 @@ FACTORY_COUNTERS: Final = (
     "tls_flows",
     "tls_bytes",
 )
+DECRYPTION_COUNTERS: Final = (
+    "tls_decrypted_flows",
+    "tls_decrypted_bytes",
+    "tls_no_secret",
+    "tls_unsupported",
+    "tls_unauthentic",
+    "tls_joined",
+    "tls_lost",
+    "tls_bad_records",
+)
 
 
 def run(context: Context) -> int:
@@ -101,10 +112,13 @@ class Publisher:
 
     def __init__(self, page: CounterPage, table: FlowTable, factory: SinkFactory) -> None:
         self._page = page
-        self._counted: list[tuple[FlowTable | SinkFactory, str, int]] = [(table, name, 0) for name in GAUGES]
+        self._counted: list[tuple[object, str, int]] = [(table, name, 0) for name in GAUGES]
         self._counted += [(table, name, page.get(name)) for name in TABLE_COUNTERS]
         if isinstance(factory, ProtocolFactory):
             self._counted += [(factory, name, page.get(name)) for name in FACTORY_COUNTERS]
+            if factory.decryption is not None:
+                self._counted += [(factory.decryption, name, page.get(name)) for name in DECRYPTION_COUNTERS]
+                self._counted.append((factory.decryption, "tls_waiting_bytes", 0))
         page.add("flows_lost", page.get("flows"))
 
     def publish(self) -> None:
@@ -124,6 +138,21 @@ def take_segments(road: WorkerRoad, table: FlowTable, page: CounterPage) -> int:
         return 1
 
 
+def finish_waiting(factory: SinkFactory, page: CounterPage, now_ns: int | None = None) -> None:
+    """Look at the ended connections that wait for secrets, as of *now_ns* or for the last time. A bug costs one of them."""
+    decryption = factory.decryption if isinstance(factory, ProtocolFactory) else None
+    while decryption is not None:
+        try:
+            if now_ns is None:
+                decryption.finish()
+            else:
+                decryption.advance(now_ns)
+            return
+        except Exception:
+            page.add("bugs")
+            log.exception("a connection is given up")
+
+
 class Worker:
     """One worker: its rings, its flows, its judge."""
 
@@ -141,7 +170,12 @@ class Worker:
             settings.limits,
             response_timeout_ns=settings.reassembly.response_timeout_ns,
             parse_responses=settings.reassembly.parse_responses,
+            decryption=live_decryption(settings, layout.workers, settings.capture.sources),
         )
+        self._key_log: KeyLog | None = None
+        if settings.tls.key_log and self._factory.decryption is not None:
+            secrets = self._factory.decryption.secrets
+            self._key_log = KeyLog(settings.tls.key_log, secrets, settings.tls.keep_ns, self._page, warns=index == 0)
         self._table = open_table(self._factory, settings.limits, layout.workers)
         self._readers = [layout.segment_reader(source, index) for source in range(layout.sources)]
         self._road = WorkerRoad(self._readers, self._table, self._page)
@@ -154,6 +188,8 @@ class Worker:
     def turn(self) -> bool:
         """One turn of the loop; False when everything is done and the process was told to stop."""
         ticket = self._bell.ticket()
+        if self._key_log is not None:
+            self._key_log.follow(time.monotonic_ns())
         taken = take_segments(self._road, self._table, self._page)
         now = time.monotonic_ns()
         if taken:
@@ -166,6 +202,7 @@ class Worker:
             return True
         if self._context.stopping:
             self._table.end_all()
+            finish_waiting(self._factory, self._page)
             self._counts.publish()
             send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
             return False
@@ -176,7 +213,9 @@ class Worker:
         """Once in a while: beat, publish counts, take new settings, and let packet time go on while nothing comes."""
         self._context.beat()
         if self._road.clock_ns:
-            self._table.advance(self._road.clock_ns + now - self._last_packet)
+            clock_ns = self._road.clock_ns + now - self._last_packet
+            self._table.advance(clock_ns)
+            finish_waiting(self._factory, self._page, clock_ns)
         self._counts.publish()
         if now - self._last_news > NEWS_NS:
             self._last_news = now
