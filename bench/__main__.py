@@ -1,55 +1,73 @@
 """`python -m bench`: make the traffic once, run the sensor over it, check that it is right, then print how fast it was.
 
-SCALE multiplies the 50,000 exchanges (SCALE=4: 200,000); `--only-traffic` stops after the capture.
+SCALE multiplies the exchanges of each kind (SCALE=10: 400,000 of kind `a`); `--only-traffic` stops after the captures.
 Exit code 1: the sensor's result was wrong; 4: the traffic could not be made here.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
+import platform
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from bench.measure import WrongResultError, measure, stage_us
+from bench.derived import ENCAPSULATIONS, IDLE, encapsulated, with_idle
+from bench.kinds import KINDS
+from bench.measure import Figures, Start, WrongResultError, measure
 from bench.network import missing
-from bench.traffic import capture_of
+from bench.table import HEAD, row
+from bench.traffic import Capture, capture_of
 
-EXCHANGES: Final = 50_000
-SMALL: Final = 1_000
+SMALL: Final = 100  # exchanges of the capture that tells what start-up costs
+ALL: Final = "abcdefghi"
 HERE: Final = Path(__file__).parent
 
 
 def main() -> int:
     options = arguments().parse_args()
-    exchanges = round(EXCHANGES * options.scale)
     reason = missing()
     if reason:
         print(f"bench: {reason}", file=sys.stderr)
         return 4
-    capture = capture_of(options.data / f"{exchanges}.pcap", exchanges)
-    small = capture_of(options.data / f"{SMALL}.pcap", SMALL)
-    print(f"{capture.path}: {capture.exchanges:,} exchanges, {capture.packets:,} packets, {capture.bytes / 1e6:.1f} MB")
+    captures = {name: capture(name, options.scale, options.data) for name in options.kinds}
+    small = capture_of(options.data, KINDS["a"], SMALL)
     if options.only_traffic:
+        for made, title in captures.values():
+            print(f"{made.path}: {title}: {made.exchanges:,} exchanges, {made.packets:,} packets, {made.bytes / 1e6:.1f} MB")
         return 0
     try:
-        figures = measure(capture, small, options.workers, options.runs)
-        keep(options.results, figures)
-        print(summary(figures), flush=True)
-        figures["stage_us"] = stage_us(capture, small, options.workers, options.runs, figures["exchange_us"])
+        start = Start(small, options.workers, options.runs)
+        print(HEAD.format(start_s=start.median()), flush=True)
+        for made, title in captures.values():
+            figures = measure(made, title, start, options.workers, options.runs)
+            keep(options.results, figures, options.workers, options.runs)
+            print(row(figures), flush=True)
     except WrongResultError as wrong:
         print(f"bench: wrong result, so no figures: {wrong}", file=sys.stderr)
         return 1
-    keep(options.results, figures)
-    print("\n".join(f"  {stage:<11}{cost:7.2f}" for stage, cost in figures["stage_us"].items()))
     return 0
+
+
+def capture(name: str, scale: float, data: Path) -> tuple[Capture, str]:
+    """Return the capture of the kind *name* at *scale*, made if it is not there, and what the kind is."""
+    if name in KINDS:
+        kind = KINDS[name]
+        return capture_of(data, kind, round(kind.exchanges * scale)), kind.title
+    source, _ = capture("a", scale, data)
+    if name in ENCAPSULATIONS:
+        return encapsulated(name, source), ENCAPSULATIONS[name][0]
+    connections = round(IDLE * scale)
+    return with_idle(source, connections), f"a beside {connections:,} idle connections"
 
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="How many exchanges a CPU-second analyses.")
-    parser.add_argument("--scale", type=float, default=float(os.environ.get("SCALE", "1")), help="times 50,000 exchanges")
+    parser.add_argument("--scale", type=float, default=float(os.environ.get("SCALE", "1")), help="times the usual size")
+    parser.add_argument("--kinds", type=kinds, default=ALL, help=f"letters out of {ALL}; all by default")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--runs", type=int, default=3, help="each figure is the median of so many")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="where captures are kept")
@@ -58,22 +76,20 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def keep(directory: Path, figures: dict[str, Any]) -> None:
+def kinds(text: str) -> str:
+    """Return *text* if all its letters are kinds; ArgumentTypeError names the one that is not."""
+    for letter in text:
+        if letter not in ALL:
+            raise argparse.ArgumentTypeError(f"{letter!r} is none of the kinds {ALL}")
+    return text
+
+
+def keep(directory: Path, figures: Figures, workers: int, runs: int) -> None:
+    """Write *figures* and what they were measured on."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "latest.json").write_text(json.dumps(figures, indent=2) + "\n")
-
-
-def summary(figures: dict[str, Any]) -> str:
-    """Return the figures as lines for people; the cost of each stage is to follow."""
-    return "\n".join(
-        (
-            f"{figures['exchanges_per_cpu_s']:,} exchanges per CPU-second, all processes, start-up included "
-            f"({figures['exchanges_per_cpu_s_without_start']:,} without its {figures['start_cpu_s']:.2f} s)",
-            f"CPU {figures['cpu_s']:.2f} s, wall {figures['wall_s']:.2f} s with {figures['workers']} workers, "
-            f"median of {figures['runs']}; peak memory {figures['peak_rss'] / (1 << 20):.0f} MiB",
-            f"CPU by stage, microseconds an exchange (the whole road: {figures['exchange_us']:.2f}):",
-        )
-    )
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    facts = dataclasses.asdict(figures) | {"workers": workers, "runs": runs, "machine": machine}
+    (directory / f"{figures.kind}.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 if __name__ == "__main__":

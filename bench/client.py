@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import selectors
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,33 +20,49 @@ READ_BYTES: Final = 65536
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The bytes to send and the status that must come back."""
+    """The bytes to send and the status that must come back; with *piece*, so many bytes a segment."""
 
     data: bytes
     status: int
+    piece: int = 0
 
 
 class Answer:
-    """Collects one response with a Content-Length; `feed` tells when it is whole."""
+    """Collects one response with a Content-Length or in chunks; `feed` tells when it is whole."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> int:
-        """Return the status once the response is whole, 0 before; ValueError if it is not a response with a length."""
+        """Return the status once the response is whole, 0 before; ValueError if its end cannot be told or is passed."""
         self._bytes += data
         at = self._bytes.find(b"\r\n\r\n")
         if at < 0:
             return 0
         head = bytes(self._bytes[:at]).lower()
-        length = int(head.partition(b"\r\ncontent-length:")[2].split(b"\r\n", 1)[0])
-        whole = at + 4 + length
-        if len(self._bytes) > whole:
+        whole = self._chunked_end(at + 4) if b"\r\ntransfer-encoding: chunked" in head else at + 4 + content_length(head)
+        if whole and len(self._bytes) > whole:
             raise ValueError("more bytes than the response has")
-        if len(self._bytes) < whole:
+        if not whole or len(self._bytes) < whole:
             return 0
         self._bytes.clear()
         return int(head.split(b" ", 2)[1])
+
+    def _chunked_end(self, at: int) -> int:
+        """Return where the chunks that begin at *at* end, 0 as long as the last has not come."""
+        while True:
+            line = self._bytes.find(b"\r\n", at)
+            if line < 0:
+                return 0
+            size = int(self._bytes[at:line], 16)
+            at = line + 2 + size + 2
+            if size == 0 or at > len(self._bytes):
+                return at if size == 0 else 0
+
+
+def content_length(head: bytes) -> int:
+    """Return the Content-Length in a response head in lower case; ValueError if it has none."""
+    return int(head.partition(b"\r\ncontent-length:")[2].split(b"\r\n", 1)[0])
 
 
 class Connection:
@@ -64,7 +80,9 @@ class Connection:
         if request is None:
             return False
         self._expected = request.status
-        self.sock.sendall(request.data)
+        size = request.piece or len(request.data)
+        for start in range(0, len(request.data), size):
+            self.sock.sendall(request.data[start : start + size])
         return True
 
     def read(self) -> bool:
@@ -78,7 +96,7 @@ class Connection:
         return bool(status)
 
 
-def exchange_all(namespace: Namespace, address: tuple[str, int], batches: Sequence[Sequence[Request]], at_once: int) -> int:
+def exchange_all(namespace: Namespace, address: tuple[str, int], batches: Iterable[Iterable[Request]], at_once: int) -> int:
     """Send each batch over a connection of its own, *at_once* of them at a time; return the count of right answers."""
     waiting = iter(batches)
     answered = 0
@@ -101,7 +119,7 @@ def exchange_all(namespace: Namespace, address: tuple[str, int], batches: Sequen
     return answered
 
 
-def _open(selector: selectors.BaseSelector, address: tuple[str, int], waiting: Iterator[Sequence[Request]]) -> None:
+def _open(selector: selectors.BaseSelector, address: tuple[str, int], waiting: Iterator[Iterable[Request]]) -> None:
     """Open a connection for the next batch, if one is waiting, and send its first request."""
     batch = next(waiting, None)
     if batch is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from bench.network import Namespace, wait_until
@@ -41,10 +43,15 @@ http {{
             default_type application/json;
             return 200 '{{"id":4711,"name":"Anvil","price":"19.90","stock":12,"tags":["iron","heavy"]}}';
         }}
+        location /api/v1/items/ {{
+            default_type application/json;
+            return 200 '{item}';
+        }}
         location /login {{
             default_type application/json;
             return 403 '{{"error":"bad credentials"}}';
         }}
+        location /store/ {{ proxy_pass http://127.0.0.1:{second_port}/api/; }}
         location /moved {{ return 302 /index.html; }}
         location /broken {{ return 500 "broken\\n"; }}
         location /zipped/ {{
@@ -56,21 +63,42 @@ http {{
     }}
 }}
 """
+# One item of a catalogue, as large as answers of an API are: 900 bytes.
+ITEM: Final = json.dumps(
+    {
+        "id": 4711,
+        "name": "Anvil",
+        "price": {"amount": "19.90", "currency": "EUR", "tax": "included"},
+        "stock": 12,
+        "tags": ["iron", "heavy", "classic"],
+        "description": "Forged in one piece; the horn is hardened and ground, the face is flat to a tenth of a millimetre.",
+        "variants": [
+            {"sku": f"A{number:05d}-{number * 7:02d}", "weight_g": 5000 + 250 * number, "colour": "black", "available": True}
+            for number in range(1, 6)
+        ],
+        "links": {"self": "/api/v1/items/4711", "reviews": "/api/v1/items/4711/reviews", "seller": "/api/v1/sellers/12"},
+        "updated": "2026-03-14T09:26:53Z",
+    }
+)
 FILES: Final = {
     "index.html": "<!doctype html><title>Shop</title><p>Welcome.\n",
     "hello.txt": "hello, world\n",
     "items.json": '{"items":[' + ",".join(f'{{"id":{number},"name":"item {number}"}}' for number in range(200)) + "]}\n",
     "large.txt": "".join(f"line {number} of a larger file\n" for number in range(8000)),
 }
+EMPTY: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 @contextlib.contextmanager
-def nginx(namespace: Namespace, directory: Path, port: int = 80, access_log: bool = True) -> Iterator[Path]:
-    """Serve on *port* and SECOND_PORT in *namespace*; yield the path of the access log (one line a request)."""
-    (directory / "html").mkdir(parents=True)
-    for name, text in FILES.items():
-        (directory / "html" / name).write_text(text)
-    text = CONFIGURATION.format(directory=directory, port=port, second_port=SECOND_PORT)
+def nginx(
+    namespace: Namespace, directory: Path, port: int = 80, access_log: bool = True, files: Mapping[str, bytes] = EMPTY
+) -> Iterator[Path]:
+    """Serve FILES and *files* (path -> contents) on *port* and SECOND_PORT; yield the path of the access log."""
+    for name, contents in {**{name: text.encode() for name, text in FILES.items()}, **files}.items():
+        path = directory / "html" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(contents)
+    text = CONFIGURATION.format(directory=directory, port=port, second_port=SECOND_PORT, item=ITEM)
     if not access_log:
         text = text.replace(f"access_log {directory}/access.log;", "access_log off;")
     configuration = directory / "nginx.conf"

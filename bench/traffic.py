@@ -1,7 +1,6 @@
-"""The bench's traffic: a client and an nginx in two namespaces, small JSON on keep-alive connections, tcpdump beside them.
+"""The bench's traffic: a client and an nginx in two namespaces, and tcpdump beside them.
 
-What it sends follows from the number asked for alone, so two captures of one size hold the same requests. One request in a
-thousand is an attack: that detection was on can be seen in the result, and its cost is in the figures.
+A capture is kept beside a note of what it holds and made anew when the recipe (FORMAT) or its size changes.
 """
 
 from __future__ import annotations
@@ -12,30 +11,20 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.client import Request, exchange_all
+from bench.client import exchange_all
+from bench.kinds import Kind, pages
 from bench.network import Namespace, network, wait_until
 from bench.nginx import nginx
 
-FORMAT: Final = 1  # of the traffic below; a cached capture of another format is made anew
-CONNECTION_REQUESTS: Final = 1000  # what nginx allows a connection by default
+FORMAT: Final = 2  # of the traffic below; a cached capture of another format is made anew
 AT_ONCE: Final = 16
-ATTACK_EVERY: Final = 1000
-POST_EVERY: Final = 10
 SERVER: Final = "10.91.0.2"
 BLOCK_S: Final = 1.0  # tcpdump's read time-out
-
-HEADERS: Final = (
-    b"Host: shop.example\r\n"
-    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
-    b"Accept: application/json\r\n"
-    b"Accept-Language: en-GB,en;q=0.7\r\n"
-    b"Cookie: session=6f1d2b7c9a0e4f3d8b5a1c2e7d9f0a3b\r\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,65 +33,49 @@ class Capture:
 
     path: str
     format: int
+    kind: str
     exchanges: int
-    attacks: int
-    connections: int
+    findings: dict[str, int]
     packets: int
     bytes: int
 
 
-def request(number: int) -> Request:
-    """Return the request *number* of the run."""
-    if number % ATTACK_EVERY == ATTACK_EVERY - 1:
-        return Request(b"GET /api/files?name=../../../../etc/passwd HTTP/1.1\r\n" + HEADERS + b"\r\n", 200)
-    if number % POST_EVERY == POST_EVERY - 1:
-        body = b'{"item":%d,"quantity":%d,"note":"leave it at the door","gift":false}' % (number, number % 7 + 1)
-        head = b"POST /api/v1/orders HTTP/1.1\r\n" + HEADERS
-        return Request(head + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body, 200)
-    target = b"/api/v1/items/%d?fields=name,price&page=%d" % (number % 5000, number % 40)
-    return Request(b"GET " + target + b" HTTP/1.1\r\n" + HEADERS + b"\r\n", 200)
+def capture_of(directory: Path, kind: Kind, exchanges: int) -> Capture:
+    """Return the capture of *exchanges* exchanges of *kind* in *directory*, made now unless it is there."""
+    path = directory / f"{kind.name}-{exchanges}.pcap"
+    return kept(path, lambda: make(path, kind, exchanges))
 
 
-def batches(exchanges: int) -> list[list[Request]]:
-    """Return *exchanges* requests cut into connections."""
-    return [
-        [request(number) for number in range(start, min(start + CONNECTION_REQUESTS, exchanges))]
-        for start in range(0, exchanges, CONNECTION_REQUESTS)
-    ]
-
-
-def capture_of(path: Path, exchanges: int) -> Capture:
-    """Return the capture at *path*, made now unless there already is one of *exchanges* exchanges."""
+def kept(path: Path, maker: Callable[[], Capture]) -> Capture:
+    """Return what is noted beside *path*, or what *maker* says after it has written the file."""
     note = path.with_suffix(".json")
     if path.exists() and note.exists():
-        known = Capture(**json.loads(note.read_text()))
-        if (known.format, known.exchanges) == (FORMAT, exchanges) and path.stat().st_size == known.bytes:
-            return known
+        known = json.loads(note.read_text())
+        if known.get("format") == FORMAT and path.stat().st_size == known["bytes"]:
+            return Capture(**known)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = make(path, exchanges)
+    fresh = maker()
     note.write_text(json.dumps(asdict(fresh), indent=2) + "\n")
     return fresh
 
 
-def make(path: Path, exchanges: int) -> Capture:
+def make(path: Path, kind: Kind, exchanges: int) -> Capture:
     """Make the traffic and write it to *path*; RuntimeError if tcpdump lost a packet, ValueError on a wrong answer."""
-    work = batches(exchanges)
     with network() as net, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         client, server = net.namespace("client"), net.namespace("server")
         net.cable((client, "wire"), (server, "wire"))
         net.address(client, "wire", "10.91.0.1/24")
         net.address(server, "wire", f"{SERVER}/24")
         with (
-            nginx(server, Path(scratch) / "nginx", access_log=False),
+            nginx(server, Path(scratch) / "nginx", access_log=False, files=pages()),
             dumped(server, "wire", path, Path(scratch) / "tcpdump.log") as counts,
         ):
-            answered = exchange_all(client, (SERVER, 80), work, AT_ONCE)
+            answered = exchange_all(client, (SERVER, 80), kind.batches(exchanges), AT_ONCE)
     if answered != exchanges:
         raise RuntimeError(f"{answered} answers for {exchanges} requests")
     if counts[0] < 2 * exchanges:
         raise RuntimeError(f"{counts[0]} packets cannot hold {exchanges} requests and their responses")
-    attacks = sum(b"/etc/passwd" in each.data for batch in work for each in batch)
-    return Capture(str(path), FORMAT, exchanges, attacks, len(work), counts[0], path.stat().st_size)
+    return Capture(str(path), FORMAT, kind.name, exchanges, kind.findings(exchanges), counts[0], path.stat().st_size)
 
 
 @contextlib.contextmanager

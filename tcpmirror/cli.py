@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -14,6 +14,7 @@ import orjson
 
 from tcpmirror import __version__
 from tcpmirror.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_USAGE, EnvironmentFault, TcpmirrorError
+from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.settings import apply_environment, describe_settings, load_settings
 from tcpmirror.settings.simulation import simulated
 from tcpmirror.settings.tree import Settings, Source
@@ -68,14 +69,60 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="write JSON")
     doctor.set_defaults(command=_doctor)
 
-    rules = commands.add_parser("rules", help="the detection rules").add_subparsers(required=True, metavar="COMMAND")
-    compiled = rules.add_parser("compile", help="compile the built-in rules into the installation, so that starts are quick")
-    compiled.set_defaults(command=_compile_rules)
+    _add_rules(commands.add_parser("rules", help="the detection rules").add_subparsers(required=True, metavar="COMMAND"))
 
     check = commands.add_parser("check-config", help="check a settings file and print the effective settings")
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command=_check_config)
     return parser
+
+
+def _add_rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compiled = commands.add_parser(
+        "compile", help="compile the built-in rules into the installation, so that starts are quick"
+    )
+    compiled.set_defaults(command=_compile_rules)
+    lint = commands.add_parser("lint", help="all that is wrong or doubtful in rule packs, with file and line")
+    lint.add_argument(
+        "paths", nargs="*", type=Path, metavar="PACK", help="files, folders (default: own rules, else built in)"
+    )
+    lint.set_defaults(command=_rules("lint"))
+    test = commands.add_parser("test", help="run the examples that rules must match and must not match")
+    test.add_argument("paths", nargs="*", type=Path, metavar="PACK", help="files or folders (default: all rules in force)")
+    test.set_defaults(command=_rules("test"))
+    listed = commands.add_parser("list", help="a table of all rules")
+    listed.add_argument("--type", choices=sorted(ATTACK_TYPES), metavar="TYPE", help="of one attack type: sqli, xss ...")
+    listed.add_argument("--severity", choices=("low", "medium", "high", "critical"), help="of one severity")
+    listed.set_defaults(command=_rules("list"))
+    shown = commands.add_parser("show", help="all about one rule")
+    shown.add_argument("id", metavar="ID")
+    shown.set_defaults(command=_rules("show"))
+    explained = commands.add_parser("explain", help="each point, decoding and rule: why a request is an attack, or not")
+    explained.add_argument("given", metavar="REQUEST|FILE|-|VALUE", help="a raw HTTP request, a file with one, or a value")
+    explained.set_defaults(command=_rules("explain"))
+    for parser in (lint, test, listed, shown, explained):
+        parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file, for own rules")
+        parser.add_argument("--json", action="store_true", help="write JSON")
+
+
+def _rules(name: str) -> Callable[[argparse.Namespace], int]:
+    def run(arguments: argparse.Namespace) -> int:
+        from tcpmirror.processes import rules
+
+        settings, as_json = _settings(arguments.config), arguments.json
+        match name:
+            case "lint":
+                return rules.lint(arguments.paths, settings, as_json)
+            case "test":
+                return rules.test(arguments.paths, settings, cache_directory(), as_json)
+            case "list":
+                return rules.list_rules(settings, arguments.type, arguments.severity, as_json)
+            case "show":
+                return rules.show(arguments.id, settings, as_json)
+            case _:
+                return rules.explain_text(arguments.given, settings, cache_directory(), as_json)
+
+    return run
 
 
 def _analyze(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ from tcpmirror.decode.text cimport (base64_class, base64_into, fold_into, is_pac
                                     needs_unfold, uchar, unfold_into)
 from tcpmirror.model.exchange cimport Request
 
+from tcpmirror.decode import grpc
+
 DEF SEPARATOR = 1
 DEF DEPTH = 4             # rounds of decoding; a value that still changes is for the full path
 DEF MIN_BASE64 = 8        # shorter runs hold nothing worth hiding
@@ -165,6 +167,19 @@ cdef bint _says_form(const uchar* line, Py_ssize_t size) noexcept nogil:
     return False
 
 
+cdef bint _says_protobuf(const uchar* line, Py_ssize_t size) noexcept nogil:
+    """Tell whether a header line is a Content-Type with ``grpc`` or ``protobuf`` in it."""
+    cdef Py_ssize_t at
+    if size < 17 or line[12] != 58 or (line[0] | 32) != 99 or (line[8] | 32) != 116:
+        return False
+    for at in range(13, size - 3):
+        if (line[at] | 32) == 103 and (line[at + 1] | 32) == 114 and (line[at + 2] | 32) == 112 and (line[at + 3] | 32) == 99:
+            return True
+        if (line[at] | 32) == 111 and (line[at + 1] | 32) == 98 and (line[at + 2] | 32) == 117 and (line[at + 3] | 32) == 102:
+            return True
+    return False
+
+
 cdef BodyKind _body_kind(const uchar* body, Py_ssize_t size, bint said_form) noexcept nogil:
     """Tell whether `body_kind` of the full path would read the body as a form."""
     cdef Py_ssize_t at = 0
@@ -213,7 +228,7 @@ cdef class Normalizer:
         """Return the normal form of *request*, or None when something in it only the full path can unfold."""
         cdef Py_ssize_t size = PyBytes_GET_SIZE(request.head) + PyBytes_GET_SIZE(request.body)
         cdef Buffer out
-        cdef bint said_form = False, is_whole
+        cdef bint said_form = False, may_be_protobuf = False, is_whole
         out.size = 0
         out.room = 4 * size + 64 if size < 8192 else size + 8192
         out.limit = 4 * size + SLACK
@@ -222,12 +237,14 @@ cdef class Normalizer:
             raise MemoryError
         self._fresh = []
         try:
-            is_whole = self._add_head(&out, request.head, &said_form) and _add_body(&out, request.body, said_form)
+            is_whole = (self._add_head(&out, request.head, &said_form, &may_be_protobuf)
+                        and _add_body(&out, request.body, said_form)
+                        and (not may_be_protobuf or _add_messages(&out, request)))
             return PyBytes_FromStringAndSize(<char*>out.data, out.size) if is_whole else None
         finally:
             free(out.data)
 
-    cdef bint _add_head(self, Buffer* out, bytes head, bint* said_form) except -1:
+    cdef bint _add_head(self, Buffer* out, bytes head, bint* said_form, bint* may_be_protobuf) except -1:
         """Add the head line by line, leaving out the lines known as clean."""
         cdef Py_ssize_t size = PyBytes_GET_SIZE(head), at = 0, end, start
         cdef const uchar* data = <const uchar*>PyBytes_AS_STRING(head)
@@ -243,6 +260,8 @@ cdef class Normalizer:
                 continue
             if start and _says_form(data + start, end - start):
                 said_form[0] = True
+            elif start and _says_protobuf(data + start, end - start):
+                may_be_protobuf[0] = True
             if start and _is_repeated(data + start, end - start):
                 line = PyBytes_FromStringAndSize(<const char*>data + start, end - start)
                 if line in self._clean:
@@ -272,3 +291,19 @@ cdef bint _add_body(Buffer* out, bytes body, bint said_form) except -1:
     if _body_kind(data, size, said_form) == FORM:
         _mark(out.data + start, size, 38)
     return _expand(out, start, size, True, 0)
+
+
+cdef bint _add_messages(Buffer* out, Request request) except -1:
+    """Add what the messages of a gRPC or Protocol Buffers body hold."""
+    cdef bytes kind = (request.header(b"content-type") or b"").lower()
+    cdef bytes text
+    cdef Py_ssize_t start
+    if not request.body or not grpc.is_protobuf(kind):
+        return True
+    for text in grpc.texts(request, kind):
+        start = out.size
+        if not _append(out, <const uchar*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
+            return False
+        if not _expand(out, start, PyBytes_GET_SIZE(text), False, 0):
+            return False
+    return True

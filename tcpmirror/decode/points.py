@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tcpmirror.decode import body, form
+from tcpmirror.decode import body, form, grpc
 from tcpmirror.decode.keys import text_key
 from tcpmirror.decode.text import percent
 from tcpmirror.decode.walk import Walk
@@ -31,7 +31,9 @@ def request_points(request: Request, limits: Limits) -> Decoded:
     _target(walk, request.target)
     _headers(walk, request)
     if request.body:
-        body.read(walk, request.header(b"content-type") or b"", request.body)
+        kind = request.header(b"content-type") or b""
+        if not grpc.is_protobuf(kind.lower()) or not grpc.read(walk, ("post",), request, kind.lower()):
+            body.read(walk, kind, request.body)
     return Decoded(walk.points, walk.anomalies)
 
 

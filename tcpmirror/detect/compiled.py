@@ -55,17 +55,45 @@ class Matcher:
     def __init__(self, expressions: Sequence[Expression], cache_dir: Path | None) -> None:
         self.expressions = tuple(expressions)
         patterns = [item.pattern for item in expressions]
-        self.cache_name = _cache_name(patterns)
+        self.cache_names = frozenset([_cache_name(patterns)]) if expressions else frozenset()
         self._database = _open(patterns, cache_dir) if expressions else None
         self._scratch = hyperscan.Scratch(self._database) if self._database else None
 
-    def scan(self, data: bytes, on_match: OnMatch) -> None:
-        """Report every expression that matches *data*, each once. Linear in the data."""
+    def scan(self, data: bytes, on_match: OnMatch) -> bool:
+        """Report every expression that matches *data*, each once; False if *on_match* ended it. Linear in the data."""
         if self._database is not None and data:
             try:
                 self._database.scan(data, match_event_handler=on_match, scratch=self._scratch)
             except hyperscan.ScanTerminated:
-                return
+                return False
+        return True
+
+
+class Matchers:
+    """The built-in expressions in one database, own ones behind them in another.
+
+    So a changed own rule compiles in a moment, and what was installed serves every set of own rules.
+    """
+
+    def __init__(self, built_in: Sequence[Expression], own: Sequence[Expression], cache_dir: Path | None) -> None:
+        self.expressions = (*built_in, *own)
+        self._built_in = Matcher(built_in, cache_dir)
+        self._own = Matcher(own, cache_dir) if own else None
+        self._first_own = len(built_in)
+
+    @property
+    def cache_names(self) -> frozenset[str]:
+        return self._built_in.cache_names | (self._own.cache_names if self._own else frozenset())
+
+    def scan(self, data: bytes, on_match: OnMatch) -> bool:
+        """Report every expression that matches *data*, by its index in ``expressions``."""
+        goes_on = self._built_in.scan(data, on_match)
+        if self._own is None or not goes_on:
+            return goes_on
+        first = self._first_own
+        return self._own.scan(
+            data, lambda index, start, end, flags, context: on_match(first + index, start, end, flags, context)
+        )
 
 
 def value_expressions(rules: Sequence[Rule]) -> list[Expression]:
@@ -92,17 +120,45 @@ def loosened(pattern: bytes) -> bytes:
     return _ANCHOR.sub(lambda match: _WIDENED.get(match.group(), match.group()), pattern)
 
 
-def check_rules(rules: Iterable[Rule], file: str) -> None:
+def check_rules(rules: Iterable[Rule]) -> None:
     """Raise SettingsError for the first rule with a pattern that Hyperscan refuses."""
     for rule in rules:
-        for pattern in (*rule.patterns, *rule.must, *rule.must_not, *rule.gates, *map(loosened, rule.patterns)):
+        for problem in refused_patterns(rule):
+            raise problem
+
+
+def refused_patterns(rule: Rule) -> Iterator[SettingsError]:
+    """Yield what Hyperscan refuses of the patterns of *rule*."""
+    groups = {"patterns": rule.patterns, "must": rule.must, "must_not": rule.must_not, "gates": rule.gates}
+    for key, patterns in groups.items():
+        for pattern in patterns:
             try:
-                _compile([pattern])
+                _compile([pattern, loosened(pattern)])
             except hyperscan.HyperscanError as error:
                 text = pattern.decode("latin-1")
-                raise SettingsError(
-                    file, rule.line, f"{rule.id}.patterns", text, "a Hyperscan pattern", str(error)
-                ) from error
+                yield SettingsError(
+                    rule.file,
+                    rule.line,
+                    f"{rule.id}.{key}",
+                    text,
+                    "a Hyperscan pattern",
+                    f"{text!r}: {_reason(pattern, error)}",
+                )
+
+
+def _reason(pattern: bytes, error: Exception) -> str:
+    """Return what Hyperscan says is wrong with *pattern*, where it says so."""
+    try:
+        hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK).compile(expressions=[pattern], ids=[0], elements=1, flags=[_FLAGS])
+    except hyperscan.HyperscanError as exact:
+        return str(exact)
+    return str(error)
+
+
+def database_bytes(pattern: bytes) -> int:
+    """Return the size of the automaton of *pattern* alone; RefusedPattern: there is none."""
+    size: int = _compile([pattern]).size()
+    return size
 
 
 def _compile(patterns: Sequence[bytes]) -> hyperscan.Database:

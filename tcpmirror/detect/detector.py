@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from tcpmirror.detect import entities, graphql, tokens
-from tcpmirror.detect.compiled import Expression, Matcher, Role, gate_expressions, value_expressions
+from tcpmirror.detect import entities, graphql, smuggling, tokens
+from tcpmirror.detect.compiled import Expression, Matchers, Role, gate_expressions, value_expressions
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.verdict import THRESHOLD, Sign, Verdict, counting, judge
 from tcpmirror.model.anomaly import Anomaly
@@ -56,13 +56,14 @@ class Detector:
     """
 
     def __init__(self, pack: Pack, limits: Limits, views: Views, cache_dir: Path | None = None) -> None:
-        request_rules = [rule for rule in pack.rules if not rule.is_for_responses]
-        response_rules = [rule for rule in pack.rules if rule.is_for_responses]
-        self._values = _Tier(request_rules, value_expressions(request_rules), cache_dir)
-        self._gates = _Tier(request_rules, gate_expressions(request_rules), cache_dir)
-        self._responses = _Tier(response_rules, value_expressions(response_rules), cache_dir)
+        matched = [rule for rule in pack.rules if rule.patterns]
+        request_rules = [rule for rule in matched if not rule.is_for_responses]
+        response_rules = [rule for rule in matched if rule.is_for_responses]
+        self.values = Tier(request_rules, value_expressions(request_rules), cache_dir)
+        self.gates = Tier(request_rules, gate_expressions(request_rules), cache_dir)
+        self._responses = Tier(response_rules, value_expressions(response_rules), cache_dir)
         self._limits = limits
-        self._views = views
+        self.views = views
         self._tokens = tokens.TokenCheck()
         self.inspected = 0
         self.tier2 = 0
@@ -70,7 +71,7 @@ class Detector:
     @property
     def cache_names(self) -> frozenset[str]:
         """The file names under which this detector's databases are kept."""
-        return frozenset(tier.cache_name for tier in (self._values, self._gates, self._responses))
+        return self.values.cache_names | self.gates.cache_names | self._responses.cache_names
 
     def inspect(self, exchange: Exchange) -> list[Finding]:
         """Return what *exchange* shows, strongest sign per value and type; empty for a clean one."""
@@ -79,6 +80,7 @@ class Detector:
         if request is not None:
             self.inspected += 1
             bomb = (exchange.anomalies | request.anomalies) & _BOMB
+            findings += smuggling.findings(exchange)
             if bomb or self.is_suspect(request):
                 self.tier2 += 1
                 findings += self.judge_request(request, bomb)
@@ -88,28 +90,32 @@ class Detector:
 
     def is_suspect(self, request: Request) -> bool:
         """Tell whether *request* needs the full path. False is certain: the full path would find nothing."""
-        form = self._views.normal_form(request)
+        form = self.views.normal_form(request)
         if form is None:
             return True
-        seen = self._gates.matched(form)
-        if self._gates.adds_up(seen) or self._tokens.is_suspect(form):
+        seen = self.gates.matched(form)
+        if self.gates.adds_up(seen) or self._tokens.is_suspect(form):
             return True
         if not seen:
-            self._views.learn_clean()
+            self.views.learn_clean()
         body = request.body
         return bool(body) and (entities.is_suspect(body) or graphql.is_suspect(body))
 
     def explain(self, request: Request) -> list[tuple[Point, list[str]]]:
         """Return every point of *request* with the ids of all rules that count there, decisive or not."""
-        values = self._values
+        values = self.values
         return [
-            (point, [item.rule.id for item in counting(point, self._signs(point.value), values.rules, values.expressions)])
-            for point in self._views.request_points(request, self._limits).points
+            (point, [item.rule.id for item in counting(point, self.signs(point.value), values.rules, values.expressions)])
+            for point in self.decoded_points(request)
         ]
+
+    def decoded_points(self, request: Request) -> list[Point]:
+        """Return the points of *request* that are judged."""
+        return self.views.request_points(request, self._limits).points
 
     def judge_request(self, request: Request, anomalies: int = 0) -> list[Finding]:
         """Return what the full path finds in *request*, whatever the first tier would say of it."""
-        decoded = self._views.request_points(request, self._limits)
+        decoded = self.views.request_points(request, self._limits)
         collected = _Findings()
         budget_ns = self._limits.process_time_ns
         for point in decoded.points:
@@ -117,7 +123,7 @@ class Detector:
             if budget_ns < 0:
                 anomalies |= 1 << Anomaly.TIME_LIMIT
                 break
-            for verdict in judge(point, self._signs(point.value), self._values.rules, self._values.expressions):
+            for verdict in judge(point, self.signs(point.value), self.values.rules, self.values.expressions):
                 collected.add(_finding(point, verdict))
         for finding in (
             *self._tokens.findings(decoded.points),
@@ -128,12 +134,12 @@ class Detector:
             collected.add(finding)
         return collected.found
 
-    def _signs(self, value: bytes) -> list[Sign]:
+    def signs(self, value: bytes) -> list[Sign]:
         """Return the signs in *value* as it stands and, where that differs, folded."""
-        signs = self._values.signs(value)
-        folded = self._views.fold(value)
+        signs = self.values.signs(value)
+        folded = self.views.fold(value)
         if folded is not value:
-            signs += self._values.signs(folded)
+            signs += self.values.signs(folded)
         return signs
 
     def _judge_response(self, response: Response) -> list[Finding]:
@@ -147,13 +153,15 @@ class Detector:
         return [_finding(point, item) for item in judge(point, signs, self._responses.rules, self._responses.expressions)]
 
 
-class _Tier:
+class Tier:
     """Rules and the matcher over their expressions."""
 
     def __init__(self, rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> None:
         self.rules = rules
-        self._matcher = Matcher(expressions, cache_dir)
-        self.cache_name = self._matcher.cache_name
+        own = [item for item in expressions if rules[item.rule].own]
+        built_in = [item for item in expressions if not rules[item.rule].own]
+        self._matcher = Matchers(built_in, own, cache_dir)
+        self.cache_names = self._matcher.cache_names
         self.expressions = self._matcher.expressions
         self._decides = [
             item.role is Role.SIGN and not rules[item.rule].must and rules[item.rule].confidence >= THRESHOLD

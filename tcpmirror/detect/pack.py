@@ -27,12 +27,19 @@ DEFAULT_POINTS: Final = (
     ("post",),
     ("post_name",),
 )
+# What computes signs that patterns cannot tell: see the modules of these names, `limits` in `detector`.
+DETECTORS: Final = ("tokens", "entities", "graphql", "limits")
+_REFERENCE: Final = re.compile(r"https?://[^\s]+")
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One sign of one attack type.
+
+    ``title`` says what was seen, ``why`` what it would do and how to tell a false alarm. ``detector``: the name of what
+    computes the sign instead of patterns, empty for patterns. ``own``: not one of the built-in rules; ``file`` and ``line``:
+    where it stands.
 
     ``confidence``: what it is worth, 0 to 1; see `verdict`. ``patterns``: Hyperscan expressions, any of which is the sign;
     ``must``/``must_not``: expressions that the same value must also, must not hold; ``gates``: what the first tier looks for
@@ -58,6 +65,11 @@ class Rule:
     matching: tuple[bytes, ...]
     harmless: tuple[bytes, ...]
     line: int
+    capec: tuple[int, ...] = ()
+    references: tuple[str, ...] = ()
+    detector: str = ""
+    file: str = ""
+    own: bool = False
 
     @property
     def is_for_responses(self) -> bool:
@@ -73,33 +85,88 @@ class Pack:
 
 def load_pack(*folders: Path) -> Pack:
     """Return the built-in rules and those of *folders* (files ``*.yaml``); SettingsError tells what is wrong with one."""
-    rules: dict[str, Rule] = {}
-    for folder in (BUILT_IN, *folders):
+    return join_packs(own_texts(folders))
+
+
+def own_texts(folders: Iterable[Path]) -> list[tuple[str, str]]:
+    """Return (file, text) of every pack in *folders*, in order of folder and name; SettingsError: one cannot be read."""
+    found = []
+    for folder in folders:
         if not folder.is_dir():
             raise SettingsError(str(folder), 0, "rules_dir", str(folder), "a folder of rule packs (*.yaml)")
         for file in sorted(folder.glob("*.yaml")):
-            for rule in read_rules(str(file), file.read_text(encoding="utf-8")):
+            try:
+                found.append((str(file), file.read_text(encoding="utf-8")))
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(str(file), 0, "(document)", None, "a readable file in UTF-8", str(error)) from error
+    return found
+
+
+def join_packs(own: Iterable[tuple[str, str]]) -> Pack:
+    """Return the built-in rules and, behind them, those of the packs *own*: (file, text)."""
+    rules: dict[str, Rule] = {}
+    built_in = [(str(file), file.read_text(encoding="utf-8")) for file in sorted(BUILT_IN.glob("*.yaml"))]
+    for is_own, packs in ((False, built_in), (True, own)):
+        for file, text in packs:
+            for rule in read_rules(file, text, is_own):
                 if rule.id in rules:
-                    raise SettingsError(str(file), rule.line, "id", rule.id, "an id that no other rule has")
+                    taken = rules[rule.id]
+                    problem = f"{rule.id!r} stands in {taken.file}:{taken.line} already"
+                    raise SettingsError(file, rule.line, "id", rule.id, "an id that no other rule has", problem)
                 rules[rule.id] = rule
     return Pack(tuple(rules.values()))
 
 
-def read_rules(file: str, text: str) -> list[Rule]:
-    """Return the rules in the YAML *text* of *file*."""
+def read_rules(file: str, text: str, own: bool = True) -> list[Rule]:
+    """Return the rules in the YAML *text* of *file*; SettingsError tells the first that cannot be used."""
+    rules, problems = examine_rules(file, text, own)
+    if problems:
+        raise problems[0]
+    return rules
+
+
+def examine_rules(file: str, text: str, own: bool = True) -> tuple[list[Rule], list[SettingsError]]:
+    """Return the rules in the YAML *text* of *file* that can be used, and what is wrong with the others."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise SettingsError(file, line, "(document)", None, "YAML", error.problem or "not YAML") from error
-    top = _Section(file, node, "(document)")
-    kind = top.choice("type", tuple(ATTACK_TYPES))
-    listed = top.node("rules")
-    if not isinstance(listed, yaml.SequenceNode) or not listed.value:
-        raise SettingsError(file, top.line, "rules", None, "a list of rules")
-    rules = [_rule(_Section(file, item, f"rules[{index}]"), kind) for index, item in enumerate(listed.value)]
-    top.finish()
-    return rules
+        return [], [SettingsError(file, line, "(document)", None, "YAML", error.problem or "not YAML")]
+    except yaml.YAMLError as error:
+        return [], [SettingsError(file, 0, "(document)", None, "YAML", str(error))]
+    rules: list[Rule] = []
+    problems: list[SettingsError] = []
+    try:
+        top = _Section(file, node, "(document)")
+        common = _common(top)
+        listed = top.node("rules")
+        if not isinstance(listed, yaml.SequenceNode) or not listed.value:
+            raise SettingsError(file, top.line, "rules", None, "a list of rules")
+        top.finish()
+    except SettingsError as problem:
+        return [], [problem]
+    for index, item in enumerate(listed.value):
+        try:
+            rules.append(_rule(_Section(file, item, f"rules[{index}]"), common, own))
+        except SettingsError as problem:
+            problems.append(problem)
+    return rules, problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What holds for every rule of a file that does not say otherwise."""
+
+    type: str
+    why: str
+    capec: tuple[int, ...]
+    references: tuple[str, ...]
+
+
+def _common(top: _Section) -> _Common:
+    return _Common(
+        top.choice("type", tuple(ATTACK_TYPES)), top.text("why", ""), top.numbers("capec", ()), _references(top, ())
+    )
 
 
 class _Section:
@@ -156,30 +223,40 @@ class _Section:
             raise self.fail(key, value, "a text or a list of texts")
         return tuple(value)
 
+    def numbers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        value = self.value(key)
+        if value is None:
+            return default
+        if not isinstance(value, list) or not all(isinstance(item, int) and item > 0 for item in value):
+            raise self.fail(key, value, "a list of numbers")
+        return tuple(value)
+
     def finish(self) -> None:
         for key in self._nodes:
             if key not in self._asked:
                 raise self.fail(key, None, ", ".join(sorted(self._asked)), "unknown key")
 
 
-def _rule(section: _Section, kind: str) -> Rule:
+def _rule(section: _Section, common: _Common, own: bool) -> Rule:
     rule_id = section.text("id")
     if not _ID.fullmatch(rule_id):
         raise section.fail("id", rule_id, "lower-case words joined by hyphens")
     section.key = rule_id
     patterns = _patterns(section, "patterns") + tuple(_base64_patterns(section.texts("base64_words")))
-    if not patterns:
-        raise section.fail("patterns", None, "at least one pattern")
-    kind = section.choice("type", tuple(ATTACK_TYPES), kind)
-    matching, harmless = _examples(section)
+    detector = section.choice("detector", DETECTORS, "") if section.node("detector") is not None else ""
+    if bool(patterns) == bool(detector):
+        raise section.fail("patterns", None, "at least one pattern, or a `detector`")
+    kind = section.choice("type", tuple(ATTACK_TYPES), common.type)
+    # Not everything that is computed can be shown in a text: `limits` needs bytes that no example holds.
+    matching, harmless = _examples(section) if detector != "limits" else ((), ())
     rule = Rule(
         id=rule_id,
         type=kind,
         title=section.text("title"),
-        why=section.text("why", ""),
+        why=section.text("why", common.why),
         severity=section.choice("severity", SEVERITIES, "high"),
         confidence=_confidence(section),
-        cwe=_cwe(section, ATTACK_TYPES[kind][2]),
+        cwe=section.numbers("cwe", ATTACK_TYPES[kind][2]),
         patterns=patterns,
         must=_patterns(section, "must"),
         must_not=_patterns(section, "must_not"),
@@ -191,9 +268,22 @@ def _rule(section: _Section, kind: str) -> Rule:
         matching=matching,
         harmless=harmless,
         line=section.line,
+        capec=section.numbers("capec", common.capec),
+        references=_references(section, common.references),
+        detector=detector,
+        file=section.file,
+        own=own,
     )
     section.finish()
     return rule
+
+
+def _references(section: _Section, default: tuple[str, ...]) -> tuple[str, ...]:
+    found = section.texts("references")
+    for text in found:
+        if not _REFERENCE.fullmatch(text):
+            raise section.fail("references", text, "URLs beginning with https:// or http://")
+    return found or default
 
 
 def _confidence(section: _Section) -> float:
@@ -201,15 +291,6 @@ def _confidence(section: _Section) -> float:
     if not isinstance(value, int | float) or not 0 < value <= 1:
         raise section.fail("confidence", value, "a number above 0, at most 1")
     return float(value)
-
-
-def _cwe(section: _Section, default: tuple[int, ...]) -> tuple[int, ...]:
-    value = section.value("cwe")
-    if value is None:
-        return default
-    if not isinstance(value, list) or not all(isinstance(item, int) for item in value):
-        raise section.fail("cwe", value, "a list of numbers")
-    return tuple(value)
 
 
 def _patterns(section: _Section, key: str) -> tuple[bytes, ...]:

@@ -106,12 +106,13 @@ def counting(
             refuted.add(item.rule)
     for index, sign in matched.items():
         rule = rules[index]
-        if index not in refuted and _applies(rule, point.path) and _all_must(rule, index, musts):
+        if index not in refuted and applies(rule, point.path) and _all_must(rule, index, musts):
             weight = rule.confidence * (DOCUMENT_WEIGHT if not rule.documents and is_document(point.value) else 1)
             yield Counted(weight, sign.end, rule)
 
 
-def _applies(rule: Rule, path: tuple[str, ...]) -> bool:
+def applies(rule: Rule, path: tuple[str, ...]) -> bool:
+    """Tell whether *rule* judges the point at *path*."""
     # Path segments are judged within `uri`; by themselves only what Base64 hid in them.
     if path[0] in ("path", "action_name") and "base64" not in path:
         return False

@@ -44,11 +44,18 @@ class Anomaly(IntEnum):
     NUL_IN_HEAD = 30
     MULTIPLE_HOST = 31
     BARE_CR = 32  # a CR inside a line of a head
+    REPEATED_LENGTH = 33  # Content-Length given twice with the same value
+    HIDDEN_FRAMING = (
+        34  # a length or coding written so that only some readers see it (blank before the colon, fold, underscore)
+    )
+    CHUNK_EXTENSION = 35  # something after a chunk's size
     # content coding
     BAD_CODING = 36  # the body is not what Content-Encoding says
     DECOMPRESSION_LIMIT = 37  # a bomb, cut at the limit
     UNKNOWN_CONTENT_CODING = 38
     TRUNCATED_CODING = 39  # the compressed body ended before its end mark
+    OLD_CHUNKED = 40  # chunked in a request older than HTTP/1.1
+    FRAMING_CONFLICT = 41  # servers in use would see different ends of the request
     # decoding and detection
     DECODE_DEPTH_LIMIT = 44
     DECODE_COUNT_LIMIT = 45

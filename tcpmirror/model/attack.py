@@ -29,5 +29,6 @@ ATTACK_TYPES: Final[dict[str, tuple[int, str, tuple[int, ...]]]] = {
     "gql_aliases": (1 << 41, "GraphQL alias flood", (400,)),
     "gql_docs_per_batch": (1 << 43, "GraphQL batch", (400,)),
     "gql_introspection": (1 << 44, "GraphQL introspection", (200,)),
+    "request_smuggling": (1 << 54, "HTTP request smuggling", (444,)),
     "weak_auth": (1 << 53, "Weak authentication", (1270, 1294, 347)),
 }

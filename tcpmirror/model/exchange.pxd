@@ -14,6 +14,7 @@ cdef class Request(Message):
     cdef public bytes method
     cdef public bytes target
     cdef public bytes version
+    cdef public object disagreement
 
 
 cdef class Response(Message):

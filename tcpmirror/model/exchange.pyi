@@ -1,3 +1,5 @@
+from tcpmirror.model.disagreement import Disagreement
+
 TUNNEL_NAMES: tuple[str, ...]
 
 def ip_text(packed: bytes) -> str: ...
@@ -21,6 +23,7 @@ class Request(Message):
     method: bytes
     target: bytes
     version: bytes
+    disagreement: Disagreement | None
     def __init__(
         self,
         head: bytes = ...,

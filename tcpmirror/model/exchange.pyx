@@ -89,7 +89,10 @@ cdef class Message:
 
 
 cdef class Request(Message):
-    """A request; ``target`` is the request target as sent (RFC 9112, section 3.2)."""
+    """A request; ``target`` is the request target as sent (RFC 9112, section 3.2).
+
+    ``disagreement``: a Disagreement if servers in a row may see different ends of it, else None.
+    """
 
     def __init__(self, bytes head=b"", bytes body=b"", unsigned long long time_ns=0, bytes method=b"GET", bytes target=b"/",
                  bytes version=b"HTTP/1.1"):

@@ -9,7 +9,7 @@ from tcpmirror.decode.points import Decoded, request_points
 from tcpmirror.decode.text import fold
 from tcpmirror.detect.compiled import INSTALLED, RefusedPattern, check_rules
 from tcpmirror.detect.detector import Detector
-from tcpmirror.detect.pack import load_pack
+from tcpmirror.detect.pack import Pack, load_pack
 from tcpmirror.model.exchange import Request
 from tcpmirror.settings.tree import Limits, Settings
 
@@ -29,17 +29,25 @@ class DecodedViews:
         return fold(value)
 
 
+def rule_folders(settings: Settings) -> list[Path]:
+    """Return the folders of own rule packs."""
+    return [Path(settings.inspection.rules_dir)] if settings.inspection.rules_dir else []
+
+
 def build_detector(settings: Settings, cache_dir: Path | None = None) -> Detector:
     """Return a detector with the built-in rules and those of ``inspection.rules_dir``.
 
     *cache_dir* keeps compiled rules from one start to the next. SettingsError: a rule that cannot be used.
     """
-    folders = [Path(settings.inspection.rules_dir)] if settings.inspection.rules_dir else []
-    pack = load_pack(*folders)
+    return detector_of(load_pack(*rule_folders(settings)), settings, cache_dir)
+
+
+def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None) -> Detector:
+    """Return a detector with the rules of *pack*; SettingsError: a pattern that cannot be compiled."""
     try:
         return Detector(pack, settings.limits, DecodedViews(), cache_dir)
     except RefusedPattern:
-        check_rules(pack.rules, settings.inspection.rules_dir or "the built-in rules")
+        check_rules(pack.rules)
         raise
 
 

@@ -41,9 +41,10 @@ class Tally:
 def run_inspect(paths: list[Path], out: Path | None, settings: Settings) -> int:
     """Judge every request of *paths*, write a verdict a line to *out* (stdout if None); return the exit code.
 
-    In: ``{"id", "method", "uri", "headers": [[name, value] ...], "body_b64"}``, texts with one character a byte. Out:
-    ``{"id", "attack", "types", "findings"}``. A line that is no request is told on stderr and counted, and makes the exit
-    code 2; the others are judged all the same. EnvironmentFault: a file that cannot be read or written.
+    In: ``{"id", "method", "uri", "headers": [[name, value] ...], "body_b64"}``, texts with one character a byte, or ``{"id",
+    "raw_b64"}``, the bytes as they are sent, where framing itself is to be judged. Out: ``{"id", "attack", "types",
+    "findings"}``. A line that is no request is told on stderr and counted, and makes the exit code 2; the others are judged
+    all the same. EnvironmentFault: a file that cannot be read or written.
     """
     state = Path(settings.supervisor.state_dir)
     inspection = Inspection(settings, state / "rules" if state.is_dir() else None)
@@ -91,7 +92,7 @@ class Inspection:
             sink.write(json.dumps(verdict, separators=(",", ":")) + "\n")
 
     def _verdict(self, record: dict[str, Any]) -> dict[str, object]:
-        request = raw_request(record)
+        request = _base64(record["raw_b64"]) if "raw_b64" in record else raw_request(record)
         started = time.process_time_ns()
         findings = self._findings(request)
         self.tally.cpu_ns += time.process_time_ns() - started
@@ -126,15 +127,24 @@ def raw_request(record: dict[str, Any]) -> bytes:
         raise BadLine("`method` is empty")
     headers = record.get("headers", [])
     try:
-        body = base64.b64decode(record.get("body_b64") or "", validate=True)
         pairs = [(_latin(name), _latin(value)) for name, value in headers]
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise BadLine(f"headers or body_b64: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise BadLine(f"headers: {error}") from error
+    body = _base64(record.get("body_b64") or "")
     dropped = (b"content-length", b"transfer-encoding", b"content-encoding")
     lines = [name + b": " + value for name, value in pairs if name.lower() not in dropped]
     if body or method in (b"POST", b"PUT", b"PATCH"):
         lines.append(b"Content-Length: %d" % len(body))
     return b"\r\n".join([method + b" " + target + b" HTTP/1.1", *lines, b"", b""]) + body
+
+
+def _base64(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise BadLine("body_b64 or raw_b64 is not a text")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise BadLine(f"body_b64 or raw_b64: {error}") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -6,6 +6,7 @@ import struct
 
 import orjson
 
+from tcpmirror.decode.grpc import status_of
 from tcpmirror.model.anomaly import anomaly_names
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
@@ -39,9 +40,10 @@ def read_line_record(record: bytes) -> tuple[int, bytes, bytes]:
 
 
 def exchange_line(exchange: Exchange, client: str, server: str, pcap: str) -> bytes:
-    """Return the JSON line of an exchange."""
+    """Return the JSON line of an exchange; ``grpc_status`` stands in it where there is one."""
     request, response = exchange.request, exchange.response
     duration = exchange.duration_ns
+    grpc_status = status_of(response)
     return orjson.dumps(
         {
             "pcap": pcap,
@@ -60,6 +62,7 @@ def exchange_line(exchange: Exchange, client: str, server: str, pcap: str) -> by
             "response_sha256": _digest(response),
             "duration_ms": None if duration is None else duration / 1e6,
             "anomalies": anomaly_names(exchange.anomalies),
+            **({} if grpc_status is None else {"grpc_status": grpc_status}),
         }
     )
 

@@ -28,7 +28,7 @@ cdef struct Framing:
     ChunkStep step
     int64_t left          # bytes to come of the body (BODY_LENGTH) or the chunk
     bint has_digits       # a hexadecimal digit of the chunk size was read
-    Py_ssize_t line_size  # bytes of the current trailer line, without its line end
+    Py_ssize_t line_size  # bytes of the current trailer line, without its line end; of a size line: 1 if its last is no CR
     bint may_be_plain     # no chunk header was read yet, and the body may turn out not to be chunked at all
     int64_t plain_length  # its length then; negative: until the close
     uint64_t anomalies

@@ -9,6 +9,7 @@ from tcpmirror.model.anomaly import Anomaly
 
 cdef uint64_t BARE_LF = 1 << Anomaly.BARE_LF
 cdef uint64_t BAD_CHUNK = 1 << Anomaly.BAD_CHUNK
+cdef uint64_t CHUNK_EXTENSION_SEEN = 1 << Anomaly.CHUNK_EXTENSION
 
 cdef enum:
     CHUNK_SIZE_BITS = 56  # and one hexadecimal digit more: what a signed 64-bit count holds with room to spare
@@ -86,7 +87,7 @@ cdef int chunked_advance(Framing* framing, Body body, const uint8_t** data, Py_s
                 framing.step = CHUNK_DATA_END
             continue
         if framing.step == CHUNK_EXTENSION:
-            at = to_line_end(at, end, body)
+            at = to_line_end(framing, at, end, body)
             if at == end:
                 break
         progress = chunk_byte(framing, at[0])
@@ -98,10 +99,12 @@ cdef int chunked_advance(Framing* framing, Body body, const uint8_t** data, Py_s
     return progress
 
 
-cdef inline const uint8_t* to_line_end(const uint8_t* at, const uint8_t* end, Body body) noexcept:
+cdef inline const uint8_t* to_line_end(Framing* framing, const uint8_t* at, const uint8_t* end, Body body) noexcept:
     cdef const uint8_t* stop = <const uint8_t*>memchr(at, 10, end - at)
     if stop == NULL:
         stop = end
+    if stop > at:
+        framing.line_size = (stop - 1)[0] != 13
     body.wire_length += stop - at
     return stop
 
@@ -144,16 +147,20 @@ cdef Progress size_byte(Framing* framing, uint8_t byte) noexcept nogil:
             return BODY_MORE
         return BODY_BROKEN
     framing.may_be_plain = False
+    framing.line_size = byte != 13
     if byte == 10:
-        framing.anomalies |= BARE_LF
         return end_size_line(framing)
-    if byte != 13 and byte != c";" and byte != 32 and byte != 9:
+    if byte == c";":
+        framing.anomalies |= CHUNK_EXTENSION_SEEN
+    elif byte != 13 and byte != 32 and byte != 9:
         framing.anomalies |= BAD_CHUNK
     framing.step = CHUNK_EXTENSION
     return BODY_MORE
 
 
 cdef Progress end_size_line(Framing* framing) noexcept nogil:
+    if framing.line_size:
+        framing.anomalies |= BARE_LF
     framing.step = CHUNK_DATA if framing.left else CHUNK_TRAILER
     framing.has_digits = False
     framing.line_size = 0

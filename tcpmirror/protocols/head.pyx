@@ -23,6 +23,9 @@ cdef uint64_t ABSOLUTE_TARGET = 1 << Anomaly.ABSOLUTE_TARGET
 cdef uint64_t NUL_IN_HEAD = 1 << Anomaly.NUL_IN_HEAD
 cdef uint64_t MULTIPLE_HOST = 1 << Anomaly.MULTIPLE_HOST
 cdef uint64_t BARE_CR = 1 << Anomaly.BARE_CR
+cdef uint64_t REPEATED_LENGTH = 1 << Anomaly.REPEATED_LENGTH
+cdef uint64_t HIDDEN_FRAMING = 1 << Anomaly.HIDDEN_FRAMING
+cdef uint64_t OLD_CHUNKED = 1 << Anomaly.OLD_CHUNKED
 
 cdef enum:
     STATUS_DIGITS = 4    # read at most
@@ -174,7 +177,7 @@ cdef void parse_header_lines(Head* head, const uint8_t* data, Py_ssize_t size, P
         line = stop
     if memchr(data, 0, size) != NULL:
         head.anomalies |= NUL_IN_HEAD
-    if head.start == START_RESPONSE and has_bare_cr(data, size):
+    if has_bare_cr(data, size):
         head.anomalies |= BARE_CR
     if headers > limit:
         head.anomalies |= HEADER_COUNT_LIMIT
@@ -182,6 +185,8 @@ cdef void parse_header_lines(Head* head, const uint8_t* data, Py_ssize_t size, P
         head.anomalies |= MULTIPLE_HOST
     if head.is_chunked and head.length != NO_LENGTH:
         head.anomalies |= LENGTH_AND_CHUNKED
+    if head.is_chunked and head.start == START_REQUEST and (data + head.version_at)[head.version_size - 1] == c"0":
+        head.anomalies |= OLD_CHUNKED
 
 
 cdef bint has_bare_cr(const uint8_t* data, Py_ssize_t size) noexcept nogil:
@@ -220,12 +225,14 @@ cdef void parse_header(Head* head, const uint8_t* line, Py_ssize_t size, Py_ssiz
     """
     cdef const uint8_t* colon = <const uint8_t*>memchr(line, c":", size)
     cdef Py_ssize_t name, at
+    cdef bint is_odd = False
     if colon == NULL or colon == line:
         head.anomalies |= BAD_HEADER
         return
     name = colon - line
     if line[name - 1] <= 32:
         head.anomalies |= BAD_HEADER
+        is_odd = True
         while name > 1 and line[name - 1] <= 32:
             name -= 1
     for at in range(name):
@@ -246,12 +253,24 @@ cdef void parse_header(Head* head, const uint8_t* line, Py_ssize_t size, Py_ssiz
     elif name == 14:
         if strncasecmp(<const char*>line, b"content-length", 14) == 0:
             parse_length(head, colon, size)
+            mark_hidden(head, colon, size, is_odd)
+        elif strncasecmp(<const char*>line, b"content_length", 14) == 0:
+            head.anomalies |= HIDDEN_FRAMING
     elif name == 16:
         if strncasecmp(<const char*>line, b"content-encoding", 16) == 0:
             head.is_content_coded = True
     elif name == 17:
         if strncasecmp(<const char*>line, b"transfer-encoding", 17) == 0:
             parse_transfer_coding(head, colon, size)
+            mark_hidden(head, colon, size, is_odd)
+        elif strncasecmp(<const char*>line, b"transfer_encoding", 17) == 0:
+            head.anomalies |= HIDDEN_FRAMING
+
+
+cdef void mark_hidden(Head* head, const uint8_t* value, Py_ssize_t size, bint is_odd) noexcept nogil:
+    """Note a framing header that not every reader sees: an odd name (*is_odd*), or a value on more than one line."""
+    if is_odd or memchr(value, 10, size - 1) != NULL:
+        head.anomalies |= HIDDEN_FRAMING
 
 
 cdef bint is_event_stream(const uint8_t* value, Py_ssize_t size) noexcept nogil:
@@ -294,6 +313,8 @@ cdef void parse_length(Head* head, const uint8_t* value, Py_ssize_t size) noexce
             return
         if head.length != NO_LENGTH and head.length != length:
             head.anomalies |= CONFLICTING_LENGTH
+        elif head.length == length:
+            head.anomalies |= REPEATED_LENGTH
         if head.length == NO_LENGTH:
             head.length = length
     if is_empty:

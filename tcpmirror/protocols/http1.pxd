@@ -38,11 +38,14 @@ cdef class Http1Connection(StreamSink):
     cdef Py_ssize_t rest    # bytes at the end of the last `data` that were not read then
     cdef Response answered  # the 101 that ended HTTP/1
     cdef Request asked      # its request, if that was seen
+    cdef object watched     # Readings that want the client's next bytes, or None
     cdef bint is_endless    # the response in progress is an event stream
     cdef bint is_told       # it was emitted before its end
     cdef bint is_tunnel     # a CONNECT was answered; what follows may be HTTP or anything
     cdef inline Half half(self, int side)
     cdef int take_roles(self, Half client, Half server) except -1
+    cdef int watch(self, const uint8_t* data, Py_ssize_t size) except -1
+    cdef int settle_readings(self, Entry entry) except -1
     cdef int take_event(self, Half half, HalfEvent event) except -1
     cdef int count(self, Half half) except -1
     cdef int role_came_late(self, Half half) except -1

@@ -23,6 +23,7 @@ from tcpmirror.protocols.pairing cimport Entry, Pairing
 
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.protocols.disfigured import mended
+from tcpmirror.protocols.readings import Readings
 
 cdef uint64_t GAP = 1 << Anomaly.GAP
 cdef uint64_t RESET = 1 << Anomaly.RESET
@@ -34,6 +35,13 @@ cdef uint64_t UPGRADED = 1 << Anomaly.UPGRADED
 cdef uint64_t FRAMING_FAULTS = 1 << Anomaly.BAD_LENGTH | 1 << Anomaly.CONFLICTING_LENGTH | 1 << Anomaly.LENGTH_AND_CHUNKED
 
 cdef uint64_t DISFIGURED = 1 << Anomaly.BARE_CR | 1 << Anomaly.NUL_IN_HEAD | 1 << Anomaly.OBS_FOLD
+
+# Without one of these in a head or its chunks all servers see the same end of a request.
+cdef uint64_t ODD_HEAD = (
+    FRAMING_FAULTS | 1 << Anomaly.UNKNOWN_CODING | 1 << Anomaly.BAD_HEADER | 1 << Anomaly.OBS_FOLD | 1 << Anomaly.BARE_LF
+    | 1 << Anomaly.BARE_CR | 1 << Anomaly.NUL_IN_HEAD | 1 << Anomaly.HIDDEN_FRAMING | 1 << Anomaly.OLD_CHUNKED)
+cdef uint64_t ODD_FRAMING = ODD_HEAD | 1 << Anomaly.BAD_CHUNK | 1 << Anomaly.CHUNK_EXTENSION
+cdef uint64_t FRAMING_CONFLICT = 1 << Anomaly.FRAMING_CONFLICT
 
 cdef tuple METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
 cdef bytes VERSION_11 = b"HTTP/1.1"
@@ -100,11 +108,16 @@ cdef class Http1Connection(StreamSink):
         if half.state == CLOSED:
             self.factory.not_http_bytes += length
             return 0
+        if self.watched is not None and half is self.client:
+            self.watch(data, length)
         while True:
             event = half.advance(&data, &length, time_ns)
             if event == WANTS_DATA:
                 break
             self.take_event(half, event)
+            if event == HEAD_WHOLE and half.entry is not None and half.entry.readings is not None and half is self.client:
+                self.watched = half.entry.readings
+                self.watch(data, length)
             if self.handover != STAYS:
                 self.rest = length
                 break
@@ -118,6 +131,8 @@ cdef class Http1Connection(StreamSink):
         if self.deadline_ns and time_ns >= self.deadline_ns:
             self.tick(time_ns)
         self.now_ns = time_ns
+        if half is self.client:
+            self.watched = None
         if half.skip(length):
             if half.state == IN_BODY:  # a body that the gap ended is whole now
                 half.end_ns = time_ns
@@ -166,6 +181,25 @@ cdef class Http1Connection(StreamSink):
             else:
                 self.pairing.settle(RESPONSE_TIMEOUT, len(self.pairing.waiting) == 1 and not self.pairing.is_pipelined)
             self.settle(self.server)
+        return 0
+
+    cdef int watch(self, const uint8_t* data, Py_ssize_t size) except -1:
+        """Let what follows an odd head be read again in other ways."""
+        if size and not self.watched.see(PyBytes_FromStringAndSize(<const char*>data, size)):
+            self.watched = None
+        return 0
+
+    cdef int settle_readings(self, Entry entry) except -1:
+        """Note on a request whether servers may disagree about its end. Lost bytes leave that open."""
+        cdef Request request = entry.request
+        cdef object readings = entry.readings
+        entry.readings = None
+        if readings is self.watched:
+            self.watched = None
+        if request.anomalies & ODD_FRAMING and not request.anomalies & GAP:
+            request.disagreement = readings.disagreement(request.wire_length, request.anomalies & INCOMPLETE == 0)
+            if request.disagreement is not None:
+                request.anomalies |= FRAMING_CONFLICT
         return 0
 
     cdef int take_event(self, Half half, HalfEvent event) except -1:
@@ -258,6 +292,8 @@ cdef class Http1Connection(StreamSink):
         request.version = VERSION_09 if head.start == START_SIMPLE else version_of(data + head.version_at, head.version_size)
         half.entry.request = request
         half.message = request
+        if half.head.anomalies & ODD_HEAD or head.is_chunked:
+            half.entry.readings = Readings(request.head, head.is_chunked)
         self.factory.requests += 1
         if head.is_chunked:
             kind = BODY_CHUNKED
@@ -488,6 +524,8 @@ cdef class Http1Connection(StreamSink):
     cdef int emit_entry(self, Entry entry) except -1:
         cdef unsigned int index = self.index
         self.index += 1
+        if entry.readings is not None:
+            self.settle_readings(entry)
         if self.answered is not None and entry.response is self.answered:
             self.asked = entry.request
         return send(self.factory, self.flow, self.client is self.half1, index, entry.request, entry.response, entry.anomalies)

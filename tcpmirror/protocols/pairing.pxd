@@ -10,6 +10,7 @@ cdef class Entry:
     cdef uint64_t order             # of the first byte among all messages of the flow
     cdef uint64_t response_order
     cdef uint64_t anomalies
+    cdef object readings            # Readings of the request, if something about its end is odd
     cdef Py_ssize_t held_bytes
     cdef bint has_request           # a request began; it may have been given up since
     cdef bint is_request_whole

@@ -14,11 +14,14 @@ from bench.client import Answer, Connection, Request
 RESPONSE = b'HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 13\r\nX: y\r\n\r\n{"id":4711}\r\n'
 
 
-@given(st.lists(st.integers(1, len(RESPONSE) - 1)))
-def test_any_cut_of_a_response_gives_its_status_at_the_last_byte(cuts: list[int]) -> None:
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"
+
+
+@given(st.sampled_from([RESPONSE, CHUNKED]), st.lists(st.integers(1, 100)))
+def test_any_cut_of_a_response_gives_its_status_at_the_last_byte(response: bytes, cuts: list[int]) -> None:
     answer = Answer()
-    edges = sorted({0, *cuts, len(RESPONSE)})
-    parts = [RESPONSE[start:end] for start, end in itertools.pairwise(edges)]
+    edges = sorted({0, *(cut for cut in cuts if cut < len(response)), len(response)})
+    parts = [response[start:end] for start, end in itertools.pairwise(edges)]
     assert [answer.feed(part) for part in parts] == [0] * (len(parts) - 1) + [200]
 
 

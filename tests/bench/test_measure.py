@@ -9,7 +9,7 @@ import pytest
 from bench.measure import Run, WrongResultError, prove
 from bench.traffic import FORMAT, Capture
 
-CAPTURE = Capture("a.pcap", FORMAT, exchanges=2000, attacks=2, connections=2, packets=4016, bytes=1)
+CAPTURE = Capture("a.pcap", FORMAT, "a", exchanges=2000, findings={"ptrav": 2}, packets=4016, bytes=1)
 RIGHT: dict[str, Any] = {"packets": 4016, "exchanges": 2000, "findings": {"ptrav": 2}, "losses": {}}
 
 
@@ -28,5 +28,5 @@ WRONG: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_result_gives_no_figures(case: str) -> None:
-    with pytest.raises(WrongResultError, match=r"in the capture: .*; found: "):
+    with pytest.raises(WrongResultError, match=r"in a.pcap: .*; found: "):
         prove(Run(1.0, 1.0, RIGHT | WRONG[case]), CAPTURE)

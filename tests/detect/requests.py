@@ -20,16 +20,6 @@ def request(method: bytes, target: bytes, headers: bytes = b"", body: bytes = b"
     return Exchange(Request(head + b"\r\n", body, 0, method, target))
 
 
-def from_example(example: bytes) -> Exchange:
-    """An example is a request (``METHOD target``, header lines, an empty line, a body), or a value for a parameter."""
-    if not example.startswith((b"GET /", b"POST /")):
-        return PLACES["query"](example)
-    head, _, body = example.partition(b"\n\n")
-    first, *headers = head.split(b"\n")
-    method, _, target = first.partition(b" ")
-    return request(method, target, b"".join(line + b"\r\n" for line in headers), body)
-
-
 def _json(value: bytes) -> bytes:
     return json.dumps({"a": 1, "q": value.decode("utf-8", "replace")}).encode()
 

@@ -61,6 +61,9 @@ BAD = {
     "method of the wrong kind": '{"id": "x", "method": 1, "uri": "/"}',
     "headers of the wrong kind": '{"id": "x", "method": "GET", "uri": "/", "headers": [1]}',
     "body that is no Base64": '{"id": "x", "method": "GET", "uri": "/", "body_b64": "?"}',
+    "raw bytes that are no Base64": '{"id": "x", "raw_b64": "?"}',
+    "raw bytes of the wrong kind": '{"id": "x", "raw_b64": 1}',
+    "raw bytes that are no request": '{"id": "x", "raw_b64": "YWJj"}',
     "deep nesting": "[" * 100_000,
 }
 
@@ -89,6 +92,16 @@ def test_the_length_is_that_of_the_body_given() -> None:
         }
     )
     assert raw == b"POST /\xff HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
+
+
+def test_raw_bytes_are_judged_with_their_framing(tmp_path: Path) -> None:
+    raw = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /admin HTTP/1.1\r\nHost: b\r\n"
+    code, found = verdicts(tmp_path, [json.dumps({"id": "raw", "raw_b64": base64.b64encode(raw).decode()})])
+    assert code == 0
+    assert found["raw"]["types"] == ["request_smuggling"]
+    (finding,) = found["raw"]["findings"]  # type: ignore[misc]
+    assert finding["rule"] == "smuggling-cl-te"
+    assert finding["payload"].endswith("then 'GET /admin HTTP/1.1'")
 
 
 def test_headers_cannot_smuggle_lines() -> None:

@@ -55,7 +55,7 @@ def test_defaults_of_a_rule() -> None:
 def test_a_pattern_that_hyperscan_refuses_names_its_rule() -> None:
     rules = read_rules("own.yaml", GOOD.replace("'union'", "'(?=x)y'"))
     with pytest.raises(SettingsError) as caught:
-        check_rules(rules, "own.yaml")
+        check_rules(rules)
     assert caught.value.key == "own-rule.patterns"
 
 

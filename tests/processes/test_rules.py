@@ -1,0 +1,112 @@
+"""`tcpmirror rules`: what the commands print, and their exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tcpmirror.cli import main
+from tests.detect.conftest import CACHE
+from tests.detect.test_lint import GOOD
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE.parent))
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    file = tmp_path / "own.yaml"
+    file.write_text(GOOD.replace("union", "own[ -]marker").replace("match: [own[ -]marker]", "match: [own-marker]"))
+    return file
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["rules", *arguments]) == code
+    return capsys.readouterr().out
+
+
+def test_lint_of_a_good_pack(capsys: pytest.CaptureFixture[str], pack: Path) -> None:
+    assert "1 packs, 1 usable rules, 0 errors" in said(capsys, "lint", str(pack))
+    assert json.loads(said(capsys, "lint", "--json", str(pack.parent))) == []
+
+
+def test_lint_of_a_bad_pack_fails_with_its_place(capsys: pytest.CaptureFixture[str], pack: Path) -> None:
+    pack.write_text(pack.read_text().replace("confidence", "confidenz"))
+    assert f"{pack}:3: error: own-rule.confidence" in said(capsys, "lint", str(pack), code=3)
+
+
+def test_lint_without_packs_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said(capsys, "lint", str(tmp_path), code=4)
+    said(capsys, "lint", str(tmp_path / "missing.yaml"), code=4)
+
+
+def test_examples_of_own_packs_are_run(capsys: pytest.CaptureFixture[str], pack: Path) -> None:
+    assert "1 rules, 2 examples, 0 failed" in said(capsys, "test", str(pack))
+    pack.write_text(pack.read_text().replace("no_match: [onion]", "no_match: [an own marker]"))
+    assert "must not match: 'an own marker': the rule counts" in said(capsys, "test", str(pack), code=3)
+    pack.write_text(pack.read_text().replace("match: [own-marker]", "match: [other]"))
+    failed = json.loads(said(capsys, "test", "--json", str(pack), code=3))["failed"]
+    assert [(item["rule"], item["example"], item["must_match"]) for item in failed] == [
+        ("own-rule", "other", True),
+        ("own-rule", "an own marker", False),
+    ]
+
+
+def test_the_list_can_be_cut_by_type_and_severity(capsys: pytest.CaptureFixture[str], pack: Path) -> None:
+    config = pack.parent / "settings.yml"
+    source = "tcp_stream: {from_interface: {enabled: true, interface: lo}}"
+    config.write_text(f"version: 4\nmode: tcp-capture-v2\n{source}\ninspection: {{rules_dir: {pack.parent}}}\n")
+    rules = json.loads(said(capsys, "list", "--json", "-c", str(config)))
+    assert [rule["id"] for rule in rules if rule["own"]] == ["own-rule"]
+    chosen = json.loads(said(capsys, "list", "--json", "--type", "sqli", "--severity", "critical"))
+    assert {(rule["type"], rule["severity"]) for rule in chosen} == {("sqli", "critical")}
+    assert 0 < len(chosen) < len(rules)
+    table = said(capsys, "list", "--type", "ssi").splitlines()
+    assert table[0].split()[:4] == ["id", "type", "severity", "confidence"]
+    assert all(" ssi " in line for line in table[1:])
+
+
+def test_a_rule_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    page = said(capsys, "show", "sqli-union-select")
+    for part in ("SQL injection", "CWE-89", "CAPEC-66", "https://", "looks at: uri", "must match:", "must not match:"):
+        assert part in page
+    assert json.loads(said(capsys, "show", "weak-token-unsigned", "--json"))["detector"] == "tokens"
+    said(capsys, "show", "sqli-no-such", code=2)
+
+
+RAW = b'POST /a?b=MSBvciAxPTE= HTTP/1.1\nHost: x\nContent-Type: application/json\n\n{"c": "1; cat /etc/passwd"}'
+
+
+def test_a_request_is_explained_point_by_point(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "request").write_bytes(RAW)
+    told = json.loads(said(capsys, "explain", "--json", str(tmp_path / "request")))
+    points = {point["point"]: point for point in told["points"]}
+    assert points["[get][b][base64]"]["steps"] == ["base64"]
+    assert points["[get][b][base64]"]["verdicts"][0]["type"] == "sqli"
+    assert {rule["id"] for rule in points["[post][json_doc][hash][c]"]["rules"] if rule["counts"]} >= {"rce-shell-chain"}
+    assert any(rule["reason"].startswith("without must") for rule in points["[post][json_doc][hash][c]"]["rules"])
+    assert told["first_tier"]["suspect"]
+    assert {finding["type"] for finding in told["findings"]} == {"sqli", "rce", "ptrav"}
+
+
+def test_a_value_and_standard_input_are_explained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = said(capsys, "explain", "1' UNION SELECT null,password FROM users--")
+    assert "sqli-union-select (sqli): counts 0.90" in page
+    assert "findings:\n  sqli at [get][value]" in page
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"running shoes\n")))
+    page = said(capsys, "explain", "-")
+    assert "first tier: clean" in page
+    assert "findings: none" in page
+
+
+def test_bytes_that_are_no_request_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "request").write_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    said(capsys, "explain", str(tmp_path / "request"), code=2)
