@@ -381,9 +381,14 @@ class TlsSession:
             elif self._version == TLS13 and side.stage != Stage.CLEAR:
                 self._advance_13(side, kind, body)
 
+    @property
+    def _is_settled(self) -> bool:
+        """Whether both have chosen TLS 1.3, in which no hello comes again."""
+        return self._version == TLS13 and self._server is not None and not self._server.is_retry
+
     def _take_client(self, body: bytes) -> None:
         client = read_client_keys(body)
-        if client is None:
+        if client is None or self._is_settled:
             return
         is_second = self._server is not None and self._server.is_retry and self._version == TLS13
         if not is_second:  # otherwise the version stands, and so does it that early data is refused
@@ -395,7 +400,7 @@ class TlsSession:
 
     def _take_server(self, side: Direction, body: bytes) -> None:
         server = read_server_keys(body)
-        if server is None:
+        if server is None or self._is_settled:
             return
         self._server, self._version = server, server.version
         if self._client is None:
