@@ -223,6 +223,7 @@ class Simulate:
     gap: float = 0.0  # share of segments dropped as if the mirror had lost them; counted as lost_simulated
     ring_full: float = 0.0  # share of segments for which the ring is called full
     slow_worker_ns: int = 0  # that each exchange takes longer
+    faults: str = ""  # all of them in the words that asked for them, to be told wherever the sensor is looked at
 
 
 @dataclass(frozen=True, slots=True)
