@@ -117,6 +117,13 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class SecLang:
+    directory: str = ""  # of rules in ModSecurity's language; empty: none
+    paranoia_level: int = 1
+    threshold: int = 5  # of a request's anomaly score
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
     enabled: bool = True
     proxy_headers: tuple[ProxyHeaders, ...] = ()
@@ -124,6 +131,7 @@ class Inspection:
     bypass: tuple[RequestFilter, ...] = ()
     routes: Route = field(default_factory=Route)  # the root: its values are the defaults
     rules_dir: str = ""  # own rule packs beside the built-in one
+    seclang: SecLang = field(default_factory=SecLang)
     libdetection: bool = True
     api_specification: bool = True
 
