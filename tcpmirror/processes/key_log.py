@@ -89,12 +89,11 @@ class KeyLog:
         if not stat.S_ISREG(found.st_mode):
             os.close(file)
             raise OSError(0, "not a regular file")
-        is_first = self._file < 0
         self.close()
         self._file, self._inode = file, (found.st_dev, found.st_ino)
         if found.st_mode & stat.S_IROTH and self._warns:
             log.warning("tls.key_log: %s can be read by everybody: chmod o= it, it opens all that TLS protects", self._path)
-        self._begin(max(0, found.st_size - FIRST_READ_BYTES) if is_first else 0)
+        self._begin(max(0, found.st_size - FIRST_READ_BYTES))
 
     def _begin(self, position: int) -> None:
         self._position = position
