@@ -1,3 +1,5 @@
+from tcpmirror.model.overlap import Overlap
+
 class FlowInfo:
     client_ip: bytes
     server_ip: bytes
@@ -12,6 +14,7 @@ class FlowInfo:
     is_client_known: bool
     first_index: int
     anomalies: int
+    overlaps: tuple[Overlap, ...]
     def __init__(
         self,
         client_ip: bytes = ...,

@@ -80,7 +80,7 @@ class Survey:
             decryption=decryption,
         )
         self._decryption = decryption
-        self._table = open_table(factory, settings.limits, 1)
+        self._table = open_table(factory, settings, 1)
         self._road = WorkerRoad([layout.segment_reader(0, 0)], self._table, self._worked)
         self._counts = Publisher(self._worked, self._table, factory)
         self._untaken = 0

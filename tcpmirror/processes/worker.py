@@ -25,7 +25,7 @@ from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
 from tcpmirror.ring.ring import KIND_REPORT, RingReader
 from tcpmirror.settings import apply_environment, load_settings
-from tcpmirror.settings.tree import Limits, Settings
+from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.ledger import EXCHANGE_ENDS, STREAM_BYTE_ENDS
 from tcpmirror.telemetry.logs import configure_logging
@@ -81,7 +81,8 @@ DECRYPTION_COUNTERS: Final = (
 
 def run(context: Context) -> int:
     """Work until told to stop and the rings are empty."""
-    worker = Worker(context)
+    with context.ending_at_once():
+        worker = Worker(context)
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process
     gc.set_threshold(100_000, 50, 100)
@@ -90,8 +91,9 @@ def run(context: Context) -> int:
     return 0
 
 
-def open_table(factory: SinkFactory, limits: Limits, workers: int) -> FlowTable:
+def open_table(factory: SinkFactory, settings: Settings, workers: int) -> FlowTable:
     """Return a flow table with a worker's share of the memory limit."""
+    limits, reassembly = settings.limits, settings.reassembly
     return FlowTable(
         factory,
         memory_limit=limits.memory_bytes // workers,
@@ -101,6 +103,10 @@ def open_table(factory: SinkFactory, limits: Limits, workers: int) -> FlowTable:
         closing_ns=limits.closing_idle_ns,
         reorder_bytes=limits.reorder_bytes,
         reorder_segments=limits.reorder_segments,
+        flow_depth=limits.flow_depth_bytes,
+        overlap_policy=reassembly.overlap_policy,
+        overlap_hosts=reassembly.overlap_hosts,
+        urgent_inline=reassembly.urgent_data == "in-band",
     )
 
 
@@ -211,7 +217,7 @@ class Worker:
         if settings.tls.key_log and self._factory.decryption is not None:
             secrets = self._factory.decryption.secrets
             self._key_log = KeyLog(settings.tls.key_log, secrets, settings.tls.keep_ns, self._page, warns=index == 0)
-        self._table = open_table(self._factory, settings.limits, layout.workers)
+        self._table = open_table(self._factory, settings, layout.workers)
         self._readers = [layout.segment_reader(source, index) for source in range(layout.sources)]
         self._road = WorkerRoad(self._readers, self._table, self._page)
         self._counts = Publisher(self._page, self._table, self._factory)
