@@ -26,7 +26,9 @@ _TOKEN: Final = re.compile(rb"(ey[A-Za-z0-9_-]{8,4096}\.ey[A-Za-z0-9_-]{2,8192})
 _HASHES: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 _CONFIDENCE: Final = {"weak-token-endless-privilege": 0.7, "weak-token-own-key": 0.8}
 _OWN_KEY: Final = frozenset(("jwk", "jku", "x5u"))
-_PRIVILEGE_CLAIM: Final = re.compile(r"(?:is_?)?(?:roles?|groups?|scopes?|authorities|permissions?|admin\w*|superuser|staff|root)", re.I)
+_PRIVILEGE_CLAIM: Final = re.compile(
+    r"(?:is_?)?(?:roles?|groups?|scopes?|authorities|permissions?|admin\w*|superuser|staff|root)", re.I
+)
 _ENDS: Final = frozenset(("exp", "expires", "expires_at", "expiration"))
 _PRIVILEGE: Final = re.compile(r"\b(?:\w{0,20}admin\w{0,20}|root|superuser|true)\b", re.IGNORECASE)
 _REMEMBERED: Final = 4096

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from tcpmirror.detect.compiled import Expression, Role
 from tcpmirror.detect.pack import Rule
+from tcpmirror.detect.sql_injection import GRAMMARS
 from tcpmirror.model.point import Point
 
 THRESHOLD: Final = 0.7
@@ -121,6 +122,8 @@ def counting(
     for index, sign in matched.items():
         rule = rules[index]
         if index not in refuted and applies(rule, point.path) and _all_must(rule, index, musts):
+            if rule.grammar and not GRAMMARS[rule.grammar](point.value):
+                continue
             weight = rule.confidence * (DOCUMENT_WEIGHT if not rule.documents and is_document(point.value) else 1)
             yield Counted(weight, sign.end, rule)
 
