@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from tcpmirror.export.attack_log import log_attack
+from tcpmirror.export.attack_log import AttackLog
 from tcpmirror.export.client import CloudClient, Identity
 from tcpmirror.export.http import PageServer
 from tcpmirror.export.metrics import ProcessPage, SensorCollector, total
@@ -22,6 +22,7 @@ from tcpmirror.export.wire import read_report
 from tcpmirror.model.digest import decode_digest
 from tcpmirror.model.report import Report
 from tcpmirror.processes.context import Context
+from tcpmirror.processes.mirror_health import mirror_health
 from tcpmirror.ring.ring import KIND_DIGEST, KIND_REPORT, RingReader
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -30,6 +31,7 @@ RECORDS_A_TURN: Final = 256  # per ring, so that the loop beats and no worker wa
 WAIT_MS: Final = 250
 SPOOL_RETRY_S: Final = 1.0  # after the disk refused a record
 RING_HIGH_WATER: Final = 0.75  # while it refuses: above this the oldest reports give way to new ones
+EMBEDDED_START_S: Final = 30.0  # the cloud of this sensor comes up beside the exporter and takes some seconds
 STOP_SHARE: Final = 0.25  # of the sensor's stop deadline: captures and workers stop before, the cloud after
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ def run(context: Context) -> int:
     servers: tuple[PageServer, ...] = ()
     try:
         servers = page_servers(settings.metrics, settings.health, collector, context.counters)
-        sender = _sender(context, spool, pages)
+        sender = _sender(context, spool, pages, tallies)
         sender.start()
         _turn_until_stopped(context, _rings(context, spool, tallies), sender)
     finally:
@@ -80,6 +82,7 @@ class ReportRings:
     tallies: Tallies
     withhold_attacks: bool
     retry_at_s: float = 0.0
+    attack_log: AttackLog = field(default_factory=AttackLog)
     published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0, 0, 0))
 
     def turn(self) -> bool:
@@ -111,7 +114,7 @@ class ReportRings:
             if report is not None:
                 self.counters.add("reports")
                 self.tallies.add(report)
-                log_attack(report)
+                self.attack_log.write(report)
         return True
 
     def _spooled(self, kind: int, record: bytes) -> Report | None:
@@ -197,7 +200,7 @@ def _spool(settings: Settings) -> Spool:
     return Spool(Path(directory), settings.spool.quota_bytes, settings.spool.segment_bytes, settings.spool.fsync)
 
 
-def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...]) -> Sender:
+def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], tallies: Tallies) -> Sender:
     cloud = context.settings.cloud
     hostname = socket.gethostname()
     client = CloudClient(
@@ -215,7 +218,8 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...]) -> S
         context.counters,
         batch_reports=cloud.batch_reports,
         batch_interval_s=cloud.batch_interval_ns / 1e9,
-        stats=lambda: heartbeat_stats(pages),
+        start_patience_s=0.0 if cloud.url else EMBEDDED_START_S,
+        stats=lambda: heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, tallies)},
     )
 
 

@@ -12,6 +12,7 @@ from tcpmirror.decode.scope import ScopeRules
 from tcpmirror.model.anomaly import Anomaly, anomaly_names
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
+from tcpmirror.model.overlap import overlap_texts
 from tcpmirror.model.report import Report, report_id
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -111,13 +112,9 @@ class Judge:
             log.exception("an exchange cannot be inspected (%d so far)", failures)
 
     def _count_partial(self, exchange: Exchange) -> None:
-        oddities = exchange.anomalies
-        for message in (exchange.request, exchange.response):
-            if message is not None:
-                oddities |= message.anomalies
-        if oddities & PARTIAL:
-            self._page.add("partial_gap", oddities & GAPS != 0)
-            self._page.add("partial_limit", oddities & LIMITS != 0)
+        if exchange.anomalies & PARTIAL:
+            self._page.add("partial_gap", exchange.anomalies & GAPS != 0)
+            self._page.add("partial_limit", exchange.anomalies & LIMITS != 0)
 
     def report(self, exchange: Exchange, findings: list[Finding]) -> Report:
         """Return what is kept of *exchange*, cut to the export limits."""
@@ -145,7 +142,7 @@ class Judge:
             request_bytes=0 if request is None else request.body_length,
             response_bytes=0 if response is None else response.body_length,
             application=application,
-            anomalies=tuple(anomaly_names(exchange.anomalies)),
+            anomalies=(*anomaly_names(exchange.anomalies), *overlap_texts(exchange.overlaps)),
             findings=tuple(findings),
             request=_kept(request, limits.export_request_bytes),
             response=_kept(response, limits.export_response_bytes),

@@ -18,6 +18,7 @@ from tcpmirror.model.anomaly import Anomaly
 MAGIC_BYTES: Final = 4
 OPENING_BYTES: Final = 64  # looked at before a stream without a magic number is believed
 RATIO_FROM_BYTES: Final = 1 << 20  # smaller output is harmless, whatever its ratio
+DOUBTED_BYTES: Final = 1024  # a stream that goes wrong so early and gave nothing was none: its bytes are the body
 BLOCK_BYTES: Final = 256  # br and zstd get their input in blocks of this size, so an error loses at most one block
 ZSTD_WINDOW: Final = 8 << 20  # RFC 9659 lets no one send a larger one
 
@@ -33,11 +34,12 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class StreamError(Exception):
-    """The bytes are not what the coding needs; ``output`` is what came before the fault. Never leaves this module."""
+    """The bytes are not what the coding needs; the ``good`` ones before the fault gave ``output``. Stays in this module."""
 
-    def __init__(self, output: bytes) -> None:
+    def __init__(self, output: bytes, good: int) -> None:
         super().__init__("bad coding")
         self.output = output
+        self.good = good
 
 
 class Stream(Protocol):
@@ -66,7 +68,7 @@ class Inflate:
         try:
             return self._stream.decompress(chunk, room)
         except zlib.error:
-            raise StreamError(_until_fault(before, chunk, room)) from None
+            raise _fault_in(before, chunk, room) from None
 
     @property
     def is_whole(self) -> bool:
@@ -77,17 +79,16 @@ class Inflate:
         return self._stream.unused_data
 
 
-def _until_fault(stream: zlib._Decompress, chunk: bytes, room: int) -> bytes:
-    """Return what *chunk* gives up to the byte at which it goes wrong (a wrong checksum, say)."""
-    output = bytearray()
+def _fault_in(stream: zlib._Decompress, chunk: bytes, room: int) -> StreamError:
+    """Return at which byte *chunk* goes wrong (a wrong checksum, say), and what it gives up to there."""
+    output, good = bytearray(), 0
     try:
-        for at in range(len(chunk)):
-            if len(output) >= room:
-                break
-            output += stream.decompress(chunk[at : at + 1], room - len(output))
+        while good < len(chunk) and len(output) < room:
+            output += stream.decompress(chunk[good : good + 1], room - len(output))
+            good += 1
     except zlib.error:
         pass
-    return bytes(output)
+    return StreamError(bytes(output), good)
 
 
 class HeaderChecked:
@@ -98,7 +99,9 @@ class HeaderChecked:
         self._stream = Inflate(31)
 
     def push(self, chunk: bytes, room: int) -> bytes:
+        held = 0
         if self._header is not None:
+            held = len(self._header)
             self._header += chunk
             size = _gzip_header_size(self._header)
             if size is None:
@@ -106,7 +109,11 @@ class HeaderChecked:
             flags = self._header[3] & ~GZIP_HEADER_CHECKED
             chunk = self._header[:3] + bytes([flags]) + self._header[4:size] + self._header[size + 2 :]
             self._header = None
-        return self._stream.push(chunk, room)
+            held -= 2  # the checksum
+        try:
+            return self._stream.push(chunk, room)
+        except StreamError as fault:
+            raise StreamError(fault.output, fault.good - held) from None
 
     @property
     def is_whole(self) -> bool:
@@ -141,7 +148,7 @@ class Brotli:
             while len(output) < room and not self._stream.can_accept_more_data():
                 output += self._stream.process(b"", output_buffer_limit=room - len(output))
         except brotli.error:
-            raise StreamError(bytes(output)) from None
+            raise StreamError(bytes(output), 0) from None
         self.is_whole = self._stream.is_finished()
         return bytes(output[:room])
 
@@ -155,7 +162,7 @@ class Zstandard:
         try:
             return self._stream.decompress(chunk)[:room]
         except zstandard.ZstdError:
-            raise StreamError(b"") from None
+            raise StreamError(b"", 0) from None
 
     @property
     def is_whole(self) -> bool:
@@ -178,6 +185,7 @@ class Layer:
         self._stream: Stream | None = None
         self._consumed = 0
         self._produced = 0
+        self._doubted: bytes | None = b""  # what a first stream that gave nothing yet took
         self._is_raw = False
         self._is_over = False
         self._block = BLOCK_BYTES if coding in ("br", "zstd") else 0
@@ -262,17 +270,26 @@ class Layer:
         try:
             output = stream.push(block, self._limit - self._produced)
         except StreamError as fault:
-            return self._fail(fault.output, block)
+            return self._fail(fault, block)
+        if self._doubted is not None:
+            is_believed = output or stream.is_whole or len(self._doubted) > DOUBTED_BYTES
+            self._doubted = None if is_believed else self._doubted + block
         return self._count(output)
 
-    def _fail(self, output: bytes, block: bytes) -> bytes:
-        """Return what a stream that went wrong still gives: all of *block* as it is if it never was that stream."""
+    def _fail(self, fault: StreamError, block: bytes) -> bytes:
+        """Return what a stream that went wrong still gives: all bytes as they are if it never was that stream."""
         self.anomalies |= BAD_CODING
-        if not self._produced and self._consumed == len(block) and (not output or self.coding == "deflate"):
+        if self._doubted is not None and self._is_none(fault, len(self._doubted) + fault.good):
             self._is_raw = True
-            return self._count(block)
+            return self._count(self._doubted + block)
         self._is_over = True
-        return self._count(output)
+        return self._count(fault.output)
+
+    def _is_none(self, fault: StreamError, good: int) -> bool:
+        """Whether a stream that went wrong after *good* bytes never was one; bare deflate is taken for one too easily."""
+        if self.coding == "deflate" and good < OPENING_BYTES:
+            return True
+        return not fault.output and good <= DOUBTED_BYTES
 
     def _count(self, output: bytes) -> bytes:
         room = self._limit - self._produced

@@ -95,6 +95,7 @@ cdef class Http2Connection(StreamSink):
         copy.wire_length = request.wire_length
         copy.body_sha256 = request.body_sha256
         stream.request = copy
+        self.factory.requests += 1
         stream.is_request_whole = True
         stream.asked_ns = request.end_ns
         self.waiting[1] = stream
@@ -188,6 +189,9 @@ cdef class Http2Connection(StreamSink):
                 return 0
             if event == FRAME_FOUND:
                 self.found(side, time_ns)
+                if self.is_refuted:  # by what was held back: that is gone, what follows it is not
+                    self.rest = length
+                    return 0
             elif event == FRAME_BROKEN:
                 if self.may_be_wrong:
                     self.may_be_wrong = False
@@ -345,6 +349,9 @@ cdef class Http2Connection(StreamSink):
             self.half0.reader.is_strict = False
             self.half1.reader.is_strict = False
         buffer_clear(&half.block)
+        if self.may_be_wrong:  # nothing is believed yet
+            half.block_stream = 0
+            return 0
         if half.promised:
             if len(self.promises) < PROMISE_LIMIT:
                 self.promises.add(half.promised)

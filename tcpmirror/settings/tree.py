@@ -48,6 +48,8 @@ class Capture:
     sources: tuple[Source, ...] = (Source(),)
     ignore_ips: tuple[IgnoreIps, ...] = ()
     deduplicate: bool = True  # drop the second copy of a packet that the mirror delivers twice
+    vlan_in_flow_key: bool = False  # many mirrors tag the two directions of a connection differently
+    vni_in_flow_key: bool = False
     duplicate_window_ns: int = 10_000_000  # a switch may queue a copy so long; far below any retransmission timer
 
 
@@ -56,6 +58,9 @@ class Reassembly:
     parse_responses: bool = True
     response_timeout_ns: int = 5 * SECOND
     url_normalize: bool = True
+    overlap_policy: str = "first"  # which copy of overlapping bytes a receiver keeps; names in model.overlap
+    overlap_hosts: tuple[tuple[str, str], ...] = ()  # (network, policy) of the receivers for which that is another one
+    urgent_data: str = "in-band"  # in-band | out-of-band
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class Limits:
     flows: int = 262_144  # per worker; the longest idle flow is closed
     reorder_bytes: int = 1 * MIB  # out-of-order data held per direction; then the hole becomes a gap
     reorder_segments: int = 4096
+    flow_depth_bytes: int = 0  # of each direction of a flow; what follows is counted and not analysed; 0: no limit
     head_bytes: int = 64 * 1024  # request or response head (nginx: 4 x 8 KiB, Apache: 100 x 8 KiB)
     header_count: int = 512
     body_bytes: int = 1 * MIB  # kept of each body; the rest is counted and hashed only
