@@ -1,8 +1,8 @@
 """JSON Web Tokens that anyone could have made, or keep: unsigned, signed with a secret that stands in public examples,
 bringing their own key along, or giving a privilege for ever.
 
-RFC 8725 (best practices), sections 2.1, 2.2 and 2.9 to 2.10; RFC 7519, section 4.1.4 for the claim that ends a token. Checking
-a signature takes a few microseconds a secret, so tokens seen before are remembered.
+RFC 8725 (best practices), sections 2.1, 2.2 and 2.9 to 2.10; RFC 7519, section 4.1.4 for the claim that ends a token.
+Checking a signature takes a few microseconds a secret, so tokens seen before are remembered.
 """
 
 from __future__ import annotations
