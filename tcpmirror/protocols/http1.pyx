@@ -43,6 +43,9 @@ cdef uint64_t ODD_HEAD = (
 cdef uint64_t ODD_FRAMING = ODD_HEAD | 1 << Anomaly.BAD_CHUNK | 1 << Anomaly.CHUNK_EXTENSION
 cdef uint64_t FRAMING_CONFLICT = 1 << Anomaly.FRAMING_CONFLICT
 
+cdef enum:
+    AHEAD_NS = 250_000_000   # a lost packet delays a direction by 100 ms (reassembly waits so long for it); this is ample
+
 cdef tuple METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
 cdef bytes VERSION_11 = b"HTTP/1.1"
 cdef bytes VERSION_10 = b"HTTP/1.0"
@@ -174,6 +177,10 @@ cdef class Http1Connection(StreamSink):
             if self.is_endless and self.server.state == IN_BODY:
                 self.tell_endless()
                 continue
+            if self.pairing.ahead:
+                self.pairing.give_up_ahead(False)
+                self.settle(self.server)
+                continue
             front = self.pairing.front()
             if front.is_certain:
                 self.pairing.give_up_front(RESPONSE_TIMEOUT)
@@ -221,7 +228,7 @@ cdef class Http1Connection(StreamSink):
         if half.role == ROLE_CLIENT:
             if self.pairing.is_uncertain and self.is_quiet():
                 self.pairing.become_certain()
-            half.entry = self.pairing.begin_request(half.order, not self.server.is_in_message())
+            half.entry = self.pairing.begin_request(half.order, half.begin_ns, not self.server.is_in_message())
             return self.emit_finished()
         return 0
 
@@ -257,7 +264,7 @@ cdef class Http1Connection(StreamSink):
                 self.take_roles(other, half)
             else:
                 self.take_roles(half, other)
-                half.entry = self.pairing.begin_request(half.order, True)
+                half.entry = self.pairing.begin_request(half.order, half.begin_ns, True)
             if other.state == IN_HEAD:
                 self.role_came_late(other)
         if half.role == ROLE_SERVER:
@@ -269,7 +276,7 @@ cdef class Http1Connection(StreamSink):
         if half.has_start_line and (half.head.start == START_RESPONSE) != (half.role == ROLE_SERVER):
             half.hunt()
         elif half.role == ROLE_CLIENT:
-            half.entry = self.pairing.begin_request(half.order, True)
+            half.entry = self.pairing.begin_request(half.order, half.begin_ns, True)
         return 0
 
     cdef int request_head(self, Half half) except -1:
@@ -318,7 +325,7 @@ cdef class Http1Connection(StreamSink):
             half.pass_over()
             self.idle_ns = self.now_ns
             return 0
-        half.entry = self.pairing.begin_response(half.order)
+        half.entry = self.pairing.begin_response(half.order, half.begin_ns)
         response = Response.__new__(Response)
         response.head = PyBytes_FromStringAndSize(<const char*>half.head_data, half.head_size)
         response.version = version_of(half.head_data, head.version_size)
@@ -504,6 +511,9 @@ cdef class Http1Connection(StreamSink):
         self.deadline_ns = 0
         if self.is_endless and self.server.state == IN_BODY:
             self.deadline_ns = self.server.begin_ns + self.factory.response_timeout_ns
+            return 0
+        if self.pairing.ahead:
+            self.deadline_ns = (<Entry>self.pairing.ahead[0]).response_ns + AHEAD_NS
             return 0
         front = self.pairing.front()
         if front is not None and front.is_request_whole and not self.server.is_in_message():
