@@ -23,6 +23,7 @@ from bench.nginx import nginx
 
 FORMAT: Final = 2  # of the traffic below; a cached capture of another format is made anew
 AT_ONCE: Final = 16
+CLIENT: Final = "10.91.0.1"
 SERVER: Final = "10.91.0.2"
 BLOCK_S: Final = 1.0  # tcpdump's read time-out
 
@@ -64,7 +65,7 @@ def make(path: Path, kind: Kind, exchanges: int) -> Capture:
     with network() as net, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         client, server = net.namespace("client"), net.namespace("server")
         net.cable((client, "wire"), (server, "wire"))
-        net.address(client, "wire", "10.91.0.1/24")
+        net.address(client, "wire", f"{CLIENT}/24")
         net.address(server, "wire", f"{SERVER}/24")
         with (
             nginx(server, Path(scratch) / "nginx", access_log=False, files=pages()),

@@ -55,6 +55,7 @@ if [[ $tests == yes ]]; then
     need tcpdump has_command tcpdump
     need ethtool has_command ethtool
     need procps has_command ps
+    need modsecurity-crs has_file /usr/share/modsecurity-crs/rules
     need systemd has_command systemd-analyze
     # Ubuntu's packages of Chromium only fetch a snap, which a container cannot run: there the browser tests want one installed.
     if ! grep -qs '^ID=ubuntu' /etc/os-release; then

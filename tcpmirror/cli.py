@@ -98,9 +98,20 @@ def _add_rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     explained = commands.add_parser("explain", help="each point, decoding and rule: why a request is an attack, or not")
     explained.add_argument("given", metavar="REQUEST|FILE|-|VALUE", help="a raw HTTP request, a file with one, or a value")
     explained.set_defaults(command=_rules("explain"))
+    imported = commands.add_parser("import-seclang", help="load rules in ModSecurity's language; say what cannot run here")
+    imported.add_argument("directory", type=Path, metavar="DIR", help="folder of *.conf, or one file")
+    imported.add_argument("--out", type=Path, metavar="FILE", help="write all that was loaded as one file")
+    imported.add_argument("--json", action="store_true", help="write JSON")
+    imported.set_defaults(command=_import_seclang)
     for parser in (lint, test, listed, shown, explained):
         parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file, for own rules")
         parser.add_argument("--json", action="store_true", help="write JSON")
+
+
+def _import_seclang(arguments: argparse.Namespace) -> int:
+    from tcpmirror.processes.seclang import import_seclang
+
+    return import_seclang(arguments.directory, arguments.out, arguments.json)
 
 
 def _rules(name: str) -> Callable[[argparse.Namespace], int]:
@@ -152,7 +163,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from tcpmirror.processes.doctor import examine_file, examine_interfaces, write_json, write_table
+    from tcpmirror.processes.doctor import examine_file, examine_interfaces
+    from tcpmirror.processes.examination import write_json, write_table
 
     settings = _settings(arguments.config)
     configured = settings.capture.sources if arguments.config else ()

@@ -23,7 +23,7 @@ cdef extern from *:
     #include <linux/if_packet.h>
 
     #define MESSAGES 64
-    #define MESSAGE_BYTES 65536 /* the longest UDP datagram, and the longest frame of segmentation offload but for jumbograms */
+    #define MESSAGE_BYTES 262144 /* the longest UDP datagram takes 64 KiB, frames of segmentation offload more (BIG TCP) */
     #define NOTE_BYTES 256
 
     struct reading {
@@ -92,7 +92,7 @@ cdef extern from *:
         unsigned int msg_len
     ctypedef struct Reading "struct reading":
         MessageHead heads[64]
-        uint8_t data[64][65536]
+        uint8_t data[64][262144]
     ctypedef struct Note "struct note":
         uint64_t time_ns
         uint32_t dropped

@@ -54,6 +54,11 @@ def interface_facts(name: str) -> InterfaceFacts | None:
     )
 
 
+def frames_counted(name: str) -> int:
+    """Return how many frames interface *name* has received and sent since it is there; 0 where that is not known."""
+    return sum(_number(NETWORK / name / "statistics" / counter) for counter in ("rx_packets", "tx_packets"))
+
+
 def may_capture() -> bool:
     """Whether this process has CAP_NET_RAW (capabilities(7))."""
     for line in STATUS.read_text().splitlines():

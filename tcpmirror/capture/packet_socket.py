@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
+import logging
 import mmap
 import os
 import select
@@ -15,8 +17,9 @@ from typing import Final
 from tcpmirror.capture.bpf import build_filter
 from tcpmirror.capture.datagrams import DatagramReader
 from tcpmirror.capture.filter_program import FilterProgram
+from tcpmirror.capture.interface import Interface
 from tcpmirror.capture.packet_ring import PacketRing
-from tcpmirror.capture.pcap_source import POLL_MS, KernelStats, check_interface
+from tcpmirror.capture.pcap_source import POLL_MS, KernelStats
 from tcpmirror.capture.receiver import FrameReceiver
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.settings.tree import Source
@@ -55,14 +58,15 @@ FRAME_BYTES: Final = 2048  # the kernel wants a frame size for TPACKET_V3 too; i
 ETHERNET, RAW = 1, 12  # libpcap's link types
 ETHERNET_HARDWARE: Final = frozenset((1, 772))  # Ethernet and loopback (linux/if_arp.h)
 
+log = logging.getLogger(__name__)
+
 
 class PacketSocket:
     """An open packet socket on the interface of *source*, with its filter; the engines differ in how they read it."""
 
     def __init__(self, source: Source) -> None:
         """EnvironmentFault when the interface does not exist or cannot be opened."""
-        self._name = source.interface
-        check_interface(source.interface)
+        self._interface = Interface(source.interface)
         self._is_cooked = not _is_ethernet(source.interface)
         self.link_type = RAW if self._is_cooked else ETHERNET
         self._received = self._dropped = 0
@@ -75,7 +79,7 @@ class PacketSocket:
             raise _not_opened(source.interface, problem) from problem
         try:
             self._prepare(source)
-            bind(self._socket, 0 if source.interface == "any" else socket.if_nametoindex(source.interface))
+            bind(self._socket, self._interface.index)
             if source.fanout:
                 self._socket.setsockopt(SOL_PACKET, PACKET_FANOUT, fanout_value(source.interface))
         except OSError as problem:
@@ -90,8 +94,10 @@ class PacketSocket:
     def stats(self) -> KernelStats:
         """Return what the kernel counted; its own counters start again with each reading.
 
-        Called every now and then, so this is where interfaces are looked for that are ignored and have come anew.
+        Called every now and then, so this is where interfaces are looked for that are ignored and have come anew, and
+        whether the one that is read is still there: OSError when not.
         """
+        self._interface.check()
         ignored = _indices(self._ignored_names)
         if ignored != self._ignored:
             self._ignored = ignored
@@ -113,7 +119,7 @@ class PacketSocket:
         if expression or self._ignored_names:
             attach_filter(self._socket, without_interfaces(self._ignored) + self._program)
         if source.promiscuous and source.interface != "any":
-            request = struct.pack("iHH8s", socket.if_nametoindex(source.interface), PACKET_MR_PROMISC, 0, b"")
+            request = struct.pack("iHH8s", self._interface.index, PACKET_MR_PROMISC, 0, b"")
             self._socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
 
     def _compiled(self, expression: str, source: Source) -> FilterProgram:
@@ -124,11 +130,17 @@ class PacketSocket:
         return FilterProgram(expression, ETHERNET, name, source.snaplen)
 
     def _await(self) -> bool:
-        """Wait up to POLL_MS for frames; OSError when the interface has gone."""
+        """Wait up to POLL_MS for frames; OSError when the interface has gone.
+
+        One that is only down is waited for where it is: the kernel gives its frames to this socket again once it is up.
+        """
         events = self._poll.poll(POLL_MS)
         if events and events[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
             number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            raise OSError(number, f"interface {self._name}: {os.strerror(number)}")
+            if number != errno.ENETDOWN or not self._interface.is_there:
+                raise OSError(number, f"interface {self._interface.name}: {os.strerror(number)}")
+            log.warning("interface %s is down: waiting for it", self._interface.name)
+            return False
         return bool(events)
 
 
@@ -174,7 +186,7 @@ class RawSource(PacketSocket):
         super()._prepare(source)
         self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        set_buffer(self._socket, source.buffer_bytes)
+        set_buffer(self._socket, source.buffer_bytes, f"interface {source.interface}")
         self._reader = DatagramReader(self._socket.fileno(), self.link_type)
 
 
@@ -220,12 +232,23 @@ def _indices(names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(index for index, name in socket.if_nameindex() if name in names) if names else ()
 
 
-def set_buffer(target: socket.socket, size: int) -> None:
-    """Give *target* a receive buffer of *size* bytes; without CAP_NET_ADMIN the system's limit applies."""
+def set_buffer(target: socket.socket, size: int, what: str) -> None:
+    """Give *target*, which reads *what*, a receive buffer of *size* bytes.
+
+    Without CAP_NET_ADMIN the system's limit applies, and is told: the usual one of 208 KiB holds less than a millisecond
+    of a busy link.
+    """
+    size = min(size, (1 << 30) - 1)
     try:
-        target.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, min(size, (1 << 30) - 1))
+        target.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, size)
     except PermissionError:
-        target.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(size, (1 << 30) - 1))
+        target.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+    got = (
+        target.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    )  # the kernel doubles it, for what it keeps beside the bytes
+    if got < size:
+        text = "%s: the receive buffer is %d KiB of the %d KiB wanted; `sysctl net.core.rmem_max=%d` allows them all"
+        log.warning(text, what, got >> 10, size >> 10, size)
 
 
 def _is_ethernet(interface: str) -> bool:

@@ -7,16 +7,15 @@ interface when a file is no capture; both are refused here before it can guess.
 from __future__ import annotations
 
 import select
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
 import pcap
 
 from tcpmirror.capture.bpf import build_filter
 from tcpmirror.capture.capture_files import Feeder, check_capture
+from tcpmirror.capture.interface import Interface
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.settings.tree import Source
 
@@ -53,8 +52,7 @@ class LiveSource:
 
     def __init__(self, source: Source) -> None:
         """Open the interface of *source*; EnvironmentFault when that cannot be."""
-        self._name = source.interface
-        check_interface(source.interface)
+        self._interface = Interface(source.interface)
         self._handle = _open_live(source)
         self.link_type = self._handle.datalink()
         _set_filter(self._handle, build_filter(source, self.link_type), source.interface)
@@ -71,10 +69,12 @@ class LiveSource:
             return 0
         count = self._handle.dispatch(BATCH_FRAMES, receiver)
         if count < 0:
-            raise OSError(f"interface {self._name}: {self._handle.geterr()}")
+            raise OSError(f"interface {self._interface.name}: {self._handle.geterr()}")
         return count
 
     def stats(self) -> KernelStats:
+        """Return what the kernel counted; OSError when the interface has gone, which is looked for with each reading."""
+        self._interface.check()
         return KernelStats(*self._handle.stats())
 
     def close(self) -> None:
@@ -119,16 +119,6 @@ class FileSource:
         self._handle.close()
         if self._feeder:
             self._feeder.close()
-
-
-def check_interface(name: str) -> None:
-    if name == "any":
-        return
-    known = sorted(found for _, found in socket.if_nameindex())
-    if name not in known:
-        raise EnvironmentFault(f"interface {name!r} does not exist; there are: any, {', '.join(known)}")
-    if Path(name).exists():
-        raise EnvironmentFault(f"interface {name!r}: a file of that name lies in the working directory; start elsewhere")
 
 
 def _open_live(source: Source) -> Handle:

@@ -33,7 +33,7 @@ class TunnelSocket:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-            set_buffer(self._socket, source.buffer_bytes)
+            set_buffer(self._socket, source.buffer_bytes, source.listen_address)
             self._socket.bind((str(address), int(port)))
         except OSError as problem:
             self._socket.close()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _FORM_START: Final = re.compile(rb"\s*[A-Za-z0-9._\[\]%-]*=")
 _XML_START: Final = re.compile(rb"\s*<(?:\?xml\b|!DOCTYPE\s+\w+\s*[\[>]|\w+:?Envelope\b|svg\b)", re.IGNORECASE)
+_UTF16_LOOK: Final = 16  # bytes: eight characters of ASCII in a row are no chance
 _POST: Final[Path] = ("post",)
 
 
@@ -58,12 +59,15 @@ def _multipart(walk: Walk, kind: bytes, body: bytes) -> bool:
 
 
 def _from_utf16(body: bytes) -> bytes:
-    """Return *body* as UTF-8 if it is UTF-16: by its mark or by a NUL beside ``<``, ``{`` or ``[`` (XML 1.0, appendix F)."""
+    """Return *body* as UTF-8 if it is UTF-16: by its mark, or by a NUL beside each of its first characters."""
+    start = body[:_UTF16_LOOK]
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
-    elif body[:1] == b"\0" and body[1:2] in (b"<", b"{", b"["):
+    elif len(start) < 4:
+        return body
+    elif not any(start[::2]) and all(start[1::2]):
         encoding = "utf-16-be"
-    elif body[1:2] == b"\0" and body[:1] in (b"<", b"{", b"["):
+    elif not any(start[1::2]) and all(start[::2]):
         encoding = "utf-16-le"
     else:
         return body

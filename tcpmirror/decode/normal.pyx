@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
-from tcpmirror.decode.text cimport (base64_class, base64_into, fold_into, is_packed, is_plausible, needs_fold,
+from tcpmirror.decode.text cimport (base64_class, base64_into, fold_into, hex_into, is_packed, is_plausible, needs_fold,
                                     needs_unfold, uchar, unfold_into)
 from tcpmirror.model.exchange cimport Request
 
@@ -19,6 +19,7 @@ from tcpmirror.decode import grpc
 DEF SEPARATOR = 1
 DEF DEPTH = 4             # rounds of decoding; a value that still changes is for the full path
 DEF MIN_BASE64 = 8        # shorter runs hold nothing worth hiding
+DEF LOOK_BASE64 = 16     # characters of a token that show whether it can be packed or text
 DEF LINE_BYTES = 300      # header lines up to this are remembered as clean
 DEF REMEMBERED = 4096     # so many of them; then they are forgotten all at once
 DEF SLACK = 65536         # the form may grow to four times the request and this much
@@ -95,9 +96,15 @@ cdef bint _unpack_runs(Buffer* out, Py_ssize_t start, Py_ssize_t size, bint plus
         room = (end - at) + 2
         if not _reserve(out, room):
             return False
+        wrote = hex_into(out.data + at, end - at, out.data + out.size)
+        if wrote:
+            out.data[out.size + wrote] = SEPARATOR
+            out.size += wrote + 1
+            if not _expand(out, out.size - wrote - 1, wrote, plus, depth + 1):
+                return False
         # Most tokens show within a few bytes that they are none: decode those first.
-        wrote = base64_into(out.data + at, 12 if end - at > 12 else end - at, out.data + out.size)
-        if is_packed(out.data + out.size, wrote) and end - at > 12:
+        wrote = base64_into(out.data + at, LOOK_BASE64 if end - at > LOOK_BASE64 else end - at, out.data + out.size)
+        if is_packed(out.data + out.size, wrote) and end - at > LOOK_BASE64:
             return False
         if _reads_as_text(out.data + out.size, wrote):
             wrote = base64_into(out.data + at, end - at, out.data + out.size)
@@ -106,6 +113,7 @@ cdef bint _unpack_runs(Buffer* out, Py_ssize_t start, Py_ssize_t size, bint plus
                 out.size += wrote + 1
                 if not _expand(out, out.size - wrote - 1, wrote, plus, depth + 1):
                     return False
+        fresh = out.data[at] == 47  # a path's slash is itself a character of Base64: what follows it begins anew
         at += 1
     return True
 

@@ -7,7 +7,7 @@ import zlib
 from typing import Final
 
 from tcpmirror.decode import form, gql, json_doc, jwt, xml
-from tcpmirror.decode.text import base64_text, is_text, markup, percent
+from tcpmirror.decode.text import base64_text, hex_text, is_text, markup, percent
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.point import Point
 from tcpmirror.settings.tree import Limits
@@ -69,7 +69,7 @@ class Walk:
             return
         if _WORD.match(value):
             if len(value) >= 8:
-                self._base64(path, value, depth)
+                self._tokens(path, value, depth)
             return
         if depth >= self._depth_limit:
             self.note(Anomaly.DECODE_DEPTH_LIMIT)
@@ -84,11 +84,18 @@ class Walk:
         decoded = markup(value)
         if decoded != value:
             self.visit((*path, "htmljs"), decoded, depth + 1)
-        self._base64(path, value, depth)
+        self._tokens(path, value, depth)
         if value.startswith(_PACKED):
             self._gzip(path, value, depth)
 
-    def _base64(self, path: Path, value: bytes, depth: int) -> None:
+    def _tokens(self, path: Path, value: bytes, depth: int) -> None:
+        plain = hex_text(value)
+        if plain is not None:
+            if depth >= self._depth_limit:
+                self.note(Anomaly.DECODE_DEPTH_LIMIT)
+            else:
+                self.visit((*path, "hex"), plain, depth + 1)
+            return
         lead = _BASE64_LEAD.match(value)
         decoded = base64_text(value[lead.end() :] if lead else value)
         if decoded is None:

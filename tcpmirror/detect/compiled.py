@@ -55,8 +55,9 @@ class Matcher:
     def __init__(self, expressions: Sequence[Expression], cache_dir: Path | None) -> None:
         self.expressions = tuple(expressions)
         patterns = [item.pattern for item in expressions]
-        self.cache_names = frozenset([_cache_name(patterns)]) if expressions else frozenset()
-        self._database = _open(patterns, cache_dir) if expressions else None
+        flags = [_FLAGS] * len(patterns)
+        self.cache_names = frozenset([_cache_name(patterns, flags)]) if expressions else frozenset()
+        self._database = open_database(patterns, flags, cache_dir) if expressions else None
         self._scratch = hyperscan.Scratch(self._database) if self._database else None
 
     def scan(self, data: bytes, on_match: OnMatch) -> bool:
@@ -161,32 +162,35 @@ def database_bytes(pattern: bytes) -> int:
     return size
 
 
-def _compile(patterns: Sequence[bytes]) -> hyperscan.Database:
+def _compile(patterns: Sequence[bytes], flags: Sequence[int] = ()) -> hyperscan.Database:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     count = len(patterns)
-    database.compile(expressions=list(patterns), ids=list(range(count)), elements=count, flags=[_FLAGS] * count)
+    database.compile(
+        expressions=list(patterns), ids=list(range(count)), elements=count, flags=list(flags) or [_FLAGS] * count
+    )
     return database
 
 
-def _open(patterns: Sequence[bytes], cache_dir: Path | None) -> hyperscan.Database:
+def open_database(patterns: Sequence[bytes], flags: Sequence[int], cache_dir: Path | None) -> hyperscan.Database:
     """Return the database of *patterns*: as installed, else from *cache_dir*, else compiled and kept there.
 
     Compiling takes seconds, so of several processes that need the same database one compiles and the others wait for it.
     """
-    name = _cache_name(patterns)
+    name = _cache_name(patterns, flags)
     database = _read(INSTALLED / name) or (_read(cache_dir / name) if cache_dir else None)
     if database is not None or cache_dir is None:
-        return database or _compile(patterns)
+        return database or _compile(patterns, flags)
     with _only_one(cache_dir):
         database = _read(cache_dir / name)
         if database is None:
-            database = _compile(patterns)
+            database = _compile(patterns, flags)
             _write(cache_dir / name, hyperscan.dumpb(database))
     return database
 
 
-def _cache_name(patterns: Sequence[bytes]) -> str:
-    facts = (metadata.version("hyperscan").encode(), str(_FLAGS).encode(), *patterns)
+def _cache_name(patterns: Sequence[bytes], flags: Sequence[int]) -> str:
+    kinds = str(flags[0]) if len(set(flags)) == 1 else ",".join(map(str, flags))
+    facts = (metadata.version("hyperscan").encode(), kinds.encode(), *patterns)
     return hashlib.sha256(b"\0".join(facts)).hexdigest()[:32] + ".hs"
 
 

@@ -56,6 +56,7 @@ class Detector:
     """
 
     def __init__(self, pack: Pack, limits: Limits, views: Views, cache_dir: Path | None = None) -> None:
+        self.others: tuple[Callable[[Exchange], list[Finding]], ...] = ()  # what else judges requests, such as SecLang rules
         matched = [rule for rule in pack.rules if rule.patterns]
         request_rules = [rule for rule in matched if not rule.is_for_responses]
         response_rules = [rule for rule in matched if rule.is_for_responses]
@@ -84,6 +85,8 @@ class Detector:
             if bomb or self.is_suspect(request):
                 self.tier2 += 1
                 findings += self.judge_request(request, bomb)
+            for inspect in self.others:
+                findings += inspect(exchange)
         if exchange.response is not None and exchange.response.body:
             findings += self._judge_response(exchange.response)
         return findings[:FINDINGS_LIMIT]
@@ -133,6 +136,13 @@ class Detector:
         ):
             collected.add(finding)
         return collected.found
+
+    def shows(self, kind: str, value: bytes) -> bool:
+        """Tell whether *value*, as that of some parameter, is an attack of type *kind*."""
+        point = Point(("get", "value"), value)
+        return any(
+            verdict.type == kind for verdict in judge(point, self.signs(value), self.values.rules, self.values.expressions)
+        )
 
     def signs(self, value: bytes) -> list[Sign]:
         """Return the signs in *value* as it stands and, where that differs, folded."""

@@ -21,6 +21,13 @@ DOCUMENT_WEIGHT: Final = 0.75
 _DOCUMENT_BYTES: Final = 100
 _WORDS: Final = re.compile(rb"[A-Za-z\x80-\xff]{2,}[,.:;!?)]*\s+(?=[A-Za-z\x80-\xff(])")
 _SENTENCE_END: Final = re.compile(rb"[a-z\x80-\xff`)]{3}[.!?:](?:\s|$)|[a-z\x80-\xff.`]{3}\r?\n\r?\n")
+_HIDING: Final = frozenset(("base64", "hex", "gzip"))
+_STANDARD_HEADER: Final = re.compile(
+    r"(?:accept|access-control|alt|cache|content|if|proxy|sec|upgrade|x-client-data|x-amz)(?:$|-)|"
+    r"(?:authorization|connection|cookie|date|dnt|dpop|expect|forwarded|from|host|keep-alive|link|origin|pragma|priority|range|"
+    r"referer|save-data|server-timing|signature|te|trailer|transfer-encoding|traceparent|tracestate|user-agent|via|warning)$",
+    re.IGNORECASE,
+)
 # Path steps that are followed by a name that the client chose.
 _NAMED: Final = frozenset(("get", "form_urlencoded", "multipart", "header", "cookie", "hash", "xml_tag", "xml_attr", "url"))
 
@@ -113,14 +120,24 @@ def counting(
 
 def applies(rule: Rule, path: tuple[str, ...]) -> bool:
     """Tell whether *rule* judges the point at *path*."""
-    # Path segments are judged within `uri`; by themselves only what Base64 hid in them.
-    if path[0] in ("path", "action_name") and "base64" not in path:
-        return False
-    if not any(path[: len(prefix)] == prefix for prefix in rule.points):
+    if not any(_reaches(prefix, path) for prefix in rule.points):
         return False
     if not rule.files and is_file(path):
         return False
     return rule.keys is None or rule.keys.fullmatch(key_of(path)) is not None
+
+
+def _reaches(prefix: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """Tell whether the points below *prefix* hold the one at *path*.
+
+    Path segments are judged within ``uri``; by themselves only for what an encoding hid in them, and then like a parameter.
+    ``header.OTHER`` are the headers that no standard gives a syntax of their own.
+    """
+    if path[0] in ("path", "action_name"):
+        return not _HIDING.isdisjoint(path) and prefix[0] in ("path", "get")
+    if prefix == ("header", "OTHER"):
+        return path[0] == "header" and len(path) > 1 and _STANDARD_HEADER.match(path[1]) is None
+    return path[: len(prefix)] == prefix
 
 
 def _all_must(rule: Rule, index: int, musts: set[tuple[int, int]]) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tcpmirror.telemetry.names import CAPTURE, KINDS
+from tcpmirror.telemetry.ledger import LOSSES
+from tcpmirror.telemetry.names import KINDS
 
 OWN_PREFIX: Final = "tcpmirror"
 NS: Final = 1e-9
@@ -52,7 +53,6 @@ class Family:
         return f"{prefix}_{self.name}" if prefix else self.name
 
 
-LOSSES: Final = tuple(name for name in CAPTURE if name.startswith("lost_"))
 _ENGINE: Final = ("source", "detect")
 _SUBMIT_ERRORS: Final = (
     Reading("exporter", "batch_connect_failures", (("type", "SubmitConnect"),)),
@@ -223,6 +223,20 @@ _SPECIAL: Final = (
         is_own=True,
     ),
     Family("findings_total", "counter", "Findings reported, by attack type.", labels=("type",), is_own=True),
+    Family(
+        "ledger_in",
+        "gauge",
+        "What came in: packets, payload bytes (with those known to be missing), exchanges.",
+        labels=("unit",),
+        is_own=True,
+    ),
+    Family(
+        "ledger_end",
+        "gauge",
+        "Where it ended: `analysed`, `waiting`, or why it was not analysed. The ends of a unit add up to `ledger_in`.",
+        labels=("unit", "end"),
+        is_own=True,
+    ),
     *(
         Family(f"mirror_{name}_total", "counter", meaning, labels=("source", "vlan", "vni"), is_own=True)
         for name, meaning in (
@@ -249,9 +263,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "bytes": "Bytes of those frames, as captured.",
         "segments": "TCP segments put on a worker's ring.",
         "segment_bytes": "Payload bytes of those segments.",
-        "kernel_received": "gauge: Frames the kernel counted for this source.",
-        "kernel_dropped": "gauge: Frames the kernel dropped because its buffer was full.",
-        "interface_dropped": "gauge: Frames the interface or its driver dropped.",
+        "kernel_received": "Frames the kernel counted for this source, over all its openings.",
+        "kernel_dropped": "Frames the kernel dropped because its buffer was full, over all openings of the source.",
+        "interface_dropped": "Frames the interface or its driver dropped.",
         "bad_checksum": "Packets with a wrong checksum, used all the same.",
         "duplicates": "Packets seen twice, as when both ports of a link are mirrored.",
         "source_errors": "Faults of the source, such as an interface that went away.",
@@ -260,6 +274,15 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "coverage_permille": "gauge: Share of segments analysed of those seen, lately, 0 to 1.",
         "fragments_joined": "Packets that were joined with others into one; the last one counts as what they became.",
         "fragments_held": "gauge: Packets that wait for the other fragments of their datagram.",
+        "tcp_bytes": "Payload bytes of all TCP segments that were read.",
+        "duplicate_bytes": "Of those: of packets seen twice.",
+        "shed_bytes": "Of those: of flows that were skipped for overload.",
+        "ring_full_bytes": "Of those: of segments that found a worker's ring full.",
+        "simulated_bytes": "Of those: of segments dropped on purpose, in tests.",
+        "interrupted_bytes": "Of those: of the segment in hand when the process died.",
+        "unwatched": "Frames that the interface counted while no capture process was there (not with a packet filter).",
+        "seen_frames": "gauge: Frames that the interface had counted when it was last looked at.",
+        "seen_packets": "gauge: Packets delivered or dropped by the kernel at that moment.",
     },
     "worker": {
         "segments": "TCP segments taken from the rings.",
@@ -305,6 +328,14 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "truncated_bytes": "Of the holes' bytes: cut off by the capture (`snap_len`).",
         "mirror_lost_bytes": "Bytes that receivers acknowledged and the mirror never showed.",
         "uninspected": "Exchanges not inspected because detection is off.",
+        "published_bytes": "Payload bytes as of the last time that their sums were published.",
+        "interrupted_bytes": "Payload bytes held, or taken and not yet counted, when the worker died.",
+        "retaken_bytes": "Payload bytes that a worker which died had in hand, taken by its successor once more.",
+        "emitted": "Exchanges and WebSocket messages that came to inspection.",
+        "inspection_failures": "Of those: not inspected because of a fault of this program or the death of the worker.",
+        "partial_gap": "Of those: bytes of them were never seen.",
+        "partial_limit": "Of those: a limit of size, number, depth or time cut them.",
+        "ring_corruptions": "Times what lay on a segment ring was no records and was given up.",
     },
     "exporter": {
         "reports": "Reports taken from the rings.",

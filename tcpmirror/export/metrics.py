@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from tcpmirror.export.families import FAMILIES, Family
 from tcpmirror.export.tallies import Tallies
 from tcpmirror.telemetry.counters import CounterPage
+from tcpmirror.telemetry.ledger import Ledger, read_ledgers
 
 STALE_S: Final = 5.0  # a main loop beats at least once a second
 Labels = tuple[str, ...]
@@ -91,6 +92,9 @@ class SensorCollector(Collector):
             case _:
                 return ()
 
+    def _ledgers(self) -> tuple[Ledger, ...]:
+        return read_ledgers(*([each.page for each in self.pages if each.kind == kind] for kind in ("capture", "worker")))
+
     def _own_value(self, name: str) -> dict[Labels, float]:
         """Return the values that come from no single counter."""
         match name:
@@ -106,6 +110,10 @@ class SensorCollector(Collector):
             case "heartbeat_age_seconds":
                 ages = {(each.name,): each.beat_age_s() for each in self.pages}
                 return {labels: age_s for labels, age_s in ages.items() if age_s is not None}
+            case "ledger_in":
+                return {(ledger.unit,): float(ledger.taken_in) for ledger in self._ledgers()}
+            case "ledger_end":
+                return _ends(self._ledgers())
             case "findings_total":
                 return _by_label(self.tallies.findings_by_type)
             case "http_inspector_threats_found_per_app_total":
@@ -116,6 +124,14 @@ class SensorCollector(Collector):
             counter = name.removeprefix("mirror_").removesuffix("_total")
             return {origin: float(counts[counter]) for origin, counts in self.tallies.mirror.copy().items()}
         raise KeyError(name)
+
+
+def _ends(ledgers: tuple[Ledger, ...]) -> dict[Labels, float]:
+    values: dict[Labels, float] = {}
+    for ledger in ledgers:
+        ends = {"analysed": ledger.analysed, "waiting": ledger.waiting, **ledger.reasons}
+        values.update({(ledger.unit, end): float(count) for end, count in ends.items()})
+    return values
 
 
 def _by_label(counts: dict[str, int]) -> dict[Labels, float]:

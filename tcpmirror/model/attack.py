@@ -25,6 +25,7 @@ ATTACK_TYPES: Final[dict[str, tuple[int, str, tuple[int, ...]]]] = {
     "invalid_xml": (0x10000000, "Unsafe XML header", ()),
     "overlimit_res": (0x20000000, "Resource overlimit", ()),
     "data_bomb": (0x40000000, "Data bomb", (409, 776)),
+    "vpatch": (0x80000000, "Rule of the operator's", ()),
     "gql_depth": (1 << 39, "GraphQL nesting depth", (400, 674)),
     "gql_aliases": (1 << 41, "GraphQL alias flood", (400,)),
     "gql_docs_per_batch": (1 << 43, "GraphQL batch", (400,)),

@@ -37,6 +37,7 @@ from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.ring.ring import KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
 from tcpmirror.settings.tree import Settings
+from tcpmirror.telemetry.ledger import ledgers
 
 STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "all")
 WAIT_MS: Final = 100
@@ -180,6 +181,7 @@ class Analysis:
 
         own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+        accounts = {ledger.unit: ledger.described() for ledger in ledgers([capture], workers)}
         losses = {name.removeprefix("lost_"): value for name, value in capture.items() if name.startswith("lost_") and value}
         return {
             "files": len(self.pcaps),
@@ -198,6 +200,7 @@ class Analysis:
             "attacks": total("attacks"),
             "findings": dict(sorted(self._types.items())),
             "losses": losses,
+            "ledgers": accounts,
             "gaps": total("gaps"),
             "gap_bytes": total("gap_bytes"),
             "not_http_bytes": total("not_http_bytes"),

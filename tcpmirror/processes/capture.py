@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import time
 from typing import Final
 
 from tcpmirror.capture.capture_files import capture_files
 from tcpmirror.capture.filter_program import FilterProgram
+from tcpmirror.capture.interface import InterfaceDownFault
 from tcpmirror.capture.own_traffic import own_endpoints
 from tcpmirror.capture.pcap_source import FileSource
 from tcpmirror.capture.sources import Live, open_live
@@ -18,22 +21,29 @@ from tcpmirror.errors import EnvironmentFault
 from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.layout import SharedLayout
+from tcpmirror.processes.watch import Watch
 from tcpmirror.ring.shedding import Shedder
 from tcpmirror.settings.tree import Settings, Source
 from tcpmirror.telemetry.counters import CounterPage
 
 DLT_EN10MB, DLT_RAW = 1, 12  # libpcap's link types
-REOPEN_S: Final = 1.0
+REOPEN_S: Final = 0.25
 HOUSEKEEPING_S: Final = 0.5
+# Before workers and all else: what they leave undone waits on a ring, what capture leaves undone the kernel drops.
+NICENESS: Final = -10
 log = logging.getLogger(__name__)
 
 
 def run(context: Context) -> int:
     """Capture until told to stop. A file source ends by itself and then waits to be stopped."""
     source = context.settings.capture.sources[context.name.index]
+    if source.kind != "file":
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     road = open_road(context.layout, context.settings, context.hash_key, context.counters, context.name.index)
     filter_inner(road, source)
     if source.kind == "file":
+        context.give_up_privileges()
         for index, path in enumerate(capture_files([source.interface])):
             context.beat()
             read_file(path, road, context.settings, source, domain=index & 0xFFFF)
@@ -41,7 +51,8 @@ def run(context: Context) -> int:
             context.beat()
             time.sleep(HOUSEKEEPING_S)
         return 0
-    opened: Live | None = open_live(source)
+    opened = _open_first(context, source)
+    context.give_up_privileges()
     while not context.stopping:
         if opened is None:
             opened = _reopen(context, source)
@@ -53,7 +64,10 @@ def run(context: Context) -> int:
             context.counters.add("source_errors")
             opened.close()
             opened = None
-    road.flush()
+            _pause(context)
+    if opened is not None:
+        opened.close()
+    road.end_source()
     return 0
 
 
@@ -119,6 +133,7 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
     """Receive until told to stop; OSError when the interface has gone."""
     own = own_endpoints(context.settings)
     road.use(open_decapsulator(context.settings, source, opened.link_type, own), domain=0)
+    watch = Watch(opened, source, context.counters)
     due = 0.0
     while not context.stopping:
         if opened.receive(road):
@@ -126,26 +141,38 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
         now = time.monotonic()
         if now >= due:
             due = now + HOUSEKEEPING_S
-            _keep_house(context, opened, road)
+            _keep_house(context, watch, road)
+    watch.look()
 
 
-def _keep_house(context: Context, opened: Live, road: CaptureRoad) -> None:
+def _keep_house(context: Context, watch: Watch, road: CaptureRoad) -> None:
     context.beat()
     road.flush()
     road.measure_coverage()
-    stats = opened.stats()
-    context.counters.set("kernel_received", stats.received)
-    context.counters.set("kernel_dropped", stats.dropped)
-    context.counters.set("interface_dropped", stats.interface_dropped)
+    watch.look()
+
+
+def _open_first(context: Context, source: Source) -> Live | None:
+    """Open *source*; None when it is an interface that is down, which may be waited for. EnvironmentFault for all else."""
+    try:
+        return open_live(source)
+    except InterfaceDownFault as fault:
+        log.warning("%s; capture begins then", fault)
+        context.counters.add("source_errors")
+        return None
 
 
 def _reopen(context: Context, source: Source) -> Live | None:
-    context.beat()
     try:
         opened = open_live(source)
     except EnvironmentFault:
-        time.sleep(REOPEN_S)
+        _pause(context)
         return None
-    log.info("source %s is back", source.interface if source.kind == "interface" else source.listen_address)
+    log.info("source %s is open", source.interface if source.kind == "interface" else source.listen_address)
     context.counters.add("source_reopened")
     return opened
+
+
+def _pause(context: Context) -> None:
+    context.beat()
+    time.sleep(REOPEN_S)

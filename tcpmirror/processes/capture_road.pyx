@@ -18,7 +18,8 @@ from tcpmirror.ring.ring cimport Doorbell, RingWriter
 from tcpmirror.ring.shedding cimport Shedder
 
 from tcpmirror.decap.decapsulator import REASONS
-from tcpmirror.ring.ring import KIND_DRAIN, KIND_SEGMENT, KIND_SOURCE_END
+from tcpmirror.telemetry.ledger import CAPTURED_BYTE_ENDS as BYTE_ENDS
+from tcpmirror.telemetry.ledger import PACKET_ENDS as ENDS
 
 cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int)
@@ -55,7 +56,7 @@ cdef class CaptureRoad(FrameReceiver):
     cdef public int domain
     cdef public bint is_stopping
     cdef uint64_t last_kept, last_lost, counted_joined, counted_lost
-    cdef int at_simulated
+    cdef int at_simulated, at_tcp_bytes, at_duplicate_bytes, at_shed_bytes, at_ring_full_bytes, at_simulated_bytes
     cdef uint32_t gap_share, full_share  # of 2**32
     cdef uint64_t dice
 
@@ -83,8 +84,18 @@ cdef class CaptureRoad(FrameReceiver):
         self.at_simulated = page.slot("lost_simulated")
         self.dice = 0x9e3779b97f4a7c15
         self.at_joined, self.at_held = page.slot("fragments_joined"), page.slot("fragments_held")
-        self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += self.counters[self.at_held]  # of a process that died
+        self.at_tcp_bytes, self.at_duplicate_bytes = page.slot("tcp_bytes"), page.slot("duplicate_bytes")
+        self.at_shed_bytes, self.at_ring_full_bytes = page.slot("shed_bytes"), page.slot("ring_full_bytes")
+        self.at_simulated_bytes = page.slot("simulated_bytes")
+        self.inherit(page)
+
+    cdef int inherit(self, page) except -1:
+        """Count what a process that died on this page had in hand: fragments, and at most one packet."""
+        self.counters[self.at_reason[<int>Verdict.FRAGMENT]] += self.counters[self.at_held]
         self.counters[self.at_held] = 0
+        page.add("lost_interrupted", max(0, page.get("packets") - sum(map(page.get, ENDS))))
+        page.add("interrupted_bytes", max(0, page.get("tcp_bytes") - sum(map(page.get, BYTE_ENDS))))
+        return 0
 
     def simulate(self, double gap, double ring_full):
         """Drop these shares of the segments on purpose, the same ones in every run (for tests)."""
@@ -173,19 +184,24 @@ cdef class CaptureRoad(FrameReceiver):
         segment.domain = <uint16_t>self.domain
         self.counters[self.at_bad_checksum] += segment.has_bad_checksum
         segment.flow_hash = flow_hash(segment, &self.key)
+        self.counters[self.at_tcp_bytes] += segment.payload_length
         if self.duplicates is not None and self.duplicates.is_duplicate(segment, self.decapsulator.identity):
             self.counters[self.at_duplicates] += 1
+            self.counters[self.at_duplicate_bytes] += segment.payload_length
             return 0
         if self.is_discarding:
             return 0
         if self.shedder.is_shed(segment.flow_hash, (segment.flags & (TcpFlag.TCP_SYN | TcpFlag.TCP_ACK)) == TcpFlag.TCP_SYN):
             self.counters[self.at_shed] += 1
+            self.counters[self.at_shed_bytes] += segment.payload_length
             return 0
         if self.gap_share and self.strikes(self.gap_share):
             self.counters[self.at_simulated] += 1
+            self.counters[self.at_simulated_bytes] += segment.payload_length
             return 0
         if self.full_share and self.strikes(self.full_share):
             self.counters[self.at_ring_full] += 1
+            self.counters[self.at_ring_full_bytes] += segment.payload_length
             return 0
         worker = <int>((segment.flow_hash >> 48) * <uint64_t>self.workers >> 16)
         writer = <RingWriter>self.writers[worker]
@@ -194,6 +210,7 @@ cdef class CaptureRoad(FrameReceiver):
             target = self.wait_for_room(worker, size) if self.is_patient else NULL
             if target == NULL:
                 self.counters[self.at_ring_full] += 1
+                self.counters[self.at_ring_full_bytes] += segment.payload_length
                 return 0
         memcpy(target, segment, sizeof(Segment))
         memcpy(target + sizeof(Segment), payload, segment.payload_length)

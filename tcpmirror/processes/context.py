@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ class Context:
     the same in all processes of one sensor. ``deploy_token``/``admin_password``: of the embedded cloud, empty elsewhere.
     ``skip_positions`` (workers): per source the ring position of a record that killed this worker twice, -1 for none; empty
     when there is none at all. ``settings_file``: to be read again on `reloading`; empty when the sensor runs on defaults.
+    ``give_up_privileges``: to be called once all that needs them is open.
     """
 
     name: ProcessName
@@ -35,6 +37,7 @@ class Context:
     admin_password: str = field(default="", repr=False)
     skip_positions: tuple[int, ...] = ()
     settings_file: str = ""
+    give_up_privileges: Callable[[], None] = field(default=lambda: None, repr=False)
     stopping: bool = False
     reloading: bool = False
     counters: CounterPage = field(init=False)

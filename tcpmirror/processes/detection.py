@@ -45,10 +45,15 @@ def build_detector(settings: Settings, cache_dir: Path | None = None) -> Detecto
 def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None) -> Detector:
     """Return a detector with the rules of *pack*; SettingsError: a pattern that cannot be compiled."""
     try:
-        return Detector(pack, settings.limits, DecodedViews(), cache_dir)
+        detector = Detector(pack, settings.limits, DecodedViews(), cache_dir)
     except RefusedPattern:
         check_rules(pack.rules)
         raise
+    if settings.inspection.seclang.directory:
+        from tcpmirror.processes.seclang import seclang_engine  # lark is loaded where it is needed only
+
+        detector.others = (seclang_engine(settings.inspection.seclang, detector.shows, cache_dir).inspect,)
+    return detector
 
 
 def compile_rules() -> Path:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.decode.scope import ScopeRules
-from tcpmirror.model.anomaly import anomaly_names
+from tcpmirror.model.anomaly import Anomaly, anomaly_names
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import Report, report_id
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
+
+log = logging.getLogger(__name__)
+
+
+def _mask(*anomalies: Anomaly) -> int:
+    return sum(1 << anomaly for anomaly in anomalies)
+
+
+GAPS: Final = _mask(Anomaly.GAP, Anomaly.INCOMPLETE)
+LIMITS: Final = _mask(*(anomaly for anomaly in Anomaly if anomaly.name.endswith("_LIMIT")), Anomaly.CONTINUATION_FLOOD)
+PARTIAL: Final = GAPS | LIMITS
 
 
 class Inspector(Protocol):
@@ -61,21 +73,51 @@ class Judge:
         self._scope = ScopeRules(settings.inspection)
 
     def __call__(self, exchange: Exchange) -> None:
-        findings: list[Finding] = []
-        if self._detector is None:
-            self._page.add("uninspected")
-        elif self._is_in_scope(exchange):
-            started = time.thread_time_ns()
-            in_full = self._detector.tier2
-            findings = self._detector.inspect(exchange)
-            self._page.add("detect_ns", time.thread_time_ns() - started)
-            self._page.add("inspected")
-            self._page.add("tier2", self._detector.tier2 - in_full)
+        self._page.add("emitted")
+        try:
+            findings = self._findings(exchange)
+        except Exception:  # noqa: BLE001 - caught here so that who finds our fault hides one exchange, not all after it
+            self._note_failure()
+            return
         if findings:
             self._page.add("attacks")
             self._page.add("findings", len(findings))
         if findings or self._keep_all:
             self._keep(exchange, findings)
+
+    def _findings(self, exchange: Exchange) -> list[Finding]:
+        """Inspect *exchange* or let it pass, and count which."""
+        if self._detector is None:
+            self._page.add("uninspected")
+            return []
+        if not self._is_in_scope(exchange):
+            self._page.add("bypassed")
+            return []
+        started = time.thread_time_ns()
+        in_full = self._detector.tier2
+        findings = self._detector.inspect(exchange)
+        self._page.add("detect_ns", time.thread_time_ns() - started)
+        self._page.add("tier2", self._detector.tier2 - in_full)
+        self._count_partial(exchange)
+        self._page.add("inspected")
+        return findings
+
+    def _note_failure(self) -> None:
+        """Count a fault of ours, and log the first, the second, the fourth and so on: traffic decides how many there are."""
+        self._page.add("bugs")
+        self._page.add("inspection_failures")
+        failures = self._page.get("inspection_failures")
+        if failures & (failures - 1) == 0:
+            log.exception("an exchange cannot be inspected (%d so far)", failures)
+
+    def _count_partial(self, exchange: Exchange) -> None:
+        oddities = exchange.anomalies
+        for message in (exchange.request, exchange.response):
+            if message is not None:
+                oddities |= message.anomalies
+        if oddities & PARTIAL:
+            self._page.add("partial_gap", oddities & GAPS != 0)
+            self._page.add("partial_limit", oddities & LIMITS != 0)
 
     def report(self, exchange: Exchange, findings: list[Finding]) -> Report:
         """Return what is kept of *exchange*, cut to the export limits."""
@@ -113,10 +155,7 @@ class Judge:
         if exchange.request is None or self._scope.is_trivial:
             return True
         real_ip, host = self._address.real_ip(exchange), self._address.host(exchange)
-        if self._scope.of(exchange.request, host or "", real_ip).mode == "off":
-            self._page.add("bypassed")
-            return False
-        return True
+        return self._scope.of(exchange.request, host or "", real_ip).mode != "off"
 
 
 def text(raw: bytes) -> str:

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from tcpmirror.ring.ring import KIND_REPORT, RingReader
 from tcpmirror.settings import apply_environment, load_settings
 from tcpmirror.settings.tree import Limits, Settings
 from tcpmirror.telemetry.counters import CounterPage
+from tcpmirror.telemetry.ledger import EXCHANGE_ENDS, STREAM_BYTE_ENDS
 from tcpmirror.telemetry.logs import configure_logging
 
 WAIT_MS: Final = 200
@@ -101,27 +103,59 @@ class Publisher:
 
     def __init__(self, page: CounterPage, table: FlowTable, factory: SinkFactory) -> None:
         self._page = page
-        self._counted: list[tuple[FlowTable | SinkFactory, str, int]] = [(table, name, 0) for name in GAUGES]
-        self._counted += [(table, name, page.get(name)) for name in TABLE_COUNTERS]
-        if isinstance(factory, ProtocolFactory):
-            self._counted += [(factory, name, page.get(name)) for name in FACTORY_COUNTERS]
-        page.add("flows_lost", page.get("flows"))
+        self._table: list[tuple[FlowTable, str, int]] = [(table, name, 0) for name in GAUGES]
+        self._table += [(table, name, page.get(name)) for name in TABLE_COUNTERS]
+        is_read = isinstance(factory, ProtocolFactory)
+        self._factory = [(factory, name, page.get(name)) for name in FACTORY_COUNTERS if is_read]
+        _inherit(page)
 
     def publish(self) -> None:
-        for owner, name, before in self._counted:
+        """Let the page show what the stages have counted; call it between two segments, where the sums of bytes agree."""
+        for owner, name, before in self._table:
             self._page.set(name, before + getattr(owner, name))
+        self.publish_exchanges()
+        self._page.set("published_bytes", self._page.get("segment_bytes"))
+
+    def publish_exchanges(self) -> None:
+        """Let the page show the exchanges found up to now."""
+        for owner, name, before in self._factory:
+            self._page.set(name, before + getattr(owner, name))
+
+
+def _inherit(page: CounterPage) -> None:
+    """Count what a worker that died on this page held, or had taken and not counted to its end."""
+    page.add("flows_lost", page.get("flows"))
+    for gauge in GAUGES:
+        page.set(gauge, 0)
+    page.add("interrupted_bytes", page.get("segment_bytes") - sum(map(page.get, STREAM_BYTE_ENDS)))
+    page.set("published_bytes", page.get("segment_bytes"))
+    page.add("inspection_failures", page.get("emitted") - sum(map(page.get, EXCHANGE_ENDS)))
 
 
 def take_segments(road: WorkerRoad, table: FlowTable, page: CounterPage) -> int:
     """Take a batch off every ring; return how many records there were. A bug costs one connection, not the worker."""
+    taken = 0
+
+    def take() -> None:
+        nonlocal taken
+        taken = road.turn()
+
+    if contained(page, table, take):
+        return taken
+    road.release_current()
+    return 1
+
+
+def contained(page: CounterPage, table: FlowTable, act: Callable[[], object]) -> bool:
+    """Let *act* work on the flows of *table*; False when a bug stopped it, which costs the flow it was working on."""
     try:
-        return road.turn()
+        act()
     except Exception:
         page.add("bugs")
         log.exception("a connection is given up")
         table.abandon()
-        road.release_current()
-        return 1
+        return False
+    return True
 
 
 class Worker:
@@ -165,7 +199,8 @@ class Worker:
         if taken:
             return True
         if self._context.stopping:
-            self._table.end_all()
+            while not contained(self._page, self._table, self._table.end_all):
+                pass  # each failure ends one flow, so this ends
             self._counts.publish()
             send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
             return False
@@ -176,8 +211,10 @@ class Worker:
         """Once in a while: beat, publish counts, take new settings, and let packet time go on while nothing comes."""
         self._context.beat()
         if self._road.clock_ns:
-            self._table.advance(self._road.clock_ns + now - self._last_packet)
+            clock_ns = self._road.clock_ns + now - self._last_packet
+            contained(self._page, self._table, lambda: self._table.advance(clock_ns))
         self._counts.publish()
+        self._page.set("ring_corruptions", self._road.ring_corruptions)
         if now - self._last_news > NEWS_NS:
             self._last_news = now
             send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
@@ -199,7 +236,7 @@ class Worker:
 
     def _keep(self, exchange: Exchange, findings: list[Finding]) -> None:
         record = encode_report(self._judge.report(exchange, findings))
-        self._counts.publish()  # so that what was reported was also counted, whenever this process dies
+        self._counts.publish_exchanges()  # so that what was reported was also counted, whenever this process dies
         patience = time.monotonic() + REPORT_PATIENCE_S
         while not self._writer.write(KIND_REPORT, record):
             self._exporter_bell.ring()

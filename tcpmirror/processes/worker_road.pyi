@@ -5,6 +5,7 @@ from tcpmirror.telemetry.counters import CounterPage
 class WorkerRoad:
     clock_ns: int
     drained: int
+    ring_corruptions: int
     is_discarding: bool
     def __init__(self, readers: list[RingReader], table: FlowTable, page: CounterPage) -> None: ...
     def skip(self, ring: int) -> None: ...

@@ -25,18 +25,20 @@ cdef class WorkerRoad:
     cdef list readers
     cdef FlowTable table
     cdef uint64_t[::1] counters
-    cdef int at_segments, at_bytes, at_bad
+    cdef int at_segments, at_bytes, at_bad, at_retaken
     cdef public uint64_t clock_ns
     cdef public int drained
     cdef public bint is_discarding
     cdef int strikes
+    cdef uint64_t corruptions_before
 
     def __init__(self, list readers, FlowTable table, page):
         self.readers = readers
         self.table = table
         self.counters = page.view
         self.at_segments, self.at_bytes = page.slot("segments"), page.slot("segment_bytes")
-        self.at_bad = page.slot("bad_records")
+        self.at_bad, self.at_retaken = page.slot("bad_records"), page.slot("retaken_bytes")
+        self.corruptions_before = page.get("ring_corruptions")
 
     def skip(self, int ring):
         """Take the next record off *ring* unread: it has killed this worker twice."""
@@ -45,6 +47,12 @@ cdef class WorkerRoad:
         cdef RingReader reader = self.readers[ring]
         if reader.peek(&kind, &size) != NULL:
             reader.release()
+
+    @property
+    def ring_corruptions(self):
+        """Times what lay on a ring was no records, predecessors of this process included."""
+        cdef RingReader reader
+        return self.corruptions_before + sum([reader.corruptions for reader in self.readers])
 
     def turn(self):
         """Take up to a batch from each ring; return how many records there were. Exceptions leave the record taken off."""
@@ -70,7 +78,10 @@ cdef class WorkerRoad:
             count += 1
             segment = <const Segment*>record
             if kind == SEGMENT_KIND and size >= sizeof(Segment) and size == sizeof(Segment) + segment.payload_length:
-                self.counters[self.at_segments] += 1
+                if reader.is_counted():
+                    self.counters[self.at_retaken] += segment.payload_length
+                else:
+                    self.counters[self.at_segments] += 1
                 self.counters[self.at_bytes] += segment.payload_length
                 if not self.is_discarding:
                     self.see_time(segment.time_ns)

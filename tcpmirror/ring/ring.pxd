@@ -7,7 +7,8 @@ cdef struct RingHeader:
     uint64_t head            # written by the producer only; own cache line
     uint8_t _pad1[56]
     uint64_t tail            # written by the consumer only; own cache line
-    uint8_t _pad2[56]
+    uint64_t counted         # the consumer's: 1 + position of the last record that it has counted
+    uint8_t _pad2[48]
 
 cdef struct RecordHeader:
     uint32_t size            # payload bytes
@@ -33,6 +34,7 @@ cdef class RingReader:
     cdef public uint64_t corruptions
     cdef const uint8_t* peek(self, int* kind, uint32_t* size) noexcept nogil
     cdef void release(self) noexcept nogil
+    cdef bint is_counted(self) noexcept nogil
 
 
 cdef class Doorbell:

@@ -154,6 +154,13 @@ cdef class RingReader:
         self.tail = self.next_tail
         tm_store_release(&self.header.tail, self.tail)
 
+    cdef bint is_counted(self) noexcept nogil:
+        """Whether a consumer, perhaps one that died over it, has counted the record at the front; from now on one has."""
+        if self.header.counted == self.tail + 1:
+            return True
+        self.header.counted = self.tail + 1
+        return False
+
     def read(self):
         """Return (kind, payload) of the next record, or None when the ring is empty."""
         cdef int kind = 0

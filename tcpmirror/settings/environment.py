@@ -29,7 +29,7 @@ def apply_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
     group = _labels(name, text).get("group") if name else None
     if group is not None:
         settings = replace(settings, cloud=replace(settings.cloud, group=group))
-    return simulated(settings, environ.get(VARIABLE, ""))
+    return simulated(settings, environ.get(VARIABLE, ""), "(environment)", VARIABLE)
 
 
 def _variable(environ: Mapping[str, str], suffix: str) -> tuple[str, str]:

@@ -144,9 +144,31 @@ SUPERVISOR: Final = (
     ),
 )
 
+SECLANG: Final = (
+    _own(
+        "directory",
+        PATH,
+        "Folder of rules in ModSecurity's language, such as the OWASP CRS, or one file; empty: none are run.",
+        "inspection.seclang.directory",
+    ),
+    _own(
+        "paranoia_level",
+        Whole(1, 4),
+        "Level of the CRS: the higher, the more rules and false alarms.",
+        "inspection.seclang.paranoia_level",
+    ),
+    _own(
+        "threshold",
+        Whole(1, 10_000),
+        "Anomaly score from which on a request is a finding.",
+        "inspection.seclang.threshold",
+    ),
+)
+
 INSPECTION: Final = (
     _own("enabled", FLAG, "Look for attacks; `false`: only inventory and metrics.", "inspection.enabled"),
     _own("rules_dir", PATH, "Directory of own rule packs, beside the built-in ones.", "inspection.rules_dir"),
+    Key("seclang", Section(lambda: SECLANG), "Rules in ModSecurity's language; off until a directory is named.", own=True),
 )
 
 SENSOR_KEYS: Final = (

@@ -15,14 +15,16 @@ ACCEPTED: Final = "ring-full=SHARE%, gap=SHARE%, memory=SIZE, slow-worker=DURATI
 STRING: Final = "str"
 
 
-def simulated(settings: Settings, text: str) -> Settings:
-    """Return *settings* with the faults that *text* names; SettingsError for one that is not known."""
+def simulated(settings: Settings, text: str, where: str = "(command line)", key: str = "simulate") -> Settings:
+    """Return *settings* with the faults that *text* names; SettingsError, which says *where* it stood, for another."""
+    if text.strip(", "):
+        settings = replace(settings, simulate=replace(settings.simulate, faults=text))
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = part.partition("=")
         try:
             settings = FAULTS[name](settings, value)
         except (KeyError, RejectedError, ValueError) as problem:
-            raise SettingsError("(command line)", 0, "simulate", part, ACCEPTED) from problem
+            raise SettingsError(where, 0, key, part, ACCEPTED) from problem
     return settings
 
 

@@ -117,6 +117,13 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class SecLang:
+    directory: str = ""  # of rules in ModSecurity's language; empty: none
+    paranoia_level: int = 1
+    threshold: int = 5  # of a request's anomaly score
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
     enabled: bool = True
     proxy_headers: tuple[ProxyHeaders, ...] = ()
@@ -124,6 +131,7 @@ class Inspection:
     bypass: tuple[RequestFilter, ...] = ()
     routes: Route = field(default_factory=Route)  # the root: its values are the defaults
     rules_dir: str = ""  # own rule packs beside the built-in one
+    seclang: SecLang = field(default_factory=SecLang)
     libdetection: bool = True
     api_specification: bool = True
 
@@ -212,6 +220,7 @@ class Simulate:
     gap: float = 0.0  # share of segments dropped as if the mirror had lost them; counted as lost_simulated
     ring_full: float = 0.0  # share of segments for which the ring is called full
     slow_worker_ns: int = 0  # that each exchange takes longer
+    faults: str = ""  # all of them in the words that asked for them, to be told wherever the sensor is looked at
 
 
 @dataclass(frozen=True, slots=True)

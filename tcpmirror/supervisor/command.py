@@ -83,7 +83,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a sensor in front until it is told to stop (SIGTERM, Ctrl-C)."""
     if arguments.simulate:
         os.environ[VARIABLE] = arguments.simulate
-        print(f"tcpmirror-supervisor: faults on purpose: {arguments.simulate}", file=sys.stderr)
     settings, file = _read(arguments.config, tells=True)
     pid_file = _take_place(settings)
     credentials = _credentials(settings)

@@ -109,7 +109,8 @@ def _prepare(context: Context, release: Callable[[], None], log_file: str, paren
     settings = context.settings
     configure_logging(str(context.name), settings.log.level, settings.log.pretty, log_file)
     faulthandler.enable()  # a crash in compiled code leaves its Python stack on standard error
-    drop_privileges(context.name.kind)
+    drop_privileges(context.name.kind, is_open=False)
+    context.give_up_privileges = partial(drop_privileges, context.name.kind)
     _take_signals(context, parent)
 
 

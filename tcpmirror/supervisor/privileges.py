@@ -1,7 +1,9 @@
 """What a process of the sensor may still do: capture opens raw sockets, the others nothing that needs a privilege.
 
-A process started by root keeps its user id but loses every capability it has no use for, and can never gain one again
-(no_new_privs, empty bounding set). Sockets below port 1024 are therefore out of reach: the ports of the sensor are above.
+Until its source is open a capture process has two more, where the supervisor had them: CAP_NET_ADMIN for a receive buffer
+beyond the system's limit, CAP_SYS_NICE to go before the workers. A process started by root keeps its user id but loses every
+capability it has no use for, and can never gain one again (no_new_privs, empty bounding set). Sockets below port 1024 are
+therefore out of reach: the ports of the sensor are above.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ PR_CAPBSET_DROP: Final = 24
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_CAP_AMBIENT: Final = 47
 PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+CAP_NET_ADMIN: Final = 12
 CAP_NET_RAW: Final = 13
+CAP_SYS_NICE: Final = 23
 CAPABILITIES: Final = 64  # two 32-bit words; the kernel of 2026 knows 41 and refuses the rest
 CAPABILITY_VERSION_3: Final = 0x20080522  # linux/capability.h
 
 KEPT: Final[dict[str, frozenset[int]]] = {"capture": frozenset({CAP_NET_RAW})}
+FOR_OPENING: Final[dict[str, frozenset[int]]] = {"capture": frozenset({CAP_NET_ADMIN, CAP_SYS_NICE})}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,10 +37,11 @@ class _Words(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
-def drop_privileges(kind: str) -> None:
+def drop_privileges(kind: str, *, is_open: bool = True) -> None:
     """Give up every capability that a process of *kind* does not need; OSError if the kernel refuses.
 
-    Without privileges to lose (started by an ordinary user) only the way back is closed.
+    *is_open*: what it opens at its start is open, so what only that needs goes too. Without privileges to lose (started by
+    an ordinary user) only the way back is closed.
     """
     kept = KEPT.get(kind, frozenset())
     for capability in range(CAPABILITIES):
@@ -46,7 +52,7 @@ def drop_privileges(kind: str) -> None:
     if not kept:
         _libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     _checked(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
-    _set_capabilities(kept)
+    _set_capabilities(kept if is_open else kept | FOR_OPENING.get(kind, frozenset()))
 
 
 def die_with_parent(signal_number: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tcpmirror.settings.tree import SECOND
 from tcpmirror.supervisor.tree import Child, State, Tree
-from tcpmirror.telemetry.names import KINDS
+from tcpmirror.telemetry.ledger import LOSSES, Ledger, read_ledgers
 
 # Names of `telemetry.names`; those that a kind of process does not count are not summed.
 DROPS: Final = (
@@ -18,16 +18,21 @@ DROPS: Final = (
     "lost_report_ring_full",
     "spool_dropped",
 )
-# Other ends of a packet, a byte or an exchange that is not analysed; by kind of process.
-LOSSES: Final = {
-    "capture": tuple(name for name in KINDS["capture"] if name.startswith("lost_") or name.endswith("_dropped")),
+# What came to inspection in part only, or never became an exchange; no part of a ledger.
+BESIDE: Final = {
+    "capture": ("source_errors", "bad_checksum"),
     "worker": (
-        "gap_bytes",
-        "mirror_lost_bytes",
-        "flows_evicted",
+        "unanswered",
+        "response_only",
+        "partial_gap",
+        "partial_limit",
         "http_errors",
+        "tls_flows",
+        "flows_evicted",
+        "flows_lost",
+        "mirror_lost_bytes",
         "lost_report_ring_full",
-        "skipped_records",
+        "ring_corruptions",
         "bugs",
     ),
     "exporter": ("bad_reports", "spool_dropped", "batch_rejected"),
@@ -63,12 +68,24 @@ def describe_tree(tree: Tree, now_ns: int) -> dict[str, Any]:
         "state": "stopping" if tree.stop_began_ns else "running" if tree.is_ready else "degraded",
         "totals": {**totals, "drops": sum(_count(child, DROPS) for child in tree.children)},
         "losses": {name: count for name, count in _losses(tree) if count},
+        "ledgers": [ledger.described() for ledger in _ledgers(tree)],
+        "beside": {name: count for name, count in _beside(tree) if count},
+        "simulated": tree.settings.simulate.faults,
         "processes": processes,
     }
 
 
+def _ledgers(tree: Tree) -> tuple[Ledger, ...]:
+    return read_ledgers(*([child.page for child in tree.of_kind(kind)] for kind in ("capture", "worker")))
+
+
 def _losses(tree: Tree) -> Iterator[tuple[str, int]]:
-    for kind, names in LOSSES.items():
+    for name in ("kernel_dropped", "interface_dropped", *LOSSES):
+        yield name, sum(_count(child, (name,)) for child in tree.of_kind("capture"))
+
+
+def _beside(tree: Tree) -> Iterator[tuple[str, int]]:
+    for kind, names in BESIDE.items():
         for name in names:
             yield name, sum(_count(child, (name,)) for child in tree.of_kind(kind))
 
@@ -86,9 +103,25 @@ def render_status(status: dict[str, Any]) -> str:
     totals = status["totals"]
     sums = "  ".join(f"{name} {totals[name]:,}" for name in ("packets", "drops", "exchanges", "attacks", "backlog"))
     reasons = [f"{process['name']}: {process['last_error']}" for process in status["processes"] if process["last_error"]]
-    lost = "  ".join(f"{name.removeprefix('lost_')} {count:,}" for name, count in status["losses"].items())
-    losses = (f"not analysed: {lost}",) if lost else ()
-    return "\n".join((head, "", *(line.rstrip() for line in table), "", f"total: {sums}", *losses, *reasons))
+    beside = "  ".join(f"{name} {count:,}" for name, count in status["beside"].items())
+    more = [f"beside: {beside}"] if beside else []
+    if status["simulated"]:
+        more.append(f"FAULTS ON PURPOSE (--simulate): {status['simulated']}")
+    accounts = _accounts(status["ledgers"])
+    return "\n".join((head, "", *(line.rstrip() for line in table), "", f"total: {sums}", "", *accounts, *more, *reasons))
+
+
+def _accounts(ledgers: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a line for each ledger: what came in, what was analysed, and where the rest is, down to a difference of 0."""
+    rows = [
+        (ledger["unit"], *(f"{ledger[key]:,}" for key in ("in", "analysed", "waiting", "difference"))) for ledger in ledgers
+    ]
+    rows.insert(0, ("", "in", "analysed", "waiting", "difference"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row, ledger in zip(rows, ({"reasons": {}}, *ledgers), strict=True):
+        cells = (row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)))
+        why = "not analysed" if not row[0] else "  ".join(f"{name} {n:,}" for name, n in ledger["reasons"].items()) or "-"
+        yield "  ".join((*cells, why))
 
 
 def _describe(child: Child, now_ns: int) -> dict[str, Any]:

@@ -108,6 +108,8 @@ class Supervisor:
     def run(self) -> int:
         self._began_ns = time.monotonic_ns()
         self._watch_signals()
+        if faults := self.tree.settings.simulate.faults:
+            log.warning("faults on purpose, for tests only: %s", faults)
         self.tree.start(self._began_ns)
         while not (self.tree.stop_began_ns and self.tree.is_gone):
             self._turn()

@@ -44,5 +44,6 @@ class CounterPage:
         return self.view[self._slots[name]]
 
     def snapshot(self) -> dict[str, int]:
-        """Return every counter by name, as of now."""
-        return {name: self.view[index] for name, index in self._slots.items()}
+        """Return every counter by name, as of one moment: the page is copied at once."""
+        words = memoryview(self.view.tobytes()).cast("Q")
+        return {name: words[index] for name, index in self._slots.items()}

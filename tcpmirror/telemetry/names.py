@@ -21,9 +21,9 @@ CAPTURE: Final = (
     "bytes",
     "segments",  # TCP segments put on a ring
     "segment_bytes",
-    "kernel_received",  # gauge: as the kernel counts (libpcap ps_recv)
-    "kernel_dropped",  # gauge: ps_drop
-    "interface_dropped",  # gauge: ps_ifdrop
+    "kernel_received",  # as the kernel counts (libpcap ps_recv), summed over all openings of the source
+    "kernel_dropped",  # ps_drop
+    "interface_dropped",  # ps_ifdrop
     "bad_checksum",  # accepted all the same
     "duplicates",
     # reasons a packet went no further
@@ -41,10 +41,21 @@ CAPTURE: Final = (
     "source_reopened",
     "shed_threshold_permille",  # gauge: share of new flows being skipped
     "coverage_permille",  # gauge: segments analysed of segments seen, lately
-    # packets = segments + all lost_* + fragments_joined + fragments_held
+    # packets = segments + duplicates + all lost_* + fragments_joined + fragments_held
     "fragments_joined",  # pieces of a datagram beyond its last, which counts as what the datagram turned out to be
     "fragments_held",  # gauge: pieces that wait for the others
     "lost_simulated",  # dropped on purpose, in tests
+    "lost_interrupted",  # in hand when the process died
+    # payload of the segments read: tcp_bytes = segment_bytes + the five below
+    "tcp_bytes",
+    "duplicate_bytes",
+    "shed_bytes",
+    "ring_full_bytes",
+    "simulated_bytes",
+    "interrupted_bytes",
+    "unwatched",  # frames that the interface counted while no capture process was there
+    "seen_frames",  # gauge: frames that the interface had counted when it was last looked at, 0: not known
+    "seen_packets",  # gauge: `packets` and `kernel_dropped` at that moment
 )
 
 WORKER: Final = (
@@ -81,7 +92,7 @@ WORKER: Final = (
     "skipped_records",  # ring records skipped because they killed the worker twice
     "flows_lost",  # open on a predecessor when it died
     "bad_records",  # ring records that are no segment
-    # where payload bytes went: segment_bytes = stream + retransmitted + ignored + reorder_held + abandoned
+    # where payload bytes went: published = stream + retransmitted + ignored + reorder_held + abandoned + interrupted
     "ignored_bytes",
     "reorder_held_bytes",  # gauge
     "abandoned_bytes",
@@ -93,6 +104,16 @@ WORKER: Final = (
     "websocket_messages",
     "tls_flows",  # encrypted, not analysed
     "tls_bytes",  # of not_http_bytes
+    "published_bytes",  # `segment_bytes` at the moment at which the sums of bytes were published
+    "interrupted_bytes",  # held, or taken and not yet counted, when the worker died
+    "retaken_bytes",  # of segment_bytes: of the segment that a worker which died had in hand, taken again
+    # emitted = inspected + bypassed + uninspected + inspection_failures
+    "emitted",  # exchanges and WebSocket messages that came to inspection
+    "inspection_failures",  # a fault of ours in their inspection, or the worker died over them
+    # of those inspected, in part only
+    "partial_gap",  # bytes of them were never seen
+    "partial_limit",  # a limit of size, number, depth or time cut them
+    "ring_corruptions",  # times what lay on a segment ring was no records and was given up
 )
 
 EXPORTER: Final = (

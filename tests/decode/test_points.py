@@ -60,6 +60,8 @@ PLACES = {
          "[header][AUTHORIZATION][jwt][jwt_payload][base64][json_doc][hash][u]": b"a b"}),
     "GraphQL argument": (b"/", b"", b'{"query":"{a(b:\\"c d\\"){e}}"}', {"[post][json_doc][hash][query][gql_query][gql_arg][0]": b"c d"}),
     "UTF-16": (b"/", b"", '{"a":"b c"}'.encode("utf-16"), {"[post][json_doc][hash][a]": b"b c"}),
+    "UTF-16 without a mark": (b"/", b"", "a plain text".encode("utf-16-le"), {"[post]": b"a plain text"}),
+    "hexadecimal": (b"/?a=2f6574632f70617373", b"", b"", {"[get][a][hex]": b"/etc/pass"}),
     "gzip in base64": (b"/?a=" + base64.urlsafe_b64encode(gzip.compress(b"hidden text", mtime=0)).rstrip(b"="), b"", b"",
         {"[get][a][base64][gzip]": b"hidden text"}),
 }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcpmirror.decode.text import base64_text, fold, is_text, markup, percent
+from tcpmirror.decode.text import base64_text, fold, hex_text, is_text, markup, percent
 
 FOLDED = {
     "SQL comment": (b"un/**/ion/*x*/select", b"un ion select"),
@@ -20,6 +20,9 @@ FOLDED = {
     "NUL bytes": (b"<sc\0ript", b"<script"),
     "overlong dots": (b"\xc0\xae\xc0\xae\xc0\xaf", b"../"),
     "three-byte overlong": (b"\xe0\x80\xae", b"."),
+    "five and six bytes overlong": (b"\xf8\x80\x80\x80\xae\xfc\x80\x80\x80\x80\xae", b".."),
+    "digits that are none": (b"..\xc0%9v..\xc1%pc", b"../../"),
+    "other slashes": ("..∕..∖..⁄..\uefc8..\uf025".encode(), rb"../..\../../../"),
     "full width": ("＜script＞".encode(), b"<script>"),
     "hex words": (b"0x2e0x2e0x2fetc", b"../etc"),
     "IFS": (b"cat$IFS/etc${IFS}x", b"cat /etc x"),
@@ -41,6 +44,21 @@ PERCENT = {
     "IIS": (b"%u003c%u20ac", "<€".encode()),
     "invalid stays": (b"100% %zz %u12", b"100% %zz %u12"),
 }
+
+
+HEX = {
+    "text": (b"2f6574632f70617373", b"/etc/pass"),
+    "with 0x": (b"0x2f6574632f70617373", b"/etc/pass"),
+    "too short": (b"2f657463", None),
+    "odd": (b"2f6574632f706173737", None),
+    "an identifier": (b"e5640e412a4c331be141cfe49c587d51", None),
+    "no digits": (b"/etc/passwd and more", None),
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), HEX.values(), ids=HEX)
+def test_hexadecimal_counts_only_as_printable_text(value: bytes, expected: bytes | None) -> None:
+    assert hex_text(value) == expected
 
 
 @pytest.mark.parametrize(("value", "expected"), FOLDED.values(), ids=FOLDED)

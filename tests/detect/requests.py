@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Callable
 from urllib.parse import quote_from_bytes
@@ -38,6 +39,19 @@ PLACES: dict[str, Callable[[bytes], Exchange]] = {
         b"GET", b"/find?q=" + quote_from_bytes(quote_from_bytes(value, safe="").encode(), safe="").encode()
     ),
     "query in base64": lambda value: request(b"GET", b"/find?q=" + quote_from_bytes(base64.b64encode(value)).encode()),
+    "path segment in base64 without padding": lambda value: request(
+        b"GET", b"/find/" + quote_from_bytes(base64.b64encode(value).rstrip(b"="), safe="").encode()
+    ),
+    "query in hexadecimal": lambda value: request(b"GET", b"/find?q=" + (b"        " + value).hex().encode()),
+    "query packed in base64": lambda value: request(
+        b"GET", b"/find?q=" + quote_from_bytes(base64.b64encode(gzip.compress(value, mtime=0)), safe="").encode()
+    ),
+    "header of its own": lambda value: request(
+        b"GET", b"/", b"X-Note: " + quote_from_bytes(value, safe="").encode() + b"\r\n"
+    ),
+    "body in UTF-16 without a mark": lambda value: request(
+        b"POST", b"/save", b"", ("q is the: " + value.decode("utf-8", "replace")).encode("utf-16-be")
+    ),
     "form": lambda value: request(b"POST", b"/save", b"", b"a=1&q=" + quote_from_bytes(value, safe="").encode()),
     "JSON": lambda value: request(b"POST", b"/save", b"Content-Type: application/json\r\n", _json(value)),
     "JSON with escapes": lambda value: request(

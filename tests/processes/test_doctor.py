@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +23,23 @@ from tcpmirror.capture.pcap_source import KernelStats
 from tcpmirror.cli import main
 from tcpmirror.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_USAGE
 from tcpmirror.processes.diagnosis import diagnose
-from tcpmirror.processes.doctor import Examination, examine_file, write_json, write_table
+from tcpmirror.processes.doctor import examine_file
+from tcpmirror.processes.examination import Examination, write_json, write_table
 from tcpmirror.processes.survey import Survey
 from tcpmirror.settings.tree import Capture, IgnoreIps, Settings, Source
-from tests.processes.test_sniffing import client_hello
 from tests.traffic import EPOCH, MAC, conversation, request, response
 
 TALK = [(0, request("/a")), (1, response(b"one" * 300)), (0, request("/b")), (1, response(b"two" * 300))]
 Frames = list[Packet]
+
+
+def client_hello(host: str) -> bytes:
+    """Return the first flight of this Python's own TLS client."""
+    sent, received = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(received, sent, server_hostname=host)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return sent.read()
 
 
 def talks(count: int = 6, turns: list[tuple[int, bytes]] | None = None, server: str = "10.1.0.2") -> Frames:
@@ -277,3 +287,46 @@ def test_no_bytes_make_a_survey_raise(frames: list[bytes], link_type: int) -> No
         survey(number, frame)
     survey.finish()
     diagnose("x", survey, Source(ports=(80,)), None, KernelStats())
+
+
+# What the doctor counts of a place -> what `analyze` counts of the same file.
+SAME = {
+    "packets": "packets",
+    "segments": "segments",
+    "duplicates": "duplicates",
+    "fragments_joined": "fragments_joined",
+    "flows_total": "flows",
+    "exchanges": "exchanges",
+    "gaps": "gaps",
+    "gap_bytes": "gap_bytes",
+    "not_http_bytes": "not_http_bytes",
+}
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_the_doctor_counts_what_the_sensor_counts(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = CAPTURES[name][0]()
+    survey = examined(tmp_path, frames).survey
+    assert main(["analyze", "--until", "http", "--workers", "1", str(tmp_path / "mirror.pcap")]) == EXIT_OK
+    analysed = json.loads(capsys.readouterr().out)
+    counts = survey.counts | {"duplicates": sum(place.duplicates for place in survey.places.values())}
+    assert {mine: counts[mine] for mine in SAME} == {mine: analysed[theirs] for mine, theirs in SAME.items()}
+    assert survey.exchanges == analysed["exchanges"]
+    assert [ledger.difference for ledger in survey.ledgers] == [0, 0, 0]
+    for ledger in survey.ledgers[:2]:
+        assert ledger.described() == analysed["ledgers"][ledger.unit]
+
+
+def test_one_flow_has_one_protocol_the_sensors(tmp_path: Path) -> None:
+    upgrade = request("/chat", Upgrade="websocket", Connection="Upgrade", Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==")
+    switched = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    kinds = {
+        "HTTP/1": TALK,
+        "WebSocket": [(0, upgrade), (1, switched), (1, b"\x81\x02hi")],
+        "TLS": PRIVATE,
+        "HTTP/2": HTTP_2,
+        "unknown": [(0, b"SSH-2.0-OpenSSH_9.6\r\n"), (1, b"SSH-2.0-OpenSSH_9.6\r\n")],
+    }
+    frames = [frame for number, turns in enumerate(kinds.values()) for frame in talks(1, turns, f"10.1.0.{number + 2}")]
+    [place] = examined(tmp_path, frames).survey.places.values()
+    assert place.protocols == dict.fromkeys(kinds, 1)

@@ -119,3 +119,28 @@ def test_filters_and_routes_decide_what_is_looked_at(name: str) -> None:
         assert page.get("bypassed") == 1
     else:
         assert reports[0].application == expected
+
+
+class Faulty:
+    """Cannot inspect what has `admin` in its target."""
+
+    tier2 = 0
+
+    def inspect(self, exchange: Exchange) -> list[Finding]:
+        if exchange.request and b"admin" in exchange.request.target:
+            raise ZeroDivisionError
+        return []
+
+
+def test_an_exchange_that_cannot_be_inspected_is_counted_and_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    page = CounterPage.private(WORKER)
+    kept: list[Exchange] = []
+    judge_all = Judge(Settings(), Faulty(), lambda one, findings: kept.append(one), page, keep_all=True)
+    for _ in range(5):
+        judge_all(exchange())
+    judge_all(exchange(target=b"/public"))
+    assert [one.request.target for one in kept if one.request] == [b"/public"]
+    assert {name: page.get(name) for name in ("emitted", "inspected", "inspection_failures", "bugs")} == {
+        "emitted": 6, "inspected": 1, "inspection_failures": 5, "bugs": 5,
+    }  # fmt: skip
+    assert [record.getMessage()[-9:] for record in caplog.records] == ["1 so far)", "2 so far)", "4 so far)"]

@@ -34,28 +34,33 @@ class Road:
         emit=None,
         layout: SharedLayout | None = None,
         duplicates=None,
+        decapsulator: Decapsulator | None = None,
+        shedder: Shedder | None = None,
+        judging=None,
     ) -> None:
+        """*judging*: makes, from the page of a worker, what its exchanges are given to; otherwise *emit*, for all."""
         self.limits = limits or Limits(segment_ring_bytes=1 << 20, report_ring_bytes=1 << 16)
         self.layout = layout or SharedLayout(1, workers, self.limits)
         self.counts: list[Publisher] = []
         self.exchanges: list[Exchange] = []
         self.page = self.layout.counters(ProcessName("capture", 0))
         self.capture = CaptureRoad(
-            Decapsulator(1),
+            decapsulator or Decapsulator(1),
             KEY,
             [self.layout.segment_writer(0, index) for index in range(workers)],
             [self.layout.worker_bell(index) for index in range(workers)],
             self.page,
-            Shedder(),
+            shedder or Shedder(),
             FragmentJoiner(),
             duplicates=duplicates,
         )
-        self.workers = [self._worker(index, emit or self.exchanges.append) for index in range(workers)]
+        judging = judging or (lambda page: emit or self.exchanges.append)
+        self.workers = [self._worker(index, judging) for index in range(workers)]
 
-    def _worker(self, index: int, emit):
-        factory = ProtocolFactory(emit, self.limits, response_timeout_ns=5 * 10**9)
-        table = open_table(factory, self.limits, self.layout.workers)
+    def _worker(self, index: int, judging):
         page = self.layout.counters(ProcessName("worker", index))
+        factory = ProtocolFactory(judging(page), self.limits, response_timeout_ns=5 * 10**9)
+        table = open_table(factory, self.limits, self.layout.workers)
         self.counts.append(Publisher(page, table, factory))
         return WorkerRoad([self.layout.segment_reader(0, index)], table, page), table, page
 

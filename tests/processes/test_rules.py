@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from tcpmirror.cli import main
+from tcpmirror.processes.detection import build_detector
+from tcpmirror.settings.tree import Inspection, SecLang, Settings
 from tests.detect.conftest import CACHE
+from tests.detect.requests import request
 from tests.detect.test_lint import GOOD
 
 
@@ -110,3 +113,30 @@ def test_a_value_and_standard_input_are_explained(
 def test_bytes_that_are_no_request_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "request").write_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     said(capsys, "explain", str(tmp_path / "request"), code=2)
+
+
+SECLANG = """SecRule ARGS "@rx bad" "id:1,phase:2,deny,msg:'m',tag:'attack-sqli'"
+SecRule ARGS "@geoLookup" "id:2,phase:2,deny"
+SecRule RESPONSE_BODY "@rx x" "id:3,phase:4,deny"
+"""
+
+
+def test_seclang_is_imported_and_what_is_left_out_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "own.conf").write_text(SECLANG)
+    page = said(capsys, "import-seclang", str(tmp_path), "--out", str(tmp_path / "all.conf"))
+    assert "1 of 2 request rules loaded (50.0 %)" in page
+    assert "own.conf:2: rule 2 not loaded: operator @geolookup" in page
+    assert "1 rules left out that judge responses" in page
+    facts = json.loads(said(capsys, "import-seclang", str(tmp_path / "all.conf"), "--json"))
+    assert (facts["rules"], facts["refused"]) == (1, [])
+    said(capsys, "import-seclang", str(tmp_path / "none"), code=3)
+
+
+def test_seclang_rules_run_beside_the_others(tmp_path: Path) -> None:
+    (tmp_path / "own.conf").write_text(SECLANG)
+    settings = Settings(inspection=Inspection(seclang=SecLang(directory=str(tmp_path))))
+    detector = build_detector(settings, CACHE)
+    assert [finding.rule for finding in detector.inspect(request(b"GET", b"/?q=bad"))] == ["seclang-1"]
+    assert detector.inspect(request(b"GET", b"/?q=good")) == []
+    both = {finding.rule for finding in detector.inspect(request(b"GET", b"/?q=bad&r=1%27+union+select+1,2--"))}
+    assert both == {"seclang-1", "sqli-union-select"}

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from tcpmirror.errors import SettingsError
-from tcpmirror.settings import apply_environment
+from tcpmirror.settings import apply_environment, load_settings
 from tcpmirror.settings.simulation import simulated
 from tcpmirror.settings.tree import MIB, Limits, Settings, Simulate
 
@@ -18,7 +21,7 @@ FAULTS = {
 @pytest.mark.parametrize(("text", "simulate", "memory"), FAULTS.values(), ids=FAULTS.keys())
 def test_faults_are_read(text: str, simulate: Simulate, memory: int) -> None:
     for settings in (simulated(Settings(), text), apply_environment(Settings(), {"TCPMIRROR_SIMULATE": text})):
-        assert settings.simulate == simulate
+        assert settings.simulate == replace(simulate, faults=text)
         assert settings.limits.memory_bytes == memory
 
 
@@ -26,3 +29,16 @@ def test_faults_are_read(text: str, simulate: Simulate, memory: int) -> None:
 def test_what_is_no_fault_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="accepted: ring-full"):
         simulated(Settings(), text)
+
+
+def test_a_wrong_fault_in_the_environment_names_its_variable() -> None:
+    with pytest.raises(SettingsError, match=r"TCPMIRROR_SIMULATE.*earthquake"):
+        apply_environment(Settings(), {"TCPMIRROR_SIMULATE": "earthquake"})
+
+
+def test_no_settings_file_can_make_faults(tmp_path: Path) -> None:
+    file = tmp_path / "tcpmirror.yaml"
+    for key in ("simulate: {gap: 0.5}", "limits: {simulate: ring-full}"):
+        file.write_text(f"version: 4\nmode: tcp-capture-v2\n{key}\n")
+        with pytest.raises(SettingsError, match="simulate"):
+            load_settings(file)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tcpmirror.processes.layout import SharedLayout
+from tcpmirror.settings.simulation import simulated
 from tcpmirror.settings.tree import SECOND, Settings
 from tcpmirror.supervisor.credentials import Credentials
 from tcpmirror.supervisor.status import _span, describe_tree, render_status
@@ -91,11 +92,46 @@ def test_a_span_has_two_units(seconds: float, text: str) -> None:
 
 def test_each_reason_why_something_was_not_analysed_is_told(tree: Tree) -> None:
     capture, first, second, *_ = tree.children
-    capture.page.set("lost_not_tcp", 1500)
-    capture.page.set("kernel_dropped", 3)
-    first.page.set("mirror_lost_bytes", 40)
-    second.page.set("mirror_lost_bytes", 2)
+    for name, count in {
+        "packets": 2000,
+        "lost_not_tcp": 1500,
+        "segments": 500,
+        "kernel_dropped": 3,
+        "tcp_bytes": 900,
+    }.items():
+        capture.page.set(name, count)
+    capture.page.set("segment_bytes", 900)
+    first.page.set("segments", 400)
+    second.page.set("segments", 90)
+    for page, count in ((first.page, 700), (second.page, 150)):
+        for name in ("segment_bytes", "published_bytes", "stream_bytes"):
+            page.set(name, count)
+        page.set("mirror_lost_bytes", 21)
+    first.page.set("tls_bytes", 200)
+    first.page.set("not_http_bytes", 250)
+    first.page.set("emitted", 7)
+    first.page.set("inspected", 5)
+    first.page.set("bypassed", 2)
     status = told(tree)
-    assert status["losses"] == {"lost_not_tcp": 1500, "kernel_dropped": 3, "mirror_lost_bytes": 42}
-    last = render_status(status).splitlines()[-1]
-    assert last == "not analysed: kernel_dropped 3  not_tcp 1,500  mirror_lost_bytes 42"
+    assert status["losses"] == {"lost_not_tcp": 1500, "kernel_dropped": 3}
+    assert status["beside"] == {"mirror_lost_bytes": 42}
+    assert [ledger["difference"] for ledger in status["ledgers"]] == [0, 0, 0]
+    lines = render_status(status).splitlines()
+    assert lines[-5:] == [
+        "              in  analysed  waiting  difference  not analysed",
+        "packets    2,003       490       10           0  kernel_drop 3  not_tcp 1,500",
+        "bytes        900       600       50           0  encrypted 200  not_http 50",
+        "exchanges      7         5        0           0  filtered 2",
+        "beside: mirror_lost_bytes 42",
+    ]
+
+
+def test_a_wrong_count_shows_as_a_difference(tree: Tree) -> None:
+    tree.children[0].page.set("packets", 5)
+    assert [ledger["difference"] for ledger in told(tree)["ledgers"]] == [5, 0, 0]
+
+
+def test_faults_on_purpose_are_told(tree: Tree) -> None:
+    assert "FAULTS" not in render_status(told(tree))
+    tree.settings = simulated(tree.settings, "gap=1%,memory")
+    assert render_status(told(tree)).splitlines()[-1] == "FAULTS ON PURPOSE (--simulate): gap=1%,memory"

@@ -1,0 +1,63 @@
+"""Rules in ModSecurity's language: `tcpmirror rules import-seclang`, and the engine that runs them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from tcpmirror.detect.seclang.engine import Engine, Options
+from tcpmirror.detect.seclang.ruleset import Refused, Ruleset, load_ruleset, written
+from tcpmirror.errors import EXIT_OK, EXIT_SETTINGS, EnvironmentFault
+from tcpmirror.settings.tree import SecLang
+
+REQUEST_PHASES = (0, 1, 2)  # 0: it could not be read so far
+
+
+def seclang_engine(settings: SecLang, shows: Callable[[str, bytes], bool], cache_dir: Path | None) -> Engine:
+    """Return an engine with the rules of ``settings.directory``; *shows* stands for @detectSQLi and @detectXSS.
+
+    SettingsError: there are no rules, or a file cannot be read.
+    """
+    options = Options(settings.paranoia_level, settings.threshold)
+    judges = {kind: partial(shows, kind) for kind in ("sqli", "xss")}
+    return Engine(load_ruleset(Path(settings.directory)), options, judges, cache_dir)
+
+
+def import_seclang(path: Path, out: Path | None, as_json: bool) -> int:
+    """Load the rules at *path*, print what was left out and why, and write what was loaded to *out* as one file.
+
+    Exit code 3 where nothing could be loaded.
+    """
+    ruleset = load_ruleset(path)
+    refused = [item for item in ruleset.refused if item.phase in REQUEST_PHASES]
+    if out is not None:
+        try:
+            out.write_text(written(ruleset), encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            raise EnvironmentFault(f"{out}: cannot be written: {error.strerror}") from error
+    if as_json:
+        facts = {
+            "files": len(ruleset.files),
+            "rules": len(ruleset.rules),
+            "refused": [asdict(item) for item in ruleset.refused],
+        }
+        print(json.dumps(facts))
+    else:
+        print(_page(ruleset, refused))
+    return EXIT_OK if ruleset.rules else EXIT_SETTINGS
+
+
+def _page(ruleset: Ruleset, refused: list[Refused]) -> str:
+    loaded, others = len(ruleset.rules), len(ruleset.refused) - len(refused)
+    share = 100 * loaded / ((loaded + len(refused)) or 1)
+    lines = [f"{len(ruleset.files)} files: {loaded} of {loaded + len(refused)} request rules loaded ({share:.1f} %)"]
+    lines += [f"{item.file}:{item.line}: rule {item.id or '?'} not loaded: {item.reason}" for item in refused]
+    if others:
+        lines.append(f"{others} rules left out that judge responses or run at logging")
+    by_action = Counter(rule.action for rule in ruleset.rules)
+    lines.append("actions: " + ", ".join(f"{name} {count}" for name, count in by_action.most_common()))
+    return "\n".join(lines)

@@ -1,0 +1,23 @@
+from collections.abc import Callable
+
+from tcpmirror.model.exchange import Exchange
+from tcpmirror.model.stream import FlowInfo
+from tcpmirror.protocols.connection import ProtocolFactory
+from tcpmirror.settings.tree import Limits
+
+HTTP1: str
+HTTP2: str
+WEBSOCKET: str
+TLS: str
+UNKNOWN: str
+
+class SurveyFactory(ProtocolFactory):
+    def __init__(
+        self,
+        emit: Callable[[Exchange], object],
+        note: Callable[[FlowInfo, str, int, tuple[bool, bool], list[str]], object],
+        limits: Limits,
+        *,
+        response_timeout_ns: int,
+        parse_responses: bool = ...,
+    ) -> None: ...
