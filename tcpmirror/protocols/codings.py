@@ -19,6 +19,7 @@ MAGIC_BYTES: Final = 4
 OPENING_BYTES: Final = 64  # looked at before a stream without a magic number is believed
 RATIO_FROM_BYTES: Final = 1 << 20  # smaller output is harmless, whatever its ratio
 BLOCK_BYTES: Final = 256  # br and zstd get their input in blocks of this size, so an error loses at most one block
+SEEN_BYTES: Final = 65536  # kept of a stream that gives nothing: no header is longer
 ZSTD_WINDOW: Final = 8 << 20  # RFC 9659 lets no one send a larger one
 
 BAD_CODING: Final = 1 << Anomaly.BAD_CODING
@@ -177,6 +178,7 @@ class Layer:
         self._pending = b""
         self._stream: Stream | None = None
         self._consumed = 0
+        self._seen = b""  # all of it while nothing came of it: it may turn out not to be coded at all
         self._produced = 0
         self._is_raw = False
         self._is_over = False
@@ -236,6 +238,8 @@ class Layer:
                 self.anomalies |= BAD_CODING
                 block = block[:3] + bytes([block[3] & ~GZIP_RESERVED]) + block[4:]
         self._consumed += len(block)
+        if not self._produced and len(self._seen) < SEEN_BYTES:
+            self._seen += block
         if stream is None:
             return self._count(block) if self._is_raw else b""
         output = self._push(stream, block)
@@ -262,15 +266,16 @@ class Layer:
         try:
             output = stream.push(block, self._limit - self._produced)
         except StreamError as fault:
-            return self._fail(fault.output, block)
+            return self._fail(fault.output)
         return self._count(output)
 
-    def _fail(self, output: bytes, block: bytes) -> bytes:
-        """Return what a stream that went wrong still gives: all of *block* as it is if it never was that stream."""
+    def _fail(self, output: bytes) -> bytes:
+        """Return what a stream that went wrong still gives: all of it as it is if it never was that stream."""
         self.anomalies |= BAD_CODING
-        if not self._produced and self._consumed == len(block) and (not output or self.coding == "deflate"):
+        seen, self._seen = self._seen, b""
+        if not self._produced and self._consumed == len(seen) and (not output or self.coding == "deflate"):
             self._is_raw = True
-            return self._count(block)
+            return self._count(seen)
         self._is_over = True
         return self._count(output)
 
