@@ -18,7 +18,7 @@ from tcpmirror.cloud.application import create_application
 from tcpmirror.cloud.attacks import AttackFilter
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.service import Service
-from tcpmirror.console import attack_list, attack_page
+from tcpmirror.console import attack_list, attack_page, mirror_health
 from tcpmirror.console.attack_list import AttackList, View
 from tcpmirror.console.content_policy import ContentPolicy
 from tcpmirror.console.frame import frame, visit
@@ -48,6 +48,7 @@ def create_console(service: Service, title: str, *, pages: bool = True) -> FastA
     app.include_router(sign_in_routes(title))
     _add_files(app)
     _add_pages(service, title)
+    _add_health(service, title)
     app.user_middleware.append(Middleware(ContentPolicy))  # innermost: before headers are given their defaults
     ui.run_with(
         app,
@@ -117,6 +118,18 @@ def _add_pages(service: Service, title: str) -> None:
         rows = await asyncio.to_thread(list_nodes, service.database)
         with frame(visited, "Nodes", "Nodes"):
             NodeList(visited, rows)
+        return None
+
+
+def _add_health(service: Service, title: str) -> None:
+    @ui.page("/health")
+    async def health(request: Request) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        told = mirror_health.read(await asyncio.to_thread(list_nodes, service.database))
+        with frame(visited, "Mirror health", "Mirror"):
+            mirror_health.HealthPage(visited, told)
         return None
 
 

@@ -68,6 +68,7 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
             with block("nav", "tm-nav").props('aria-label="Pages"'):
                 _entry("Attacks", "/attacks", place)
                 _entry("Nodes", "/nodes", place)
+                _entry("Mirror", "/health", place)
                 _entry("API", "/api/docs", place)
             with block("div", "tm-tools"):
                 _theme_button(visited.theme, lambda name: theme.set_value(_THEMES[name]))

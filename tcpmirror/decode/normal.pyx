@@ -294,6 +294,8 @@ cdef bint _add_body(Buffer* out, bytes body, bint said_form) except -1:
     cdef const uchar* data = <const uchar*>PyBytes_AS_STRING(body)
     if size == 0:
         return True
+    if size > 3 and data[0] == 0x1F and data[1] == 0x8B and data[2] == 8:  # gzip that no header names
+        return False
     if not _append(out, data, size):
         return False
     if _body_kind(data, size, said_form) == FORM:

@@ -56,6 +56,8 @@ class Anomaly(IntEnum):
     TRUNCATED_CODING = 39  # the compressed body ended before its end mark
     OLD_CHUNKED = 40  # chunked in a request older than HTTP/1.1
     FRAMING_CONFLICT = 41  # servers in use would see different ends of the request
+    CODING_LAYERS_LIMIT = 42  # more codings over each other than are undone
+    DECOMPRESSION_RATIO = 43  # decoded bytes grew past the ratio allowed to those that were sent
     # decoding and detection
     DECODE_DEPTH_LIMIT = 44
     DECODE_COUNT_LIMIT = 45

@@ -22,6 +22,7 @@ from tcpmirror.export.wire import read_report
 from tcpmirror.model.digest import decode_digest
 from tcpmirror.model.report import Report
 from tcpmirror.processes.context import Context
+from tcpmirror.processes.mirror_health import mirror_health
 from tcpmirror.ring.ring import KIND_DIGEST, KIND_REPORT, RingReader
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -46,7 +47,7 @@ def run(context: Context) -> int:
     servers: tuple[PageServer, ...] = ()
     try:
         servers = page_servers(settings.metrics, settings.health, collector, context.counters)
-        sender = _sender(context, spool, pages)
+        sender = _sender(context, spool, pages, tallies)
         sender.start()
         _turn_until_stopped(context, _rings(context, spool, tallies), sender)
     finally:
@@ -197,7 +198,7 @@ def _spool(settings: Settings) -> Spool:
     return Spool(Path(directory), settings.spool.quota_bytes, settings.spool.segment_bytes, settings.spool.fsync)
 
 
-def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...]) -> Sender:
+def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], tallies: Tallies) -> Sender:
     cloud = context.settings.cloud
     hostname = socket.gethostname()
     client = CloudClient(
@@ -215,7 +216,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...]) -> S
         context.counters,
         batch_reports=cloud.batch_reports,
         batch_interval_s=cloud.batch_interval_ns / 1e9,
-        stats=lambda: heartbeat_stats(pages),
+        stats=lambda: heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, tallies)},
     )
 
 

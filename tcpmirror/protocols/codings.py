@@ -18,13 +18,15 @@ from tcpmirror.model.anomaly import Anomaly
 MAGIC_BYTES: Final = 4
 OPENING_BYTES: Final = 64  # looked at before a stream without a magic number is believed
 RATIO_FROM_BYTES: Final = 1 << 20  # smaller output is harmless, whatever its ratio
+DOUBTED_BYTES: Final = 1024  # a stream that goes wrong so early and gave nothing was none: its bytes are the body
 BLOCK_BYTES: Final = 256  # br and zstd get their input in blocks of this size, so an error loses at most one block
-SEEN_BYTES: Final = 65536  # kept of a stream that gives nothing: no header is longer
 ZSTD_WINDOW: Final = 8 << 20  # RFC 9659 lets no one send a larger one
 
 BAD_CODING: Final = 1 << Anomaly.BAD_CODING
 TRUNCATED_CODING: Final = 1 << Anomaly.TRUNCATED_CODING
 DECOMPRESSION_LIMIT: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
+DECOMPRESSION_RATIO: Final = 1 << Anomaly.DECOMPRESSION_RATIO
+CODING_LAYERS_LIMIT: Final = 1 << Anomaly.CODING_LAYERS_LIMIT
 UNKNOWN_CONTENT_CODING: Final = 1 << Anomaly.UNKNOWN_CONTENT_CODING
 
 _BLANKS: Final = bytes(range(33))  # what the framing drops before a colon, too
@@ -34,11 +36,12 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class StreamError(Exception):
-    """The bytes are not what the coding needs; ``output`` is what came before the fault. Never leaves this module."""
+    """The bytes are not what the coding needs; the ``good`` ones before the fault gave ``output``. Stays in this module."""
 
-    def __init__(self, output: bytes) -> None:
+    def __init__(self, output: bytes, good: int) -> None:
         super().__init__("bad coding")
         self.output = output
+        self.good = good
 
 
 class Stream(Protocol):
@@ -67,7 +70,7 @@ class Inflate:
         try:
             return self._stream.decompress(chunk, room)
         except zlib.error:
-            raise StreamError(_until_fault(before, chunk, room)) from None
+            raise _fault_in(before, chunk, room) from None
 
     @property
     def is_whole(self) -> bool:
@@ -78,17 +81,16 @@ class Inflate:
         return self._stream.unused_data
 
 
-def _until_fault(stream: zlib._Decompress, chunk: bytes, room: int) -> bytes:
-    """Return what *chunk* gives up to the byte at which it goes wrong (a wrong checksum, say)."""
-    output = bytearray()
+def _fault_in(stream: zlib._Decompress, chunk: bytes, room: int) -> StreamError:
+    """Return at which byte *chunk* goes wrong (a wrong checksum, say), and what it gives up to there."""
+    output, good = bytearray(), 0
     try:
-        for at in range(len(chunk)):
-            if len(output) >= room:
-                break
-            output += stream.decompress(chunk[at : at + 1], room - len(output))
+        while good < len(chunk) and len(output) < room:
+            output += stream.decompress(chunk[good : good + 1], room - len(output))
+            good += 1
     except zlib.error:
         pass
-    return bytes(output)
+    return StreamError(bytes(output), good)
 
 
 class HeaderChecked:
@@ -99,7 +101,9 @@ class HeaderChecked:
         self._stream = Inflate(31)
 
     def push(self, chunk: bytes, room: int) -> bytes:
+        held = 0
         if self._header is not None:
+            held = len(self._header)
             self._header += chunk
             size = _gzip_header_size(self._header)
             if size is None:
@@ -107,7 +111,11 @@ class HeaderChecked:
             flags = self._header[3] & ~GZIP_HEADER_CHECKED
             chunk = self._header[:3] + bytes([flags]) + self._header[4:size] + self._header[size + 2 :]
             self._header = None
-        return self._stream.push(chunk, room)
+            held -= 2  # the checksum
+        try:
+            return self._stream.push(chunk, room)
+        except StreamError as fault:
+            raise StreamError(fault.output, fault.good - held) from None
 
     @property
     def is_whole(self) -> bool:
@@ -142,7 +150,7 @@ class Brotli:
             while len(output) < room and not self._stream.can_accept_more_data():
                 output += self._stream.process(b"", output_buffer_limit=room - len(output))
         except brotli.error:
-            raise StreamError(bytes(output)) from None
+            raise StreamError(bytes(output), 0) from None
         self.is_whole = self._stream.is_finished()
         return bytes(output[:room])
 
@@ -156,7 +164,7 @@ class Zstandard:
         try:
             return self._stream.decompress(chunk)[:room]
         except zstandard.ZstdError:
-            raise StreamError(b"") from None
+            raise StreamError(b"", 0) from None
 
     @property
     def is_whole(self) -> bool:
@@ -178,8 +186,8 @@ class Layer:
         self._pending = b""
         self._stream: Stream | None = None
         self._consumed = 0
-        self._seen = b""  # all of it while nothing came of it: it may turn out not to be coded at all
         self._produced = 0
+        self._doubted: bytes | None = b""  # what a first stream that gave nothing yet took
         self._is_raw = False
         self._is_over = False
         self._block = BLOCK_BYTES if coding in ("br", "zstd") else 0
@@ -238,8 +246,6 @@ class Layer:
                 self.anomalies |= BAD_CODING
                 block = block[:3] + bytes([block[3] & ~GZIP_RESERVED]) + block[4:]
         self._consumed += len(block)
-        if not self._produced and len(self._seen) < SEEN_BYTES:
-            self._seen += block
         if stream is None:
             return self._count(block) if self._is_raw else b""
         output = self._push(stream, block)
@@ -266,18 +272,26 @@ class Layer:
         try:
             output = stream.push(block, self._limit - self._produced)
         except StreamError as fault:
-            return self._fail(fault.output)
+            return self._fail(fault, block)
+        if self._doubted is not None:
+            is_believed = output or stream.is_whole or len(self._doubted) > DOUBTED_BYTES
+            self._doubted = None if is_believed else self._doubted + block
         return self._count(output)
 
-    def _fail(self, output: bytes) -> bytes:
-        """Return what a stream that went wrong still gives: all of it as it is if it never was that stream."""
+    def _fail(self, fault: StreamError, block: bytes) -> bytes:
+        """Return what a stream that went wrong still gives: all bytes as they are if it never was that stream."""
         self.anomalies |= BAD_CODING
-        seen, self._seen = self._seen, b""
-        if not self._produced and self._consumed == len(seen) and (not output or self.coding == "deflate"):
+        if self._doubted is not None and self._is_none(fault, len(self._doubted) + fault.good):
             self._is_raw = True
-            return self._count(seen)
+            return self._count(self._doubted + block)
         self._is_over = True
-        return self._count(output)
+        return self._count(fault.output)
+
+    def _is_none(self, fault: StreamError, good: int) -> bool:
+        """Whether a stream that went wrong after *good* bytes never was one; bare deflate is taken for one too easily."""
+        if self.coding == "deflate" and good < OPENING_BYTES:
+            return True
+        return not fault.output and good <= DOUBTED_BYTES
 
     def _count(self, output: bytes) -> bytes:
         room = self._limit - self._produced
@@ -286,7 +300,7 @@ class Layer:
             allowed = min(room, max(RATIO_FROM_BYTES, self._ratio * self._consumed) - self._produced)
         self._produced += min(len(output), allowed)
         if not self._is_raw and (len(output) > allowed or self._produced >= self._limit):
-            self.anomalies |= DECOMPRESSION_LIMIT
+            self.anomalies |= DECOMPRESSION_LIMIT | (DECOMPRESSION_RATIO if allowed < room else 0)
             self._is_over = True
             return output[:allowed]
         return output
@@ -331,7 +345,7 @@ class ContentDecoder:
                 self._anomalies |= UNKNOWN_CONTENT_CODING
                 break
             if len(self._layers) >= layers:
-                self._anomalies |= DECOMPRESSION_LIMIT
+                self._anomalies |= DECOMPRESSION_LIMIT | CODING_LAYERS_LIMIT
                 break
             self._layers.append(Layer(CODINGS[coding], limit, ratio))
 

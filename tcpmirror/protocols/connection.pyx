@@ -78,6 +78,8 @@ cdef class Connection(StreamSink):
             self.take_over(side, NULL, 0, time_ns)
             self.decide(IS_HTTP1)
             self.reader.gap(side, length, time_ns)
+        elif self.http2 is not None and not self.http2.may_be_wrong:
+            return self.keep_or_drop_http2(side, NULL, 0, time_ns)
         return self.settle()
 
     cdef int end(self, int side, EndKind how, uint64_t time_ns) except -1:

@@ -160,6 +160,8 @@ cdef class Http1Connection(StreamSink):
             self.tick(time_ns)
         self.now_ns = time_ns
         half.has_ended = True
+        if how != END_FIN:
+            self.is_cut_off = True
         if how == END_RESET:
             anomalies |= RESET
         elif how == END_FIN and half.state == IN_BODY and half.framing.kind == BODY_UNTIL_CLOSE:
@@ -497,8 +499,12 @@ cdef class Http1Connection(StreamSink):
         return 0
 
     cdef int release(self, uint64_t anomaly) except -1:
-        """Emit the requests that nothing more can answer, those with *anomaly*."""
-        self.pairing.settle(anomaly, True)
+        """Emit the requests that nothing more can answer, those with *anomaly*.
+
+        Numbers of requests and responses that agree prove nothing where the last ones may be missing.
+        """
+        self.pairing.settle(
+            anomaly, not self.is_cut_off or (len(self.pairing.waiting) == 1 and not self.pairing.is_pipelined))
         return self.emit_finished()
 
     cdef int settle(self, Half half) except -1:

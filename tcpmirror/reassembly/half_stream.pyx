@@ -191,7 +191,7 @@ cdef class HalfStream:
         """Keep what is new of the segment between the pieces that are held already."""
         cdef Py_ssize_t at
         cdef Piece other
-        cdef uint32_t cut, used
+        cdef uint32_t cut, used, kept
         cdef int32_t room
         if self.pieces is None:
             self.pieces = []
@@ -215,14 +215,14 @@ cdef class HalfStream:
             room = seq_diff(other.seq, seq)
             if <uint32_t>room >= length + missing:
                 return self.insert(at, seq, data, length, missing, time_ns)
+            kept = min(<uint32_t>room, length)
             if room > 0:
-                used = min(<uint32_t>room, length)
-                self.insert(at, seq, data, used, <uint32_t>room - used, time_ns)
+                self.insert(at, seq, data, kept, <uint32_t>room - kept, time_ns)
                 at += 1
             self.compare(other, seq, data, length)
             cut = min(<uint32_t>room + other.length(), length + missing)
             used = min(cut, length)
-            self.tally.retransmitted_bytes += used
+            self.tally.retransmitted_bytes += used - kept
             data += used
             length -= used
             missing -= cut - used

@@ -12,6 +12,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from tcpmirror.export.metrics import ProcessPage
+from tcpmirror.export.tallies import Tallies
+from tcpmirror.model.digest import MirrorNews
+from tcpmirror.processes.mirror_health import mirror_health
+from tcpmirror.telemetry.counters import CounterPage
+from tcpmirror.telemetry.names import CAPTURE, WORKER
 from tests.cloud.running import b64, finding, report
 from tests.console.conftest import RunningConsole
 
@@ -189,6 +195,40 @@ def test_scripts_in_every_field_stay_text(page: Page, console: RunningConsole, p
     assert problems == []
 
 
+def tell_health(console: RunningConsole, what: str = "kernel drop: 310 of 1,203,911 packets (0.03 %).") -> None:
+    """Send a heartbeat with the health of a mirror."""
+    page = CounterPage.private(CAPTURE)
+    for name, count in {"packets": 1_203_601, "kernel_dropped": 310, "segments": 1_200_000, "lost_not_tcp": 3601}.items():
+        page.set(name, count)
+    worker = CounterPage.private(WORKER)
+    for name, count in {"segments": 1_200_000, "requests": 40_000, "tls_flows": 12}.items():
+        worker.set(name, count)
+    tallies = Tallies(sources=("eth1",))
+    tallies.add_mirror_news([MirrorNews(0, 100, 42, 7, 900_000, 100_000, 50, 20, 1)])
+    pages = (ProcessPage("capture-0", "capture", page), ProcessPage("worker-0", "worker", worker))
+    health = mirror_health(pages, tallies)
+    health["advice"][-1]["what"] = what
+    with console.node() as node:
+        node.post("/api/v1/nodes/heartbeat", json={"stats": {"mirror_health": health}}).raise_for_status()
+
+
+def test_what_the_doctor_says_of_a_running_sensor_is_shown(page: Page, console: RunningConsole, problems: Problems) -> None:
+    with console.node() as node:
+        for told in (None, 7, {"ledgers": [{"in": "x"}]}, {"ledgers": [], "protocols": {}, "places": [None], "advice": []}):
+            node.post("/api/v1/nodes/heartbeat", json={"stats": {"mirror_health": told}}).raise_for_status()
+    tell_health(console, "<b>what</b>" + XSS)
+    sign_in(page, console, "/health")
+    expect(page.get_by_text("has told nothing about its mirror yet").first).to_be_visible()
+    panel = page.locator(".tm-health", has=page.get_by_text("eth1, VLAN 100.42, VNI 7").first).first
+    expect(panel).to_contain_text("10.0 % of the bytes that receivers acknowledged never came (100,000 bytes).")
+    expect(panel).to_contain_text("Of 20 of 50 flows one direction only arrives")
+    expect(panel.get_by_role("table", name="What became of everything")).to_contain_text("kernel_drop 310, not_tcp 3,601")
+    expect(panel.get_by_role("table", name="What the mirror shows")).to_contain_text("10.00 %")
+    expect(panel).to_contain_text("<b>what</b><script>")
+    assert page.evaluate("window.pwned") is None
+    assert problems == []
+
+
 def test_injected_markup_could_not_run_either(page: Page, console: RunningConsole) -> None:
     sign_in(page, console)
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.pwned=1\">')")
@@ -216,12 +256,13 @@ def test_pages_fit_in_both_themes(
 ) -> None:
     wide = {"uri": "/" + "a" * 900, "host": "wide.example" + "x" * 250, "real_ip": "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}
     send(console, recent(1501, **wide, findings=[finding(payload="p" * 500, point=["get", "k" * 300], rule="r" * 200)]))
+    tell_health(console)
     context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, base_url=console.url)
     page = context.new_page()
     sign_in(page, console, "/attacks")
     expect(page.locator("tbody tr").first).to_be_visible()
     first = page.locator("tbody tr", has_text="wide.example").get_by_role("link").first.get_attribute("href") or ""
-    for path, name in (("/attacks", "list"), (first, "attack"), ("/nodes", "nodes")):
+    for path, name in (("/attacks", "list"), (first, "attack"), ("/nodes", "nodes"), ("/health", "health")):
         page.goto(path)
         expect(page.locator("main h1")).to_be_visible()
         page.wait_for_function("document.body.className.includes('body--')")

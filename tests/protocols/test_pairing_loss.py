@@ -131,7 +131,7 @@ def test_random_loss_never_makes_a_wrong_pair(kind: str, is_joined: bool, loss: 
         pairs = mirror.pairs()
         right, wrong, total = right + pairs[0], wrong + pairs[1], total + 60
     assert wrong == 0
-    if loss == 0:
+    if loss == 0 and not is_joined:  # a joined client that pipelines is sure at a FIN only
         assert right == total
     assert right > 0
 
