@@ -49,9 +49,7 @@ class Anomaly(IntEnum):
     MULTIPLE_HOST = 31
     BARE_CR = 32  # a CR inside a line of a head
     REPEATED_LENGTH = 33  # Content-Length given twice with the same value
-    HIDDEN_FRAMING = (
-        34  # a length or coding written so that only some readers see it (blank before the colon, fold, underscore)
-    )
+    HIDDEN_FRAMING = 34  # a length or coding that only some readers see (blank before the colon, fold, underscore)
     CHUNK_EXTENSION = 35  # something after a chunk's size
     # content coding
     BAD_CODING = 36  # the body is not what Content-Encoding says
