@@ -211,6 +211,7 @@ cdef class Decapsulator:
         s.ack = be32(c.at + 8)
         s.flags = c.at[13]
         s.window = be16(c.at + 14)
+        s.urgent = be16(c.at + 18)
         if left(c) < header_length:
             return Verdict.TRUNCATED if c.missing else Verdict.MALFORMED
         if not (self.tcp_ports[s.sport] or self.tcp_ports[s.dport]):

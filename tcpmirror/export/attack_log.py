@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,9 +18,38 @@ FINDINGS_SHOWN: Final = 8
 log = logging.getLogger("tcpmirror.attacks")
 
 
-def log_attack(report: Report) -> None:
-    """Write the line of *report* if it has findings."""
-    if report.findings:
+@dataclass(slots=True)
+class AttackLog:
+    """Writes lines of reports with findings: *burst* at once, then *rate_s* a second, and how many it left out.
+
+    A scanner makes thousands of attacks a second, and each would be a line: the disk would fill, or the journal drop what
+    matters. Every attack is in the console all the same. ``clock``: seconds, monotonic.
+    """
+
+    burst: int = 100
+    rate_s: float = 10.0
+    clock: Callable[[], float] = time.monotonic
+    _room: float = field(init=False)
+    _at_s: float = field(init=False)
+    _left_out: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._room, self._at_s = float(self.burst), self.clock()
+
+    def write(self, report: Report) -> None:
+        """Write the line of *report*, if it has findings and there is room."""
+        if not report.findings:
+            return
+        now_s = self.clock()
+        self._room = min(float(self.burst), self._room + (now_s - self._at_s) * self.rate_s)
+        self._at_s = now_s
+        if self._room < 1.0:
+            self._left_out += 1
+            return
+        self._room -= 1.0
+        if self._left_out:
+            log.warning("%d attacks were left out of this log, at more than %g a second", self._left_out, self.rate_s)
+            self._left_out = 0
         log.warning("%s", attack_line(report))
 
 

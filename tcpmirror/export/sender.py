@@ -47,7 +47,7 @@ class Sender:
     """Sends what *spool* holds through *client*; the only writer of the sending counters of *counters*.
 
     ``batch_reports`` reports make a batch, fewer are sent once they have waited ``batch_interval_s``. ``stats`` returns what
-    a heartbeat says.
+    a heartbeat says. For ``start_patience_s`` a cloud that has not answered yet is no failure: it is starting too.
     """
 
     spool: Spool
@@ -57,15 +57,18 @@ class Sender:
     batch_interval_s: float
     stats: Callable[[], dict[str, object]]
     back_off: BackOff = field(default_factory=BackOff)
+    start_patience_s: float = 0.0
     _wake: threading.Event = field(default_factory=threading.Event, init=False)
     _finishing: threading.Event = field(default_factory=threading.Event, init=False)
     _heartbeat_at_s: float = field(default=0.0, init=False)
+    _patient_until_s: float = field(default=0.0, init=False)
     _thread: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
     def start(self) -> None:
+        self._patient_until_s = time.monotonic() + self.start_patience_s
         self._thread.start()
 
     def wake(self) -> None:
@@ -170,6 +173,10 @@ class Sender:
 
     def _stand_off_s(self, error: CloudError) -> float:
         """Count the failure; return the seconds before the next try."""
+        if not error.connected and time.monotonic() < self._patient_until_s and not self.counters.get("cloud_up"):
+            log.debug("the cloud is not there yet: %s", error)
+            self._heartbeat_at_s = 0.0
+            return self.back_off.first_s
         self.counters.set("cloud_up", 0)
         self.counters.add("batch_failures")
         if not error.connected:

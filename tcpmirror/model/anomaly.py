@@ -20,12 +20,16 @@ class Anomaly(IntEnum):
     TUPLE_REUSED = 4  # a new connection on a 4-tuple that was still open
     ONE_SIDED = 5  # only one direction of the flow was seen
     RESET = 6  # the connection was reset inside a message
+    URGENT_DATA = 7  # urgent bytes, which the receiver's application reads apart from the stream or not at all
     # pairing
     RESPONSE_TIMEOUT = 8  # no response within `response_timeout`
     RESPONSE_ONLY = 9  # a response whose request was not seen
     INCOMPLETE = 10  # the message ended before its length was reached
     EARLY_RESPONSE = 11  # the response began before the request was whole
     PIPELINE_LIMIT = 12  # more requests in flight than are remembered
+    # transport
+    FLOW_DEPTH = 13  # more bytes in one direction than `limits.flow_depth`
+    FALSE_END = 14  # a FIN or a RST after which its sender went on
     # framing
     BARE_LF = 16  # a line ended in LF alone
     OBS_FOLD = 17  # a header continued on the next line

@@ -36,4 +36,5 @@ cdef class Exchange:
     cdef public int tunnel
     cdef public unsigned long long flow_hash
     cdef public unsigned int index
+    cdef public tuple overlaps  # of `model.overlap.Overlap`
     cdef public unsigned long long anomalies

@@ -1,4 +1,5 @@
 from tcpmirror.model.disagreement import Disagreement
+from tcpmirror.model.overlap import Overlap
 
 TUNNEL_NAMES: tuple[str, ...]
 
@@ -55,6 +56,7 @@ class Exchange:
     tunnel: int
     flow_hash: int
     index: int
+    overlaps: tuple[Overlap, ...]
     anomalies: int
     def __init__(
         self,

@@ -127,6 +127,7 @@ cdef class Exchange:
         self.server_ip = server_ip
         self.server_port = server_port
         self.vni = -1
+        self.overlaps = ()
 
     @property
     def client(self):

@@ -25,6 +25,7 @@ cdef struct Segment:
     uint16_t domain          # flows of different domains never meet (one per file when files are read)
     uint16_t vlan
     uint16_t inner_vlan
+    uint16_t urgent          # pointer, when TCP_URG is set
     uint8_t flags
     uint8_t ip_version       # 4 or 6
     uint8_t tunnel           # index into model.exchange.TUNNEL_NAMES

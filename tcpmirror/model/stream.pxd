@@ -22,14 +22,15 @@ cdef class FlowInfo:
     cdef public int tunnel
     cdef public unsigned long long flow_hash
     cdef public bint is_client_known   # a SYN told; otherwise the content has to
-    cdef public unsigned long long anomalies  # grows while the flow lives (transport anomalies)
+    cdef public unsigned long long anomalies  # transport anomalies, as far as is known
+    cdef public tuple overlaps         # of `model.overlap.Overlap`: the first conflicts of each direction
 
 
 cdef class StreamSink:
     """What reassembly delivers to: in order, each byte once, per side (0 or 1).
 
     `data` is valid during the call only. After `gap` the next `data` follows *length* missing bytes.
-    `end` comes at most once per side. `tick` comes before the other calls when a `deadline_ns` has passed, with packet time.
+    `end` comes at most once per side. `shed` asks to keep heads only, for want of memory. `tick` comes before the other calls when a `deadline_ns` has passed, with packet time.
     """
     cdef public unsigned long long deadline_ns  # packet time at which `tick` is due; 0: never
     cdef public Py_ssize_t held_bytes            # bytes this sink keeps: counts towards the memory limit
@@ -37,6 +38,7 @@ cdef class StreamSink:
     cdef int gap(self, int side, uint64_t length, uint64_t time_ns) except -1
     cdef int end(self, int side, EndKind how, uint64_t time_ns) except -1
     cdef int tick(self, uint64_t now_ns) except -1
+    cdef int shed(self) except -1
 
 
 cdef class SinkFactory:

@@ -1,3 +1,5 @@
+from tcpmirror.model.overlap import Overlap
+
 class FlowInfo:
     client_ip: bytes
     server_ip: bytes
@@ -11,6 +13,7 @@ class FlowInfo:
     flow_hash: int
     is_client_known: bool
     anomalies: int
+    overlaps: tuple[Overlap, ...]
     def __init__(
         self,
         client_ip: bytes = ...,

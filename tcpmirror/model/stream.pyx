@@ -15,6 +15,7 @@ cdef class FlowInfo:
         self.server_port = server_port
         self.is_client_known = is_client_known
         self.vni = -1
+        self.overlaps = ()
 
 
 cdef class StreamSink:
@@ -28,6 +29,9 @@ cdef class StreamSink:
         return 0
 
     cdef int tick(self, uint64_t now_ns) except -1:
+        return 0
+
+    cdef int shed(self) except -1:
         return 0
 
     def feed(self, int side, bytes chunk, unsigned long long time_ns=0):

@@ -115,7 +115,7 @@ class Analysis:
                 send(KIND_LINE, record)
 
         factory = self._factory(Judge(self.settings, detector, keep, page, self.exchanges is not None))
-        table = open_table(factory, self.settings.limits, self.workers)
+        table = open_table(factory, self.settings, self.workers)
         counts = Publisher(page, table, factory)
         road = WorkerRoad([layout.segment_reader(0, index)], table, page)
         road.is_discarding = self.until in ("capture", "ring")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -50,6 +51,20 @@ class Context:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches the supervisor, which decides
         signal.signal(signal.SIGHUP, self._reload)
+
+    @contextlib.contextmanager
+    def ending_at_once(self) -> Iterator[None]:
+        """Let SIGTERM end the process where it stands, in a block that has nothing to lose and whose calls may take long.
+
+        A handler of Python's runs between two of its own steps only, and compiling all rules is one of them.
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self.stopping:
+            signal.raise_signal(signal.SIGTERM)  # it came before the block
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, self._stop)
 
     def beat(self) -> None:
         """Tell the supervisor that the main loop turns; call it at least once a second."""

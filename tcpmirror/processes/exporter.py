@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from tcpmirror.export.attack_log import log_attack
+from tcpmirror.export.attack_log import AttackLog
 from tcpmirror.export.client import CloudClient, Identity
 from tcpmirror.export.http import PageServer
 from tcpmirror.export.metrics import ProcessPage, SensorCollector, total
@@ -31,6 +31,7 @@ RECORDS_A_TURN: Final = 256  # per ring, so that the loop beats and no worker wa
 WAIT_MS: Final = 250
 SPOOL_RETRY_S: Final = 1.0  # after the disk refused a record
 RING_HIGH_WATER: Final = 0.75  # while it refuses: above this the oldest reports give way to new ones
+EMBEDDED_START_S: Final = 30.0  # the cloud of this sensor comes up beside the exporter and takes some seconds
 STOP_SHARE: Final = 0.25  # of the sensor's stop deadline: captures and workers stop before, the cloud after
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class ReportRings:
     tallies: Tallies
     withhold_attacks: bool
     retry_at_s: float = 0.0
+    attack_log: AttackLog = field(default_factory=AttackLog)
     published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0, 0, 0))
 
     def turn(self) -> bool:
@@ -112,7 +114,7 @@ class ReportRings:
             if report is not None:
                 self.counters.add("reports")
                 self.tallies.add(report)
-                log_attack(report)
+                self.attack_log.write(report)
         return True
 
     def _spooled(self, kind: int, record: bytes) -> Report | None:
@@ -216,6 +218,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], tall
         context.counters,
         batch_reports=cloud.batch_reports,
         batch_interval_s=cloud.batch_interval_ns / 1e9,
+        start_patience_s=0.0 if cloud.url else EMBEDDED_START_S,
         stats=lambda: heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, tallies)},
     )
 

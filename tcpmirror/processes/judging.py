@@ -12,6 +12,7 @@ from tcpmirror.decode.scope import ScopeRules
 from tcpmirror.model.anomaly import Anomaly, anomaly_names
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
+from tcpmirror.model.overlap import overlap_texts
 from tcpmirror.model.report import Report, report_id
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -145,7 +146,7 @@ class Judge:
             request_bytes=0 if request is None else request.body_length,
             response_bytes=0 if response is None else response.body_length,
             application=application,
-            anomalies=tuple(anomaly_names(exchange.anomalies)),
+            anomalies=(*anomaly_names(exchange.anomalies), *overlap_texts(exchange.overlaps)),
             findings=tuple(findings),
             request=_kept(request, limits.export_request_bytes),
             response=_kept(response, limits.export_response_bytes),

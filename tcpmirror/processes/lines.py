@@ -10,6 +10,7 @@ from tcpmirror.decode.grpc import status_of
 from tcpmirror.model.anomaly import anomaly_names
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
+from tcpmirror.model.overlap import Overlap
 from tcpmirror.processes.judging import text
 
 EXCHANGES, FINDINGS = 0, 1
@@ -43,6 +44,7 @@ def exchange_line(exchange: Exchange, client: str, server: str, pcap: str) -> by
     """Return the JSON line of an exchange; ``grpc_status`` stands in it where there is one."""
     request, response = exchange.request, exchange.response
     duration = exchange.duration_ns
+    overlaps = {"overlaps": [_shown(overlap) for overlap in exchange.overlaps]} if exchange.overlaps else {}
     grpc_status = status_of(response)
     return orjson.dumps(
         {
@@ -64,6 +66,7 @@ def exchange_line(exchange: Exchange, client: str, server: str, pcap: str) -> by
             "anomalies": anomaly_names(exchange.anomalies),
             **({} if grpc_status is None else {"grpc_status": grpc_status}),
         }
+        | overlaps
     )
 
 
@@ -86,6 +89,16 @@ def finding_line(exchange: Exchange, finding: Finding, client: str, server: str)
             "confidence": finding.confidence,
         }
     )
+
+
+def _shown(overlap: Overlap) -> dict[str, str | int]:
+    """Both copies as latin-1 text, one character a byte."""
+    return {
+        "sender": overlap.sender,
+        "offset": overlap.offset,
+        "kept": overlap.kept.decode("latin-1"),
+        "other": overlap.other.decode("latin-1"),
+    }
 
 
 def _digest(message: Message | None) -> str | None:

@@ -69,7 +69,7 @@ class Survey:
             response_timeout_ns=reassembly.response_timeout_ns,
             parse_responses=reassembly.parse_responses,
         )
-        self._table = open_table(factory, settings.limits, 1)
+        self._table = open_table(factory, settings, 1)
         self._road = WorkerRoad([layout.segment_reader(0, 0)], self._table, self._worked)
         self._counts = Publisher(self._worked, self._table, factory)
         self._untaken = 0

@@ -24,7 +24,7 @@ from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
 from tcpmirror.ring.ring import KIND_REPORT, RingReader
 from tcpmirror.settings import apply_environment, load_settings
-from tcpmirror.settings.tree import Limits, Settings
+from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.ledger import EXCHANGE_ENDS, STREAM_BYTE_ENDS
 from tcpmirror.telemetry.logs import configure_logging
@@ -70,7 +70,8 @@ FACTORY_COUNTERS: Final = (
 
 def run(context: Context) -> int:
     """Work until told to stop and the rings are empty."""
-    worker = Worker(context)
+    with context.ending_at_once():
+        worker = Worker(context)
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process
     gc.set_threshold(100_000, 50, 100)
@@ -79,8 +80,9 @@ def run(context: Context) -> int:
     return 0
 
 
-def open_table(factory: SinkFactory, limits: Limits, workers: int) -> FlowTable:
+def open_table(factory: SinkFactory, settings: Settings, workers: int) -> FlowTable:
     """Return a flow table with a worker's share of the memory limit."""
+    limits, reassembly = settings.limits, settings.reassembly
     return FlowTable(
         factory,
         memory_limit=limits.memory_bytes // workers,
@@ -90,6 +92,10 @@ def open_table(factory: SinkFactory, limits: Limits, workers: int) -> FlowTable:
         closing_ns=limits.closing_idle_ns,
         reorder_bytes=limits.reorder_bytes,
         reorder_segments=limits.reorder_segments,
+        flow_depth=limits.flow_depth_bytes,
+        overlap_policy=reassembly.overlap_policy,
+        overlap_hosts=reassembly.overlap_hosts,
+        urgent_inline=reassembly.urgent_data == "in-band",
     )
 
 
@@ -176,7 +182,7 @@ class Worker:
             response_timeout_ns=settings.reassembly.response_timeout_ns,
             parse_responses=settings.reassembly.parse_responses,
         )
-        self._table = open_table(self._factory, settings.limits, layout.workers)
+        self._table = open_table(self._factory, settings, layout.workers)
         self._readers = [layout.segment_reader(source, index) for source in range(layout.sources)]
         self._road = WorkerRoad(self._readers, self._table, self._page)
         self._counts = Publisher(self._page, self._table, self._factory)

@@ -22,6 +22,7 @@ cdef inline Exchange exchange_of(FlowInfo flow, bint is_turned, unsigned int ind
     exchange.flow_hash = flow.flow_hash
     exchange.index = index
     exchange.anomalies = flow.anomalies | anomalies
+    exchange.overlaps = flow.overlaps
     if request is not None:
         exchange.anomalies |= request.anomalies
     if response is not None:

@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 from tcpmirror.model.stream import SinkFactory
 from tcpmirror.reassembly.origins import Origins
 
@@ -20,6 +22,7 @@ class FlowTable:
     truncated_bytes: int
     mirror_lost_bytes: int
     origins: Origins
+    bodies_shed: int
     source: int
     def __init__(
         self,
@@ -32,6 +35,10 @@ class FlowTable:
         closing_ns: int,
         reorder_bytes: int,
         reorder_segments: int,
+        flow_depth: int = ...,
+        overlap_policy: str = ...,
+        overlap_hosts: Iterable[tuple[str, str]] = ...,
+        urgent_inline: bool = ...,
     ) -> None: ...
     def advance(self, now_ns: int) -> None: ...
     def abandon(self) -> None: ...
@@ -53,4 +60,5 @@ class FlowTable:
         vlan: int = ...,
         inner_vlan: int = ...,
         vni: int = ...,
+        urgent: int = ...,
     ) -> None: ...

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from tcpmirror.model.overlap import OVERLAP_POLICIES
 from tcpmirror.settings.kinds import (
     FLAG,
     LISTEN,
     NAMED_PATH,
+    NETWORK,
     PATH,
     TEXT,
     URL,
+    Choice,
     Duration,
     Fraction,
     Scalar,
@@ -18,7 +21,7 @@ from tcpmirror.settings.kinds import (
     Size,
     Whole,
 )
-from tcpmirror.settings.schema import Key, Section
+from tcpmirror.settings.schema import Key, MapOf, Section
 from tcpmirror.settings.tree import MIB, SECOND
 
 _KIB = 1 << 10
@@ -54,6 +57,12 @@ LIMITS: Final = (
         "limits.reorder_bytes",
     ),
     _own("reorder_segments", _COUNT, "Out-of-order segments held for one direction.", "limits.reorder_segments"),
+    _own(
+        "flow_depth",
+        Size(0, _TIB),
+        "Bytes of each direction of a flow that are analysed; 0: all.",
+        "limits.flow_depth_bytes",
+    ),
     _own("head", Size(_KIB, 16 * MIB), "Head of a message (nginx: 32 KiB, Apache: 800 KiB).", "limits.head_bytes"),
     _own("header_count", Whole(16, 65_536), "Header lines of a message.", "limits.header_count"),
     _own("body", Size(_KIB, _GIB), "Kept of each body; the rest is counted and hashed only.", "limits.body_bytes"),
@@ -117,6 +126,30 @@ CAPTURE: Final = (
         Duration(_MILLISECOND // 1000, 100 * _MILLISECOND),
         "A copy comes within this time of the first.",
         "capture.duplicate_window_ns",
+    ),
+)
+
+_POLICY = Choice(OVERLAP_POLICIES)
+REASSEMBLY: Final = (
+    _own(
+        "overlap_policy",
+        _POLICY,
+        "Which copy counts where segments overlap that wait for an earlier one: that of the receiver's system.",
+        "reassembly.overlap_policy",
+    ),
+    Key(
+        "overlap_hosts",
+        MapOf(NETWORK, _POLICY),
+        "Networks of receivers, each with a policy of its own; the smallest one that matches counts.",
+        "reassembly.overlap_hosts",
+        own=True,
+        example={"192.0.2.0/24": "linux"},
+    ),
+    _own(
+        "urgent_data",
+        Choice(("in-band", "out-of-band")),
+        "Whether a server reads the byte that TCP calls urgent as a part of its stream.",
+        "reassembly.urgent_data",
     ),
 )
 
@@ -187,6 +220,7 @@ SENSOR_KEYS: Final = (
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),
     Key("spool", Section(lambda: SPOOL), "Findings on disk, until the cloud has them.", own=True),
     Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
+    Key("reassembly", Section(lambda: REASSEMBLY), "How streams are put together.", own=True),
     Key("shedding", Section(lambda: SHEDDING), "What happens under overload.", own=True),
     Key("supervisor", Section(lambda: SUPERVISOR), "How processes are watched and stopped.", own=True),
 )

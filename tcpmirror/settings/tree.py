@@ -56,6 +56,9 @@ class Reassembly:
     parse_responses: bool = True
     response_timeout_ns: int = 5 * SECOND
     url_normalize: bool = True
+    overlap_policy: str = "first"  # which copy of overlapping bytes a receiver keeps; names in model.overlap
+    overlap_hosts: tuple[tuple[str, str], ...] = ()  # (network, policy) of the receivers for which that is another one
+    urgent_data: str = "in-band"  # in-band | out-of-band
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Limits:
     flows: int = 262_144  # per worker; the longest idle flow is closed
     reorder_bytes: int = 1 * MIB  # out-of-order data held per direction; then the hole becomes a gap
     reorder_segments: int = 4096
+    flow_depth_bytes: int = 0  # of each direction of a flow; what follows is counted and not analysed; 0: no limit
     head_bytes: int = 64 * 1024  # request or response head (nginx: 4 x 8 KiB, Apache: 100 x 8 KiB)
     header_count: int = 512
     body_bytes: int = 1 * MIB  # kept of each body; the rest is counted and hashed only

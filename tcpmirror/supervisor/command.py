@@ -29,7 +29,7 @@ from tcpmirror.supervisor.credentials import PASSWORD_FILE, Credentials, forget_
 from tcpmirror.supervisor.daemon import start_in_background
 from tcpmirror.supervisor.fork import MAINS, Main
 from tcpmirror.supervisor.notify import Notifier
-from tcpmirror.supervisor.pid_file import PidFile, holders, is_locked, leader, wait_unlocked
+from tcpmirror.supervisor.pid_file import PidFile, holders, is_locked, leader, wait_unlocked, written_pid
 from tcpmirror.supervisor.status import render_status
 from tcpmirror.supervisor.supervisor import Installation, Outcome, Supervisor, console_url
 from tcpmirror.supervisor.tree import START_HEARTBEATS
@@ -152,9 +152,24 @@ def status(arguments: argparse.Namespace) -> int:
     if not is_locked(run_dir):
         print(json.dumps({"state": "stopped", "processes": []}) if arguments.json else "tcpmirror is not running")
         return EXIT_ENVIRONMENT
-    answer = ask(run_dir, {"command": "status"})
+    try:
+        answer = ask(run_dir, {"command": "status"})
+    except EnvironmentFault as fault:
+        if not _is_coming_up(run_dir, fault):
+            raise
+        print(json.dumps({"state": "starting", "processes": []}) if arguments.json else "tcpmirror: starting")
+        return EXIT_OK
     print(json.dumps(answer) if arguments.json else render_status(answer))
     return EXIT_OK
+
+
+def _is_coming_up(run_dir: Path, fault: EnvironmentFault) -> bool:
+    """Whether nobody answers because the supervisor has its place and does not listen yet.
+
+    Of one that was killed only children are left, and the pid in its file is nobody's.
+    """
+    is_silent = isinstance(fault.__cause__, FileNotFoundError | ConnectionRefusedError)
+    return is_silent and is_locked(run_dir) and (leader(run_dir) != 0 or not written_pid(run_dir))
 
 
 COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {

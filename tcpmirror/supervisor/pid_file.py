@@ -94,11 +94,16 @@ def holders(run_dir: Path) -> tuple[int, ...]:
 
 def leader(run_dir: Path) -> int:
     """Return the pid of the living supervisor, 0 if there is none (or if only its orphans are left)."""
+    pid = written_pid(run_dir)
+    return pid if pid in holders(run_dir) else 0
+
+
+def written_pid(run_dir: Path) -> int:
+    """Return the pid in the pid file, whoever has it now; 0 while none is written."""
     try:
-        pid = int((run_dir / PID_FILE).read_text())
+        return int((run_dir / PID_FILE).read_text())
     except (OSError, ValueError):
         return 0
-    return pid if pid in holders(run_dir) else 0
 
 
 def wait_unlocked(run_dir: Path, seconds: float) -> bool:

@@ -215,7 +215,7 @@ class Tree:
         child.epitaph, child.pid, child.killed_ns, child.last_exit = -1, 0, 0, code
         reason = words or (child.last_error if was_killed else describe_exit(code))
         if child.state is State.STOPPING:
-            child.last_error = "" if code == EXIT_OK else reason
+            child.last_error = "" if code in (EXIT_OK, -signal.SIGTERM) else reason  # SIGTERM: it had not begun
             child.state = State.STOPPED
             if child.again and not self.stop_began_ns:
                 self._start(child, now_ns)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcpmirror.export.attack_log import LINE_LIMIT, attack_line, log_attack
+from tcpmirror.export.attack_log import LINE_LIMIT, AttackLog, attack_line
 from tests.export.reports import EXAMPLE
 
 
@@ -50,7 +50,21 @@ def test_any_report_is_one_short_line_of_printable_ascii(text: str, findings: in
 
 def test_a_report_without_findings_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "tcpmirror.attacks"):
-        log_attack(replace(EXAMPLE, findings=()))
+        AttackLog().write(replace(EXAMPLE, findings=()))
         assert not caplog.records
-        log_attack(EXAMPLE)
+        AttackLog().write(EXAMPLE)
         assert [record.name for record in caplog.records] == ["tcpmirror.attacks"]
+
+
+def test_a_flood_of_attacks_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    attack_log = AttackLog(burst=5, rate_s=2.0, clock=lambda: now)
+    for _ in range(1000):
+        attack_log.write(EXAMPLE)
+    assert len(caplog.records) == 5
+    caplog.clear()
+    now = 1.0
+    for _ in range(3):
+        attack_log.write(EXAMPLE)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["995 attacks were left out of this log, at more than 2 a second", *[attack_line(EXAMPLE)] * 2]

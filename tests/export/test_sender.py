@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,3 +209,17 @@ def test_back_off_doubles_to_its_limit_and_starts_again_after_success() -> None:
     assert back_off.next_s(retry_after_s=300.0) == 300.0
     back_off.reset()
     assert back_off.next_s() <= 0.5
+
+
+def test_a_cloud_that_comes_up_beside_the_sensor_is_waited_for_quietly(
+    cloud: TestCloud, tmp_path: Path, caplog: pytest.LogCaptureFixture, eventually: Eventually
+) -> None:
+    cloud.close()
+    road = road_to(cloud.url, tmp_path)
+    road.sender.start_patience_s = 30.0
+    with caplog.at_level(logging.DEBUG, "tcpmirror.export.sender"):
+        road.sender.start()
+        eventually(lambda: len(caplog.records) >= 3)
+    assert {record.levelno for record in caplog.records} == {logging.DEBUG}
+    assert road.counters.get("batch_failures") == 0
+    assert road.sender.finish(5.0)

@@ -17,7 +17,7 @@ from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.ring.ring import KIND_SEGMENT
 from tcpmirror.ring.shedding import Shedder
-from tcpmirror.settings.tree import Limits
+from tcpmirror.settings.tree import Limits, Settings
 from tests.traffic import EPOCH, MAC, conversation, request, response
 
 KEY = bytes(range(16))
@@ -60,7 +60,7 @@ class Road:
     def _worker(self, index: int, judging):
         page = self.layout.counters(ProcessName("worker", index))
         factory = ProtocolFactory(judging(page), self.limits, response_timeout_ns=5 * 10**9)
-        table = open_table(factory, self.limits, self.layout.workers)
+        table = open_table(factory, Settings(limits=self.limits), self.layout.workers)
         self.counts.append(Publisher(page, table, factory))
         return WorkerRoad([self.layout.segment_reader(0, index)], table, page), table, page
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tcpmirror.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SETTINGS, EXIT_USAGE
-from tcpmirror.supervisor.pid_file import holders
+from tcpmirror.supervisor.pid_file import PidFile, holders
 from tests.supervisor.conftest import REPOSITORY, eventually, is_alive
 
 PASSWORD = re.compile(r"user admin, password (\S+) \(shown this once\)")
@@ -59,9 +59,7 @@ class Operator:
         )
 
     def status(self) -> dict[str, Any]:
-        """Return what `status --json` tells; between the pid file's lock and the control socket it can tell nothing yet."""
-        told = self.types("status", "--json")
-        return dict(json.loads(told.stdout)) if told.stdout else {"state": "starting", "processes": [], "why": told.stderr}
+        return dict(json.loads(self.types("status", "--json").stdout))
 
 
 @pytest.fixture
@@ -334,3 +332,18 @@ sys.exit(command.main(["start"]))
 def test_wrong_usage_is_exit_code_2(operator: Operator, words: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "tests.supervisor.small_command", *words]
     assert subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False, timeout=30).returncode == EXIT_USAGE
+
+
+def test_a_supervisor_that_has_its_place_and_does_not_listen_yet_is_starting(operator: Operator) -> None:
+    operator.run_dir.mkdir()
+    place = PidFile(operator.run_dir)
+    try:
+        told = operator.types("status")
+        assert (told.returncode, told.stdout, told.stderr) == (EXIT_OK, "tcpmirror: starting\n", "")
+        place.write()
+        assert operator.status() == {"state": "starting", "processes": []}
+        place.path.write_text("999999999\n")  # that one is gone, and its children hold the lock
+        assert operator.types("status").returncode == EXIT_ENVIRONMENT
+    finally:
+        place.remove()
+    assert operator.types("status").stdout == "tcpmirror is not running\n"

@@ -1,0 +1,14 @@
+from libc.stdint cimport uint64_t
+
+from tcpmirror.reassembly.flow cimport Flow
+
+cdef enum:
+    SLOTS = 4096  # a power of two
+
+
+cdef class Wheel:
+    cdef void* slots[SLOTS]
+    cdef uint64_t at            # the slot that time has reached
+    cdef void put(self, Flow flow, uint64_t due_ns) noexcept
+    cdef void take_out(self, Flow flow) noexcept
+    cdef list reach(self, uint64_t now_ns)
