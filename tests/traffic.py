@@ -36,9 +36,10 @@ def conversation(
     start: float = EPOCH,
     step: float = 0.001,
     segment: int = MSS,
+    numbers: tuple[int, int] = (1000, 900_000),
 ) -> list[Packet]:
     """Return the frames of one connection: handshake, *turns* of (side, bytes) with side 0 the client, FINs."""
-    seqs, time, frames = [1000, 900_000], start, []
+    seqs, time, frames = list(numbers), start, []
 
     def send(side: int, flags: str, payload: bytes = b"") -> None:
         nonlocal time

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tcpmirror.detect import entities, graphql, smuggling, tokens
-from tcpmirror.detect.compiled import Expression, Matchers, Role, gate_expressions, value_expressions
+from tcpmirror.detect.compiled import Expression, Matchers, value_expressions
+from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.pack import Pack, Rule
-from tcpmirror.detect.verdict import THRESHOLD, Sign, Verdict, counting, judge
+from tcpmirror.detect.verdict import Sign, Verdict, counting, judge
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
@@ -38,7 +39,8 @@ class Views(Protocol):
     """How a request is seen; the stage `decode` gives them, and processes bring the two together."""
 
     @property
-    def normal_form(self) -> Callable[[Request], bytes | None]: ...
+    def normal_form(self) -> Callable[[Request], tuple[bytes, ...] | None]:
+        """Its texts, by the alphabet that they are written in."""
 
     @property
     def learn_clean(self) -> Callable[[], None]:
@@ -61,7 +63,7 @@ class Detector:
         request_rules = [rule for rule in matched if not rule.is_for_responses]
         response_rules = [rule for rule in matched if rule.is_for_responses]
         self.values = Tier(request_rules, value_expressions(request_rules), cache_dir)
-        self.gates = Tier(request_rules, gate_expressions(request_rules), cache_dir)
+        self.gates = Gates(request_rules, cache_dir)
         self._responses = Tier(response_rules, value_expressions(response_rules), cache_dir)
         self._limits = limits
         self.views = views
@@ -97,7 +99,7 @@ class Detector:
         if form is None:
             return True
         seen = self.gates.matched(form)
-        if self.gates.adds_up(seen) or self._tokens.is_suspect(form):
+        if (seen and self.gates.adds_up(seen)) or any(map(self._tokens.is_suspect, form)):
             return True
         if not seen:
             self.views.learn_clean()
@@ -173,40 +175,11 @@ class Tier:
         self._matcher = Matchers(built_in, own, cache_dir)
         self.cache_names = self._matcher.cache_names
         self.expressions = self._matcher.expressions
-        self._decides = [
-            item.role is Role.SIGN and not rules[item.rule].must and rules[item.rule].confidence >= THRESHOLD
-            for item in self.expressions
-        ]
 
     def signs(self, value: bytes) -> list[Sign]:
         seen: list[Sign] = []
         self._matcher.scan(value, lambda index, start, end, flags, context: seen.append(Sign(index, end)))
         return seen
-
-    def matched(self, form: bytes) -> list[int]:
-        """Return the expressions that match in *form*, up to the first that decides alone."""
-        seen: list[int] = []
-        decides = self._decides
-
-        def on_match(index: int, start: int, end: int, flags: int, context: object) -> bool | None:
-            seen.append(index)
-            return decides[index] or None
-
-        self._matcher.scan(form, on_match)
-        return seen
-
-    def adds_up(self, seen: list[int]) -> bool:
-        """Tell whether the rules of the expressions in *seen*, wherever they matched, could make a finding of one type."""
-        if len(seen) < 2:
-            return bool(seen) and self._decides[seen[0]]
-        totals: dict[str, float] = {}
-        matched = {self.expressions[index] for index in seen}
-        musts = {(item.rule, item.group) for item in matched if item.role is Role.MUST}
-        for index in {item.rule for item in matched if item.role is Role.SIGN}:
-            rule = self.rules[index]
-            if all((index, group) in musts for group in range(len(rule.must))):
-                totals[rule.type] = totals.get(rule.type, 0) + rule.confidence
-        return any(total >= THRESHOLD - 1e-9 for total in totals.values())
 
 
 class _Findings:

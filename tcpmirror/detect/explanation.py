@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tcpmirror.detect.compiled import Expression, Role
 from tcpmirror.detect.detector import Detector, Tier
+from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.pack import Rule
 from tcpmirror.detect.verdict import THRESHOLD, Sign, Verdict, applies, counting, is_document, judge
 from tcpmirror.model.exchange import Request
@@ -39,7 +40,7 @@ class PointWord:
 class Explanation:
     """All there is to say about one request; ``gates``: (pattern, rule id) that the first tier matched."""
 
-    normal_form: bytes | None
+    normal_form: tuple[bytes, ...] | None
     is_suspect: bool
     gates: tuple[tuple[str, str], ...]
     points: tuple[PointWord, ...]
@@ -55,11 +56,8 @@ def explain(detector: Detector, request: Request) -> Explanation:
     return Explanation(form, detector.is_suspect(request), gates, points, tuple(detector.judge_request(request)))
 
 
-def _gates(tier: Tier, form: bytes) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (tier.expressions[sign.expression].pattern.decode("latin-1"), tier.rules[tier.expressions[sign.expression].rule].id)
-        for sign in tier.signs(form)
-    )
+def _gates(gates: Gates, form: tuple[bytes, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((item.pattern.decode("latin-1"), gates.rules[item.rule].id) for item in gates.matched(form))
 
 
 def _point(detector: Detector, point: Point) -> PointWord:

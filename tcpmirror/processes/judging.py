@@ -112,13 +112,9 @@ class Judge:
             log.exception("an exchange cannot be inspected (%d so far)", failures)
 
     def _count_partial(self, exchange: Exchange) -> None:
-        oddities = exchange.anomalies
-        for message in (exchange.request, exchange.response):
-            if message is not None:
-                oddities |= message.anomalies
-        if oddities & PARTIAL:
-            self._page.add("partial_gap", oddities & GAPS != 0)
-            self._page.add("partial_limit", oddities & LIMITS != 0)
+        if exchange.anomalies & PARTIAL:
+            self._page.add("partial_gap", exchange.anomalies & GAPS != 0)
+            self._page.add("partial_limit", exchange.anomalies & LIMITS != 0)
 
     def report(self, exchange: Exchange, findings: list[Finding]) -> Report:
         """Return what is kept of *exchange*, cut to the export limits."""

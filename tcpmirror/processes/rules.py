@@ -251,7 +251,7 @@ def _explanation_facts(told: Explanation) -> dict[str, object]:
     return {
         "first_tier": {
             "suspect": told.is_suspect,
-            "normal_form": None if told.normal_form is None else told.normal_form.decode("latin-1"),
+            "normal_form": None if told.normal_form is None else [text.decode("latin-1") for text in told.normal_form],
             "gates": [{"pattern": pattern, "rule": rule} for pattern, rule in told.gates],
         },
         "threshold": told.threshold,
@@ -282,7 +282,7 @@ def _explanation_page(request: Request, told: Explanation) -> str:
         lines.append("first tier: cannot unfold it, so the full path decides")
     else:
         lines.append(f"first tier: {'goes to the full path' if told.is_suspect else 'clean'}; it reads:")
-        lines.append(f"  {_shown(told.normal_form, 600)}")
+        lines += [f"  {_shown(text, 600)}" for text in told.normal_form if text]
         counts = Counter(rule for _, rule in told.gates)
         lines += [f"  matches {count} of the patterns of {rule}" for rule, count in counts.items()]
     lines += ["", f"points (a finding from {told.threshold} on):"]

@@ -127,6 +127,13 @@ CAPTURE: Final = (
         "A copy comes within this time of the first.",
         "capture.duplicate_window_ns",
     ),
+    _own(
+        "vlan_in_flow_key",
+        FLAG,
+        "Keep equal connections of different VLANs apart. Only where both directions carry the same tags.",
+        "capture.vlan_in_flow_key",
+    ),
+    _own("vni_in_flow_key", FLAG, "Keep equal connections of different VNIs apart.", "capture.vni_in_flow_key"),
 )
 
 _POLICY = Choice(OVERLAP_POLICIES)

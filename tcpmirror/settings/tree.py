@@ -48,6 +48,8 @@ class Capture:
     sources: tuple[Source, ...] = (Source(),)
     ignore_ips: tuple[IgnoreIps, ...] = ()
     deduplicate: bool = True  # drop the second copy of a packet that the mirror delivers twice
+    vlan_in_flow_key: bool = False  # many mirrors tag the two directions of a connection differently
+    vni_in_flow_key: bool = False
     duplicate_window_ns: int = 10_000_000  # a switch may queue a copy so long; far below any retransmission timer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from urllib.parse import quote_from_bytes
 
 import pytest
@@ -16,7 +17,9 @@ PAYLOAD = b"<script>alert('x')</script>"
 
 
 def form_of(target: bytes = b"/", headers: bytes = b"", body: bytes = b"") -> bytes | None:
-    return Normalizer().normal_form(Request(b"POST " + target + b" HTTP/1.1\r\n" + headers + b"\r\n", body))
+    """Return the texts of all alphabets, one behind the other."""
+    form = Normalizer().normal_form(Request(b"POST " + target + b" HTTP/1.1\r\n" + headers + b"\r\n", body))
+    return None if form is None else b"".join(form)
 
 
 def quoted(value: bytes) -> bytes:
@@ -70,16 +73,109 @@ def test_what_nests_too_deep_is_for_the_full_path() -> None:
 def test_learned_lines_are_left_out_and_only_those() -> None:
     normalizer = Normalizer()
     request = Request(b"GET /a HTTP/1.1\r\nUser-Agent: one\r\nCookie: s=1\r\n\r\n")
-    assert b"User-Agent" in (normalizer.normal_form(request) or b"")
+    assert b"User-Agent" in b"".join(normalizer.normal_form(request) or ())
     normalizer.learn()
-    again = normalizer.normal_form(request) or b""
+    again = b"".join(normalizer.normal_form(request) or ())
     assert b"User-Agent" not in again
     assert b"GET /a" in again
     assert b"Cookie" in again
-    assert b"two" in (normalizer.normal_form(Request(b"GET /a HTTP/1.1\r\nUser-Agent: two\r\n\r\n")) or b"")
+    assert b"two" in b"".join(normalizer.normal_form(Request(b"GET /a HTTP/1.1\r\nUser-Agent: two\r\n\r\n")) or ())
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_no_bytes_make_it_fail(head: bytes, body: bytes) -> None:
     Normalizer().normal_form(Request(head, body))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def texts_of(document: object) -> list[bytes]:
+    """Return every key, string, number and constant of *document*."""
+    if isinstance(document, dict):
+        return [text for key, value in document.items() for text in (*texts_of(key), *texts_of(value))]
+    if isinstance(document, list):
+        return [text for value in document for text in texts_of(value)]
+    return [document.encode("utf-8", "surrogatepass") if isinstance(document, str) else json.dumps(document).encode()]
+
+
+@given(st.lists(JSON, max_size=4) | st.dictionaries(st.text(), JSON, max_size=4), st.booleans())
+def test_each_text_of_a_json_document_stands_in_the_form_between_separators(document: object, ascii_only: bool) -> None:
+    try:
+        body = json.dumps(document, ensure_ascii=ascii_only).encode()
+    except UnicodeEncodeError:
+        return
+    form = form_of(b"/", b"", body)
+    assert form is not None
+    for text in texts_of(document):
+        assert text in form.split(b"\1") or b"\1" in text
+
+
+NO_DOCUMENTS = {
+    "text behind it": b'{"a":1} or 1=1',
+    "no end": b'{"a":[1,2}',
+    "bare word": b'{"a":or}',
+    "number with a leading zero": b"[01]",
+    "fraction without digits": b"[1.]",
+    "bad escape": b'["\\x41"]',
+    "escape cut short": b'["\\u00"]',
+    "comma before the end": b"[1,]",
+    "key without quotes": b"{a:1}",
+    "constant of Python": b"[NaN]",
+    "two values": b"[1 2]",
+    "deeper than 128": b"[" * 129 + b"]" * 129,
+    "control byte between tokens": b"[\x0b1]",
+    "multipart by its header": b'{"a":1}',
+}
+
+
+@pytest.mark.parametrize("case", NO_DOCUMENTS)
+def test_a_body_that_is_no_document_stands_in_the_form_as_it_is(case: str) -> None:
+    body = NO_DOCUMENTS[case]
+    headers = b"Content-Type: multipart/form-data; boundary=x\r\n" if "multipart" in case else b""
+    form = form_of(b"/", headers, body)
+    assert form is not None
+    assert body in form
+
+
+@given(st.text(alphabet='{}[]",:\\u0 1aetrufalsn.-+\n', max_size=24))
+def test_what_json_refuses_stands_in_the_form_as_it_is(text: str) -> None:
+    try:
+        json.loads(text, strict=False)
+    except ValueError:
+        body = text.encode()
+        assert body.strip() in (form_of(b"/", b"", body) or body)
+
+
+def test_texts_are_sorted_by_their_alphabet() -> None:
+    body = b'{"plain":"a sentence of words.","address":"http://a.example/?b=c","quoted":"it\'s <b>"}'
+    plain, url, other = Normalizer().normal_form(Request(b"PUT / HTTP/1.1\r\n\r\n", body)) or ()
+    assert b"a sentence of words." in plain
+    assert b"http://a.example/?b=c" in url
+    assert b"it's <b>" in other
+    assert b"<b>" not in plain + url
+
+
+def test_a_key_and_a_short_value_stand_together() -> None:
+    assert b"is_admin\1true\1" in (form_of(b"/", b"", b'{"is_admin":true}') or b"")
+
+
+def test_members_that_showed_nothing_are_left_out_the_next_time() -> None:
+    normalizer = Normalizer()
+    first = Request(b"PUT / HTTP/1.1\r\n\r\n", b'{"name":"a name of more than sixteen bytes","id":17}')
+    assert b"a name" in b"".join(normalizer.normal_form(first) or ())
+    normalizer.learn()
+    again = b"".join(normalizer.normal_form(Request(first.head, first.body.replace(b"17", b"18"))) or ())
+    assert b"a name" not in again
+    assert b"id\x0118\x01" in again
+
+
+def test_nothing_is_left_out_unless_it_was_learned() -> None:
+    normalizer = Normalizer()
+    request = Request(b"PUT / HTTP/1.1\r\n\r\n", b'{"name":"value"}')
+    assert normalizer.normal_form(request) == normalizer.normal_form(request)

@@ -133,7 +133,10 @@ def packet_socket(interface: str) -> socket.socket:
 
 @dataclass(slots=True)
 class Tagger:
-    """Moves frames from one packet socket to another through a function; counts what it moved, tagged and not."""
+    """Moves frames from one packet socket to another through a function; counts what it moved, tagged and not.
+
+    A frame of which the function leaves nothing is lost.
+    """
 
     incoming: socket.socket
     outgoing: socket.socket
@@ -160,6 +163,8 @@ class Tagger:
             if address[2] == socket.PACKET_OUTGOING:  # what this machine's own kernel sends (router solicitations)
                 continue
             made = self.tagging(frame)
+            if not made:
+                continue
             if made is frame:
                 self.untagged += 1
             else:
@@ -182,4 +187,4 @@ def qinq_of_even_ports(frame: bytes) -> bytes:
     return frame[:12] + struct.pack("!HHHH", TAG_8021AD, OUTER_VLAN, TAG_8021Q, VLAN) + frame[12:]
 
 
-TAGGINGS: Final = {"vlan": vlan, "qinq": qinq_of_even_ports}
+TAGGINGS: Final[dict[str, Callable[[bytes], bytes]]] = {"vlan": vlan, "qinq": qinq_of_even_ports}

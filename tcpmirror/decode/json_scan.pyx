@@ -1,0 +1,221 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""JSON (RFC 8259) token by token, without memory of its own and without recursion.
+
+It accepts what the full path accepts, and nothing else that the full path refuses: there, a document that does not parse is
+read as a text, so calling it a document here would hide the text. Bytes below 0x20 may stand in strings. Deeper than
+JSON_DEPTH, or with a constant that RFC 8259 does not know (NaN), it is no document.
+"""
+from libc.string cimport memcmp
+
+from tcpmirror.decode.text cimport uchar
+
+cdef enum State:
+    WANT_VALUE        # at the start, after a colon
+    WANT_FIRST        # after [: a value or ]
+    WANT_FIRST_KEY    # after {: a key or }
+    WANT_KEY          # after a comma in an object
+    WANT_ELEMENT      # after a comma in an array
+    WANT_COLON
+    WANT_MORE         # after a value: a comma or the end of what it is in
+
+
+cdef void json_start(JsonScan* scan, const uchar* data, Py_ssize_t size) noexcept nogil:
+    scan.data = data
+    scan.stop = size
+    scan.at = 0
+    scan.depth = 0
+    scan.state = WANT_VALUE
+
+
+cdef JsonToken json_next(JsonScan* scan) noexcept nogil:
+    """Return the next token; JSON_END after a whole document, JSON_BAD where it is none."""
+    cdef const uchar* data = scan.data
+    cdef uchar byte
+    while True:
+        while scan.at < scan.stop and data[scan.at] in (32, 9, 10, 13):
+            scan.at += 1
+        if scan.at == scan.stop:
+            return JSON_END if scan.depth == 0 and scan.state == WANT_MORE else JSON_BAD
+        byte = data[scan.at]
+        if scan.state == WANT_MORE:
+            if scan.depth == 0:
+                return JSON_BAD
+            scan.at += 1
+            if byte == 44:
+                scan.state = WANT_KEY if scan.in_object[scan.depth - 1] else WANT_ELEMENT
+            elif byte == (125 if scan.in_object[scan.depth - 1] else 93):
+                scan.depth -= 1
+            else:
+                return JSON_BAD
+        elif scan.state == WANT_COLON:
+            if byte != 58:
+                return JSON_BAD
+            scan.at += 1
+            scan.state = WANT_VALUE
+        elif scan.state == WANT_FIRST_KEY or scan.state == WANT_KEY:
+            if byte == 34:
+                scan.state = WANT_COLON
+                return JSON_KEY if _string(scan) else JSON_BAD
+            if byte != 125 or scan.state == WANT_KEY:
+                return JSON_BAD
+            scan.at += 1
+            scan.depth -= 1
+            scan.state = WANT_MORE
+        elif byte == 93 and scan.state == WANT_FIRST:
+            scan.at += 1
+            scan.depth -= 1
+            scan.state = WANT_MORE
+        elif byte == 123 or byte == 91:
+            if scan.depth == JSON_DEPTH:
+                return JSON_BAD
+            scan.in_object[scan.depth] = byte == 123
+            scan.depth += 1
+            scan.at += 1
+            scan.state = WANT_FIRST_KEY if byte == 123 else WANT_FIRST
+        else:
+            scan.state = WANT_MORE
+            if byte == 34:
+                return JSON_STRING if _string(scan) else JSON_BAD
+            return JSON_SCALAR if _scalar(scan) else JSON_BAD
+
+
+cdef bint _string(JsonScan* scan) noexcept nogil:
+    """Read the string whose opening quote is next; False if it does not end or has a bad escape."""
+    cdef const uchar* data = scan.data
+    cdef Py_ssize_t at = scan.at + 1, stop = scan.stop
+    scan.begin = at
+    scan.is_escaped = False
+    while at < stop and data[at] != 34:
+        if data[at] == 92:
+            scan.is_escaped = True
+            at += 1
+            if at == stop or not _is_escape(data + at, stop - at):
+                return False
+        at += 1
+    if at >= stop:
+        return False
+    scan.size = at - scan.begin
+    scan.at = at + 1
+    return True
+
+
+cdef inline bint _is_escape(const uchar* data, Py_ssize_t size) noexcept nogil:
+    if data[0] == 117:
+        return size > 4 and _hex(data[1]) >= 0 and _hex(data[2]) >= 0 and _hex(data[3]) >= 0 and _hex(data[4]) >= 0
+    return data[0] in (34, 92, 47, 98, 102, 110, 114, 116)
+
+
+cdef inline int _hex(uchar byte) noexcept nogil:
+    if 48 <= byte <= 57:
+        return byte - 48
+    byte |= 32
+    return byte - 87 if 97 <= byte <= 102 else -1
+
+
+cdef bint _scalar(JsonScan* scan) noexcept nogil:
+    """Read a number or one of the three constants."""
+    cdef const uchar* data = scan.data + scan.at
+    cdef Py_ssize_t size = scan.stop - scan.at, length
+    if size >= 4 and (memcmp(data, b"true", 4) == 0 or memcmp(data, b"null", 4) == 0):
+        length = 4
+    elif size >= 5 and memcmp(data, b"false", 5) == 0:
+        length = 5
+    else:
+        length = _number(data, size)
+    scan.begin = scan.at
+    scan.size = length
+    scan.is_escaped = False
+    scan.at += length
+    return length > 0
+
+
+cdef inline Py_ssize_t _digits(const uchar* data, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
+    while at < size and 48 <= data[at] <= 57:
+        at += 1
+    return at
+
+
+cdef Py_ssize_t _number(const uchar* data, Py_ssize_t size) noexcept nogil:
+    """Return the length of the number that begins *data*, 0 if none does. A fraction or exponent without digits ends before it."""
+    cdef Py_ssize_t at = 1 if data[0] == 45 else 0, mark, end
+    if at == size or not 48 <= data[at] <= 57:
+        return 0
+    at = at + 1 if data[at] == 48 else _digits(data, at, size)
+    if at < size and data[at] == 46:
+        end = _digits(data, at + 1, size)
+        if end == at + 1:
+            return at
+        at = end
+    if at < size and (data[at] | 32) == 101:
+        mark = at + 1
+        if mark < size and data[mark] in (43, 45):
+            mark += 1
+        end = _digits(data, mark, size)
+        if end > mark:
+            at = end
+    return at
+
+
+cdef Py_ssize_t json_unescape(const uchar* data, Py_ssize_t size, uchar* out) noexcept nogil:
+    """Write the text that a string from `json_next` stands for, in UTF-8, to *out* (*size* bytes); return its length.
+
+    A surrogate without its other half becomes the three bytes that its number would have.
+    """
+    cdef Py_ssize_t at = 0, wrote = 0
+    cdef unsigned int point, low
+    while at < size:
+        if data[at] != 92:
+            out[wrote] = data[at]
+            at += 1
+            wrote += 1
+            continue
+        if data[at + 1] != 117:
+            out[wrote] = _short_escape(data[at + 1])
+            at += 2
+            wrote += 1
+            continue
+        point = _unit(data + at + 2)
+        at += 6
+        if 0xD800 <= point < 0xDC00 and at + 6 <= size and data[at] == 92 and data[at + 1] == 117:
+            low = _unit(data + at + 2)
+            if 0xDC00 <= low < 0xE000:
+                point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00)
+                at += 6
+        wrote += _utf8(point, out + wrote)
+    return wrote
+
+
+cdef inline uchar _short_escape(uchar letter) noexcept nogil:
+    if letter == 98:
+        return 8
+    if letter == 102:
+        return 12
+    if letter == 110:
+        return 10
+    if letter == 114:
+        return 13
+    return 9 if letter == 116 else letter
+
+
+cdef inline unsigned int _unit(const uchar* data) noexcept nogil:
+    return (_hex(data[0]) << 12) | (_hex(data[1]) << 8) | (_hex(data[2]) << 4) | _hex(data[3])
+
+
+cdef inline Py_ssize_t _utf8(unsigned int point, uchar* out) noexcept nogil:
+    if point < 0x80:
+        out[0] = point
+        return 1
+    if point < 0x800:
+        out[0] = 0xC0 | (point >> 6)
+        out[1] = 0x80 | (point & 63)
+        return 2
+    if point < 0x10000:
+        out[0] = 0xE0 | (point >> 12)
+        out[1] = 0x80 | ((point >> 6) & 63)
+        out[2] = 0x80 | (point & 63)
+        return 3
+    out[0] = 0xF0 | (point >> 18)
+    out[1] = 0x80 | ((point >> 12) & 63)
+    out[2] = 0x80 | ((point >> 6) & 63)
+    out[3] = 0x80 | (point & 63)
+    return 4

@@ -1,0 +1,80 @@
+"""Which patterns can match a text that holds only certain bytes.
+
+Most of what clients send is made of letters, digits and a few marks, and most patterns need a quote, a bracket or another
+rare byte. A text is therefore searched only for the patterns that its own bytes allow; which these are is read off the
+pattern's syntax tree, once, when the patterns are compiled. Where the tree leaves a doubt, the answer is yes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from re import _constants as code  # type: ignore[attr-defined,unused-ignore]
+from re import _parser  # type: ignore[attr-defined,unused-ignore]
+from typing import Any, Final
+
+_WORD: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_DIGIT: Final = frozenset(b"0123456789")
+_SPACE: Final = frozenset(b" \t\n\r\f\v")
+_ALL: Final = frozenset(range(256))
+_CATEGORIES: Final = {
+    code.CATEGORY_WORD: _WORD,
+    code.CATEGORY_NOT_WORD: _ALL - _WORD,
+    code.CATEGORY_DIGIT: _DIGIT,
+    code.CATEGORY_NOT_DIGIT: _ALL - _DIGIT,
+    code.CATEGORY_SPACE: _SPACE,
+    code.CATEGORY_NOT_SPACE: _ALL - _SPACE,
+}
+# POSIX classes are Hyperscan's, not Python's: the parser sees a set of letters in their place.
+_POSIX: Final = re.compile(rb"\[:\^?\w+:\]")
+
+
+def can_match(pattern: bytes, alphabet: frozenset[int]) -> bool:
+    """Tell whether *pattern* can match anywhere in a text made of *alphabet* alone, letters' case aside."""
+    if _POSIX.search(pattern):
+        return True
+    try:
+        tree = _parser.parse(pattern, re.DOTALL)
+    except re.error:
+        return True
+    return _sequence(tree, alphabet)
+
+
+def _sequence(items: Iterable[tuple[Any, Any]], alphabet: frozenset[int]) -> bool:
+    return all(_item(kind, value, alphabet) for kind, value in items)
+
+
+def _item(kind: Any, value: Any, alphabet: frozenset[int]) -> bool:
+    """Tell whether one node of the tree can match within *alphabet*."""
+    if kind is code.LITERAL:
+        return _has(value, alphabet)
+    if kind is code.NOT_LITERAL:
+        return bool(alphabet - {value})
+    if kind is code.IN:
+        return bool(_members(value) & alphabet)
+    if kind is code.BRANCH:
+        return any(_sequence(branch, alphabet) for branch in value[1])
+    if kind is code.SUBPATTERN:
+        return _sequence(value[3], alphabet)
+    if kind in (code.MAX_REPEAT, code.MIN_REPEAT):
+        least, _, inner = value
+        return least == 0 or _sequence(inner, alphabet)
+    return True
+
+
+def _has(byte: int, alphabet: frozenset[int]) -> bool:
+    return byte in alphabet or ord(chr(byte).swapcase()) in alphabet if byte < 128 else byte in alphabet
+
+
+def _members(items: list[tuple[Any, Any]]) -> frozenset[int]:
+    """Return the bytes of a set, both cases of each letter."""
+    found: set[int] = set()
+    for kind, value in items:
+        if kind is code.LITERAL:
+            found.add(value)
+        elif kind is code.RANGE:
+            found.update(range(value[0], value[1] + 1))
+        elif kind is code.CATEGORY:
+            found |= _CATEGORIES.get(value, _ALL)
+    found |= {ord(chr(byte).swapcase()) for byte in found if byte < 128}
+    return _ALL - found if items[0][0] is code.NEGATE else frozenset(found)
