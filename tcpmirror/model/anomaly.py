@@ -78,6 +78,7 @@ class Anomaly(IntEnum):
     NOT_HTTP = 57
     CONTINUATION_FLOOD = 60  # a header block in more pieces, or larger, than is read
     ENDLESS = 61  # a response that goes on (an event stream); its start was kept
+    DECRYPTED = 62  # the flow was TLS, read with a secret that the operator gave
 
 
 def anomaly_names(mask: int) -> list[str]:

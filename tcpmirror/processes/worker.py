@@ -18,6 +18,7 @@ from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge, slowed
+from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
@@ -66,6 +67,16 @@ FACTORY_COUNTERS: Final = (
     "tls_flows",
     "tls_bytes",
 )
+DECRYPTION_COUNTERS: Final = (
+    "tls_decrypted_flows",
+    "tls_decrypted_bytes",
+    "tls_no_secret",
+    "tls_unsupported",
+    "tls_unauthentic",
+    "tls_joined",
+    "tls_lost",
+    "tls_bad_records",
+)
 
 
 def run(context: Context) -> int:
@@ -111,8 +122,12 @@ class Publisher:
         self._page = page
         self._table: list[tuple[FlowTable, str, int]] = [(table, name, 0) for name in GAUGES]
         self._table += [(table, name, page.get(name)) for name in TABLE_COUNTERS]
-        is_read = isinstance(factory, ProtocolFactory)
-        self._factory = [(factory, name, page.get(name)) for name in FACTORY_COUNTERS if is_read]
+        self._factory: list[tuple[object, str, int]] = []
+        if isinstance(factory, ProtocolFactory):
+            self._factory += [(factory, name, page.get(name)) for name in FACTORY_COUNTERS]
+            if factory.decryption is not None:
+                self._factory += [(factory.decryption, name, page.get(name)) for name in DECRYPTION_COUNTERS]
+                self._factory.append((factory.decryption, "tls_waiting_bytes", 0))
         _inherit(page)
 
     def publish(self) -> None:
@@ -164,6 +179,21 @@ def contained(page: CounterPage, table: FlowTable, act: Callable[[], object]) ->
     return True
 
 
+def finish_waiting(factory: SinkFactory, page: CounterPage, now_ns: int | None = None) -> None:
+    """Look at the ended connections that wait for secrets, as of *now_ns* or for the last time. A bug costs one of them."""
+    decryption = factory.decryption if isinstance(factory, ProtocolFactory) else None
+    while decryption is not None:
+        try:
+            if now_ns is None:
+                decryption.finish()
+            else:
+                decryption.advance(now_ns)
+            return
+        except Exception:
+            page.add("bugs")
+            log.exception("a connection is given up")
+
+
 class Worker:
     """One worker: its rings, its flows, its judge."""
 
@@ -181,7 +211,12 @@ class Worker:
             settings.limits,
             response_timeout_ns=settings.reassembly.response_timeout_ns,
             parse_responses=settings.reassembly.parse_responses,
+            decryption=live_decryption(settings, layout.workers, settings.capture.sources),
         )
+        self._key_log: KeyLog | None = None
+        if settings.tls.key_log and self._factory.decryption is not None:
+            secrets = self._factory.decryption.secrets
+            self._key_log = KeyLog(settings.tls.key_log, secrets, settings.tls.keep_ns, self._page, warns=index == 0)
         self._table = open_table(self._factory, settings, layout.workers)
         self._readers = [layout.segment_reader(source, index) for source in range(layout.sources)]
         self._road = WorkerRoad(self._readers, self._table, self._page)
@@ -194,6 +229,8 @@ class Worker:
     def turn(self) -> bool:
         """One turn of the loop; False when everything is done and the process was told to stop."""
         ticket = self._bell.ticket()
+        if self._key_log is not None:
+            self._key_log.follow(time.monotonic_ns())
         taken = take_segments(self._road, self._table, self._page)
         now = time.monotonic_ns()
         if taken:
@@ -207,6 +244,7 @@ class Worker:
         if self._context.stopping:
             while not contained(self._page, self._table, self._table.end_all):
                 pass  # each failure ends one flow, so this ends
+            finish_waiting(self._factory, self._page)
             self._counts.publish()
             send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
             return False
@@ -219,6 +257,7 @@ class Worker:
         if self._road.clock_ns:
             clock_ns = self._road.clock_ns + now - self._last_packet
             contained(self._page, self._table, lambda: self._table.advance(clock_ns))
+            finish_waiting(self._factory, self._page, clock_ns)
         self._counts.publish()
         self._page.set("ring_corruptions", self._road.ring_corruptions)
         if now - self._last_news > NEWS_NS:

@@ -80,6 +80,7 @@ cdef class Http1Connection(StreamSink):
         cdef bint is_joined = not flow.is_client_known
         self.factory = factory
         self.flow = flow
+        self.index = flow.first_index
         self.pairing = Pairing(factory.limits.pipelined_requests, is_joined)
         self.half0 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)
         self.half1 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)

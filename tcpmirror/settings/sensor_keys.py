@@ -166,6 +166,24 @@ SHEDDING: Final = (
     _own("low_water", Fraction(), "Fill of a ring at which they are taken again.", "shedding.low_water"),
 )
 
+TLS: Final = (
+    _own(
+        "key_log",
+        PATH,
+        "An `SSLKEYLOGFILE` that is followed; TLS whose secrets it has is decrypted (see docs/tls.md). Empty: none is.",
+        "tls.key_log",
+    ),
+    _own("wait", Duration(0, 60 * SECOND), "Records wait so long for a line that comes late.", "tls.wait_ns"),
+    _own(
+        "waiting",
+        Size(64 * _KIB, _GIB),
+        "Records of one connection that may wait; then it is given up.",
+        "tls.waiting_bytes",
+    ),
+    _own("sessions", Whole(16, 10_000_000), "Sessions whose secrets each worker remembers.", "tls.sessions"),
+    _own("keep", Duration(SECOND, 24 * _HOUR), "Secrets are forgotten after this time.", "tls.keep_ns"),
+)
+
 SUPERVISOR: Final = (
     _own("state_dir", NAMED_PATH, "What must outlive a restart: spool, database, keys.", "supervisor.state_dir"),
     _own("run_dir", NAMED_PATH, "Pid file and control socket.", "supervisor.run_dir"),
@@ -229,5 +247,6 @@ SENSOR_KEYS: Final = (
     Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
     Key("reassembly", Section(lambda: REASSEMBLY), "How streams are put together.", own=True),
     Key("shedding", Section(lambda: SHEDDING), "What happens under overload.", own=True),
+    Key("tls", Section(lambda: TLS), "Decryption of mirrored TLS, with secrets that its ends log.", own=True),
     Key("supervisor", Section(lambda: SUPERVISOR), "How processes are watched and stopped.", own=True),
 )
