@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import pcap
 
-from tcpmirror.capture.bpf import build_filter
+from tcpmirror.capture.bpf import build_filter, kept_bytes
 from tcpmirror.capture.capture_files import Feeder, check_capture
 from tcpmirror.capture.interface import Interface
 from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
@@ -125,7 +125,7 @@ def _open_live(source: Source) -> Handle:
     try:
         handle: Handle = pcap.pcap(
             name=source.interface,
-            snaplen=source.snaplen,
+            snaplen=kept_bytes(source),
             promisc=source.promiscuous and source.interface != "any",
             timeout_ms=100,
             timestamp_in_ns=True,
