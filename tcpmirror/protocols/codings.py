@@ -25,6 +25,8 @@ ZSTD_WINDOW: Final = 8 << 20  # RFC 9659 lets no one send a larger one
 BAD_CODING: Final = 1 << Anomaly.BAD_CODING
 TRUNCATED_CODING: Final = 1 << Anomaly.TRUNCATED_CODING
 DECOMPRESSION_LIMIT: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
+DECOMPRESSION_RATIO: Final = 1 << Anomaly.DECOMPRESSION_RATIO
+CODING_LAYERS_LIMIT: Final = 1 << Anomaly.CODING_LAYERS_LIMIT
 UNKNOWN_CONTENT_CODING: Final = 1 << Anomaly.UNKNOWN_CONTENT_CODING
 
 _BLANKS: Final = bytes(range(33))  # what the framing drops before a colon, too
@@ -299,7 +301,7 @@ class Layer:
             allowed = min(room, max(RATIO_FROM_BYTES, self._ratio * self._consumed) - self._produced)
         self._produced += min(len(output), allowed)
         if not self._is_raw and (len(output) > allowed or self._produced >= self._limit):
-            self.anomalies |= DECOMPRESSION_LIMIT
+            self.anomalies |= DECOMPRESSION_LIMIT | (DECOMPRESSION_RATIO if allowed < room else 0)
             self._is_over = True
             return output[:allowed]
         return output
@@ -344,7 +346,7 @@ class ContentDecoder:
                 self._anomalies |= UNKNOWN_CONTENT_CODING
                 break
             if len(self._layers) >= layers:
-                self._anomalies |= DECOMPRESSION_LIMIT
+                self._anomalies |= DECOMPRESSION_LIMIT | CODING_LAYERS_LIMIT
                 break
             self._layers.append(Layer(CODINGS[coding], limit, ratio))
 
