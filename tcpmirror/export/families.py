@@ -309,8 +309,6 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "http2_flows": "Flows that spoke HTTP/2 in clear.",
         "websocket_flows": "Flows that became a WebSocket.",
         "websocket_messages": "WebSocket messages.",
-        "tls_flows": "Encrypted flows, which are not analysed.",
-        "tls_bytes": "Stream bytes of encrypted flows.",
         "rules": "gauge: Detection rules in force.",
         "own_rules": "gauge: Of the detection rules, those of the operator's packs.",
         "rules_refused": "gauge: 1 while changed rules are refused and those before stay in force.",
