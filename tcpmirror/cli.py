@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     analyze.add_argument("--exchanges", metavar="OUT.jsonl", help="write a line for every exchange (- for standard output)")
     analyze.add_argument("--findings", metavar="OUT.jsonl", help="write a line for every finding (- for standard output)")
+    analyze.add_argument("--key-log", default="", metavar="FILE", help="decrypt TLS with the secrets of an SSLKEYLOGFILE")
     analyze.add_argument("--until", default="all", metavar="STAGE", help=argparse.SUPPRESS)
     analyze.add_argument("--simulate", default="", metavar="FAULTS", help=argparse.SUPPRESS)
     analyze.set_defaults(command=_analyze)
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("-i", "--interface", action="append", default=[], metavar="IFACE", help="interface; may be repeated")
     doctor.add_argument("--seconds", type=_seconds, default=10.0, metavar="N", help="how long to look (default: 10)")
     doctor.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file: what would it leave out?")
+    doctor.add_argument("--key-log", default="", metavar="FILE", help="TLS secrets, for capture files")
     doctor.add_argument("--json", action="store_true", help="write JSON")
     doctor.set_defaults(command=_doctor)
 
@@ -150,6 +152,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
             findings=_output(files, arguments.findings),
             until=arguments.until,
             cache_dir=cache_directory(),
+            key_log=arguments.key_log or existing(settings.tls.key_log),
         )
         summary = analysis.run()
     print(orjson.dumps(summary).decode())
@@ -180,7 +183,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     def source_of(name: str) -> Source | None:
         return next((source for source in configured if source.interface == name), configured[0] if configured else None)
 
-    found = [examine_file(path, settings, source_of(path)) for path in arguments.pcaps]
+    key_log = arguments.key_log or existing(settings.tls.key_log)
+    found = [examine_file(path, settings, source_of(path), key_log) for path in arguments.pcaps]
     if interfaces:
         found += examine_interfaces(interfaces, arguments.seconds, settings, source_of)
     (write_json if arguments.json else write_table)(found, sys.stdout)
@@ -207,6 +211,11 @@ def _check_config(arguments: argparse.Namespace) -> int:
 def cache_directory() -> Path:
     """Where one-off commands keep compiled rules (XDG base directories)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"
+
+
+def existing(key_log: str) -> str:
+    """Return the key log of the settings, if it is there: a sensor waits for it, a command does not."""
+    return key_log if Path(key_log).is_file() else ""
 
 
 def _settings(path: Path | None) -> Settings:

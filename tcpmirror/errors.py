@@ -41,3 +41,7 @@ class EnvironmentFault(TcpmirrorError):
     """A missing permission, interface, file or address: not the settings' fault, not ours."""
 
     exit_code = EXIT_ENVIRONMENT
+
+
+class DamagedCaptureFault(EnvironmentFault):
+    """A capture file that is cut or damaged from some place on; what came before was read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -36,9 +37,10 @@ def conversation(
     start: float = EPOCH,
     step: float = 0.001,
     segment: int = MSS,
+    numbers: tuple[int, int] = (1000, 900_000),
 ) -> list[Packet]:
     """Return the frames of one connection: handshake, *turns* of (side, bytes) with side 0 the client, FINs."""
-    seqs, time, frames = [1000, 900_000], start, []
+    seqs, time, frames = list(numbers), start, []
 
     def send(side: int, flags: str, payload: bytes = b"") -> None:
         nonlocal time
@@ -72,4 +74,25 @@ def conversation(
 def write_capture(path: Path, *conversations: Sequence[Packet]) -> Path:
     """Write the conversations to *path*, their packets in the order of time."""
     wrpcap(str(path), sorted((packet for packets in conversations for packet in packets), key=lambda packet: packet.time))
+    return path
+
+
+def write_pcapng(
+    path: Path, frames: Iterable[tuple[float, bytes]], key_logs: Iterable[bytes] = (), order: str = "<"
+) -> Path:
+    """Write Ethernet *frames* with their times as pcapng, each of *key_logs* in a Decryption Secrets Block before them."""
+
+    def block(kind: int, body: bytes) -> bytes:
+        body += bytes(-len(body) % 4)
+        size = struct.pack(order + "I", 12 + len(body))
+        return struct.pack(order + "I", kind) + size + body + size
+
+    blocks = [block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1))]
+    blocks += [block(10, struct.pack(order + "II", 0x544C534B, len(lines)) + lines) for lines in key_logs]
+    blocks.append(block(1, struct.pack(order + "HHI", 1, 0, 0)))
+    for time, frame in frames:
+        micros = round(time * 1e6)
+        head = struct.pack(order + "5I", 0, micros >> 32, micros & 0xFFFFFFFF, len(frame), len(frame))
+        blocks.append(block(6, head + frame))
+    path.write_bytes(b"".join(blocks))
     return path

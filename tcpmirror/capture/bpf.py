@@ -17,6 +17,17 @@ NO_LINK_HEADER: Final = (0, 12, 14, 101, 108, 228, 229)  # raw IP and loopback, 
 # MPLS, PPPoE, 802.1ah, VNTag, security group tag, NSH
 WRAPPING_ETHERTYPES: Final = (0x8847, 0x8848, 0x8864, 0x88E7, 0x8926, 0x8909, 0x894F)
 
+WHOLE_PACKET: Final = 65535  # the default snap length, and the longest IPv4 packet
+LARGEST_FRAME: Final = 262_144  # tcpdump's own default
+
+
+def kept_bytes(source: Source) -> int:
+    """Return how many bytes of a frame are kept: all of it where the snap length is that of a whole packet.
+
+    A super-frame of receive offload is a packet of up to 65535 bytes and a link header besides.
+    """
+    return LARGEST_FRAME if source.snaplen >= WHOLE_PACKET else source.snaplen
+
 
 def build_filter(source: Source, link_type: int = 1) -> str:
     """Return the pcap-filter(7) expression for *source*, read as *link_type*; empty when every frame is wanted."""

@@ -16,12 +16,13 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
-from tcpmirror.errors import EnvironmentFault
+from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
 
 STANDARD_INPUT: Final = "-"
 MAGICS: Final = frozenset(
     bytes.fromhex(text) for text in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "a1b2cd34", "34cdb2a1", "0a0d0d0a")
 )
+PCAPNG: Final = bytes.fromhex("0a0d0d0a")
 GZIP: Final = b"\x1f\x8b"
 BLOCK_BYTES: Final = 1 << 18
 _DAMAGED: Final = 1
@@ -63,6 +64,14 @@ def check_capture(path: str) -> bool:
     return False
 
 
+def is_pcapng(path: str) -> bool:
+    """Return whether *path* is a pcapng file that is not compressed; EnvironmentFault as `check_capture` raises it."""
+    if check_capture(path):
+        return False
+    with Path(path).open("rb") as file:
+        return file.read(4) == PCAPNG
+
+
 class Feeder:
     """A process that writes the capture at *path*, unpacked, into a pipe, whose other end libpcap opens as ``name``."""
 
@@ -82,7 +91,7 @@ class Feeder:
         if code == _NO_CAPTURE:
             raise EnvironmentFault(f"{self._path}: not a pcap or pcapng file")
         if code:
-            raise EnvironmentFault(f"{self._path}: the compressed data is cut or damaged")
+            raise DamagedCaptureFault(f"{self._path}: the compressed data is cut or damaged")
 
     def close(self) -> None:
         """End the process, wherever it is."""

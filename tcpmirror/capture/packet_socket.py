@@ -14,7 +14,7 @@ import struct
 import zlib
 from typing import Final
 
-from tcpmirror.capture.bpf import build_filter
+from tcpmirror.capture.bpf import build_filter, kept_bytes
 from tcpmirror.capture.datagrams import DatagramReader
 from tcpmirror.capture.filter_program import FilterProgram
 from tcpmirror.capture.interface import Interface
@@ -115,19 +115,20 @@ class PacketSocket:
 
     def _prepare(self, source: Source) -> None:
         expression = build_filter(source, self.link_type)
-        self._program = self._compiled(expression, source).instructions() if expression else instruction(RETURN, 0xFFFFFFFF)
-        if expression or self._ignored_names:
-            attach_filter(self._socket, without_interfaces(self._ignored) + self._program)
+        self._program = (
+            self._compiled(expression, source).instructions() if expression else instruction(RETURN, kept_bytes(source))
+        )
+        attach_filter(self._socket, without_interfaces(self._ignored) + self._program)
         if source.promiscuous and source.interface != "any":
             request = struct.pack("iHH8s", self._interface.index, PACKET_MR_PROMISC, 0, b"")
             self._socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
 
     def _compiled(self, expression: str, source: Source) -> FilterProgram:
         if self._is_cooked:
-            return FilterProgram(expression, RAW, snaplen=source.snaplen)
+            return FilterProgram(expression, RAW, snaplen=kept_bytes(source))
         # Frames of `any` are read from their Ethernet header on, as those of loopback are.
         name = "lo" if source.interface == "any" else source.interface
-        return FilterProgram(expression, ETHERNET, name, source.snaplen)
+        return FilterProgram(expression, ETHERNET, name, kept_bytes(source))
 
     def _await(self) -> bool:
         """Wait up to POLL_MS for frames; OSError when the interface has gone.

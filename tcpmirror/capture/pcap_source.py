@@ -13,10 +13,10 @@ from typing import Final, Protocol
 
 import pcap
 
-from tcpmirror.capture.bpf import build_filter
+from tcpmirror.capture.bpf import build_filter, kept_bytes
 from tcpmirror.capture.capture_files import Feeder, check_capture
 from tcpmirror.capture.interface import Interface
-from tcpmirror.errors import EnvironmentFault
+from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
 from tcpmirror.settings.tree import Source
 
 BATCH_FRAMES: Final = 2048
@@ -101,13 +101,13 @@ class FileSource:
     def receive(self, receiver: Receiver) -> int:
         """Hand over the next frames of the file; 0 at its end.
 
-        Raises EnvironmentFault where the file is cut or corrupt (what came before was handed over).
+        Raises DamagedCaptureFault where the file is cut or corrupt (what came before was handed over).
         """
         count = self._handle.dispatch(BATCH_FRAMES, receiver)
         if count < 0:
             if self._feeder:
                 self._feeder.check()
-            raise EnvironmentFault(f"{self._path}: {self._handle.geterr()}")
+            raise DamagedCaptureFault(f"{self._path}: {self._handle.geterr()}")
         if not count and self._feeder:
             self._feeder.check()
         return count
@@ -125,7 +125,7 @@ def _open_live(source: Source) -> Handle:
     try:
         handle: Handle = pcap.pcap(
             name=source.interface,
-            snaplen=source.snaplen,
+            snaplen=kept_bytes(source),
             promisc=source.promiscuous and source.interface != "any",
             timeout_ms=100,
             timestamp_in_ns=True,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from tcpmirror.capture.capture_files import is_pcapng
 from tcpmirror.capture.packet_socket import RawSource, RingSource
-from tcpmirror.capture.pcap_source import KernelStats, LiveSource
+from tcpmirror.capture.pcap_source import FileSource, KernelStats, LiveSource
+from tcpmirror.capture.pcapng_source import PcapngSource
 from tcpmirror.capture.receiver import FrameReceiver
 from tcpmirror.capture.tunnel_socket import TunnelSocket
 from tcpmirror.settings.tree import Source
@@ -21,6 +23,14 @@ class Live(Protocol):
 
     def stats(self) -> KernelStats: ...
     def close(self) -> None: ...
+
+
+def open_file(path: str, bpf: str = "") -> FileSource | PcapngSource:
+    """Open the capture at *path*; EnvironmentFault when it is missing, unreadable or no capture, or *bpf* is refused.
+
+    pcapng files that lie on disk are read by a reader of our own, because libpcap takes interfaces of one link type only.
+    """
+    return PcapngSource(path, bpf) if is_pcapng(path) else FileSource(path, bpf)
 
 
 def open_live(source: Source) -> Live:

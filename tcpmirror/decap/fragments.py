@@ -22,7 +22,7 @@ IPV6_EXTENSIONS: Final = (0, 43, 60, 135)
 LARGEST: Final = 65535  # of a datagram (RFC 791, RFC 8200)
 UNIT: Final = 8  # offsets count units of 8 bytes
 
-Key = tuple[bytes, bytes, int, int]
+Key = tuple[bytes, bytes, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,13 @@ class FragmentJoiner:
         self.lost = 0
         self.held = 0
 
-    def add(self, packet: bytes, time_ns: int) -> bytes | None:
-        """Take *packet* (from its IP header on); return the whole datagram when this was its last missing piece."""
+    def add(self, packet: bytes, time_ns: int, tags: int = 0) -> bytes | None:
+        """Take *packet* (from its IP header on); return the whole datagram when this was its last missing piece.
+
+        Pieces with other *tags* (VLANs, VNI) belong to other datagrams.
+        """
         self._expire(time_ns)
-        piece = _read_ipv4(packet) if packet[:1] and packet[0] >> 4 == 4 else _read_ipv6(packet)
+        piece = _read_ipv4(packet, tags) if packet[:1] and packet[0] >> 4 == 4 else _read_ipv6(packet, tags)
         if piece is None:
             self.lost += 1
             return None
@@ -153,18 +156,18 @@ class FragmentJoiner:
             self._give_up()
 
 
-def _read_ipv4(packet: bytes) -> _Piece | None:
+def _read_ipv4(packet: bytes, tags: int) -> _Piece | None:
     """Return the piece; None where a header is cut or says what cannot be (RFC 791, section 3.1)."""
     if len(packet) < 20:
         return None
     head_length, length = (packet[0] & 15) * 4, int.from_bytes(packet[2:4], "big")
     data = packet[head_length : length or len(packet)]
     field_ = int.from_bytes(packet[6:8], "big")
-    key = (packet[12:16], packet[16:20], int.from_bytes(packet[4:6], "big"), packet[9])
+    key = (packet[12:16], packet[16:20], int.from_bytes(packet[4:6], "big"), packet[9], tags)
     return _checked(_Piece(key, packet[:head_length], packet[9], (field_ & 0x1FFF) * UNIT, not field_ & 0x2000, data))
 
 
-def _read_ipv6(packet: bytes) -> _Piece | None:
+def _read_ipv6(packet: bytes, tags: int) -> _Piece | None:
     """Return the piece; None where a header is cut, unknown or says what cannot be (RFC 8200, section 4.5)."""
     if len(packet) < 48:
         return None
@@ -177,7 +180,7 @@ def _read_ipv6(packet: bytes) -> _Piece | None:
     if at + 8 > len(packet):
         return None
     field_, data = int.from_bytes(packet[at + 2 : at + 4], "big"), packet[at + 8 : end]
-    key = (packet[8:24], packet[24:40], int.from_bytes(packet[at + 4 : at + 8], "big"), 0)
+    key = (packet[8:24], packet[24:40], int.from_bytes(packet[at + 4 : at + 8], "big"), 0, tags)
     return _checked(_Piece(key, packet[:40], packet[at], field_ & 0xFFF8, not field_ & 1, data))
 
 

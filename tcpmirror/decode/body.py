@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _FORM_START: Final = re.compile(rb"\s*[A-Za-z0-9._\[\]%-]*=")
 _XML_START: Final = re.compile(rb"\s*<(?:\?xml\b|!DOCTYPE\s+\w+\s*[\[>]|\w+:?Envelope\b|svg\b)", re.IGNORECASE)
 _UTF16_LOOK: Final = 16  # bytes: eight characters of ASCII in a row are no chance
+_GZIP: Final = b"\x1f\x8b\x08"  # some servers look no further than this, whatever Content-Encoding says
 _POST: Final[Path] = ("post",)
 
 
@@ -23,7 +24,7 @@ def read(walk: Walk, content_type: bytes, body: bytes) -> None:
     kind = content_type.lower()
     body = _from_utf16(body)
     if not _structured(walk, kind, body):
-        if b"\0" not in body[:1024] or is_text(body[:1024]):
+        if body.startswith(_GZIP) or b"\0" not in body[:1024] or is_text(body[:1024]):
             walk.visit(_POST, body)
         else:
             walk.add((*_POST, "file"), body)

@@ -252,6 +252,8 @@ cdef bint _add_body(Regions* out, CleanTexts clean, bytes body, BodyKind said) n
     cdef BodyKind kind
     if size == 0:
         return True
+    if size > 3 and data[0] == 0x1F and data[1] == 0x8B and data[2] == 8:  # gzip that no header names
+        return False
     kind = _body_kind(data, size, said)
     if kind == DOCUMENT:
         if _add_document(out, clean, data, size):

@@ -49,9 +49,7 @@ class Anomaly(IntEnum):
     MULTIPLE_HOST = 31
     BARE_CR = 32  # a CR inside a line of a head
     REPEATED_LENGTH = 33  # Content-Length given twice with the same value
-    HIDDEN_FRAMING = (
-        34  # a length or coding written so that only some readers see it (blank before the colon, fold, underscore)
-    )
+    HIDDEN_FRAMING = 34  # a length or coding that only some readers see (blank before the colon, fold, underscore)
     CHUNK_EXTENSION = 35  # something after a chunk's size
     # content coding
     BAD_CODING = 36  # the body is not what Content-Encoding says
@@ -60,6 +58,8 @@ class Anomaly(IntEnum):
     TRUNCATED_CODING = 39  # the compressed body ended before its end mark
     OLD_CHUNKED = 40  # chunked in a request older than HTTP/1.1
     FRAMING_CONFLICT = 41  # servers in use would see different ends of the request
+    CODING_LAYERS_LIMIT = 42  # more codings over each other than are undone
+    DECOMPRESSION_RATIO = 43  # decoded bytes grew past the ratio allowed to those that were sent
     # decoding and detection
     DECODE_DEPTH_LIMIT = 44
     DECODE_COUNT_LIMIT = 45
@@ -78,6 +78,7 @@ class Anomaly(IntEnum):
     NOT_HTTP = 57
     CONTINUATION_FLOOD = 60  # a header block in more pieces, or larger, than is read
     ENDLESS = 61  # a response that goes on (an event stream); its start was kept
+    DECRYPTED = 62  # the flow was TLS, read with a secret that the operator gave
 
 
 def anomaly_names(mask: int) -> list[str]:

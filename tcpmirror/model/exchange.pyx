@@ -4,6 +4,7 @@
 Heads stay in wire order as bytes; whatever most exchanges never need (header pairs, printable addresses) is computed when
 first asked for. Compiled, because one is made for every exchange.
 """
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 import ipaddress
@@ -56,6 +57,8 @@ def ip_text(bytes packed):
     return str(ipaddress.IPv6Address(packed))
 
 
+# Messages and exchanges refer to bytes and each other downwards, never in a cycle: the collector need not look at them.
+@cython.no_gc
 cdef class Message:
     """What a request and a response share.
 
@@ -88,6 +91,7 @@ cdef class Message:
         return None
 
 
+@cython.no_gc
 cdef class Request(Message):
     """A request; ``target`` is the request target as sent (RFC 9112, section 3.2).
 
@@ -102,6 +106,7 @@ cdef class Request(Message):
         self.version = version
 
 
+@cython.no_gc
 cdef class Response(Message):
     """A final response (interim 1xx ones are not kept)."""
 
@@ -111,6 +116,7 @@ cdef class Response(Message):
         self.version = version
 
 
+@cython.no_gc
 cdef class Exchange:
     """A request and its response; either may be None, never both.
 

@@ -22,6 +22,7 @@ cdef class FlowInfo:
     cdef public int tunnel
     cdef public unsigned long long flow_hash
     cdef public bint is_client_known   # a SYN told; otherwise the content has to
+    cdef public unsigned int first_index   # exchanges of this flow before what its reader is given
     cdef public unsigned long long anomalies  # transport anomalies, as far as is known
     cdef public tuple overlaps         # of `model.overlap.Overlap`: the first conflicts of each direction
 

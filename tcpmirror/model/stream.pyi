@@ -12,6 +12,7 @@ class FlowInfo:
     tunnel: int
     flow_hash: int
     is_client_known: bool
+    first_index: int
     anomalies: int
     overlaps: tuple[Overlap, ...]
     def __init__(

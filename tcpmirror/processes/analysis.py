@@ -26,13 +26,15 @@ from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFau
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.stream import SilentFactory, SinkFactory
+from tcpmirror.model.tls_secrets import TlsSecrets
 from tcpmirror.processes.capture import filter_inner, open_road, read_file
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Inspector, Judge, slowed
+from tcpmirror.processes.key_log import decryption_of_files, secrets_of_files
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.processes.lines import EXCHANGES, FINDINGS, line_records, read_line_record
 from tcpmirror.processes.sorting import LineSorter
-from tcpmirror.processes.worker import Publisher, open_table, take_segments
+from tcpmirror.processes.worker import DECRYPTION_COUNTERS, Publisher, finish_waiting, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.ring.ring import KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
@@ -47,7 +49,8 @@ WAIT_MS: Final = 100
 class Analysis:
     """What to read, how far, and where the lines go.
 
-    ``until`` names the last stage that runs (for measuring what each one costs).
+    ``key_log``: a file with TLS secrets, beside those that the captures hold. ``until`` names the last stage that runs (for
+    measuring what each one costs).
     """
 
     settings: Settings
@@ -57,12 +60,15 @@ class Analysis:
     findings: IO[bytes] | None = None
     until: str = "all"
     cache_dir: Path | None = None
+    key_log: str = ""
+    _secrets: TlsSecrets = field(default_factory=lambda: TlsSecrets(0))
     _types: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> dict[str, Any]:
         """Analyse the files; return the summary. EnvironmentFault when a file cannot be read, or a process died."""
         self.pcaps = capture_files(self.pcaps)
         started = time.monotonic()
+        self._secrets = secrets_of_files(self.pcaps, self.key_log)
         layout = SharedLayout(1, self.workers, self.settings.limits)
         detector = build_detector(self.settings, self.cache_dir) if self.until in ("detect", "all") else None
         key = os.urandom(16)
@@ -127,6 +133,7 @@ class Analysis:
                 out.ring()
                 bell.wait(ticket, WAIT_MS)
         table.end_all()
+        finish_waiting(factory, page)
         counts.publish()
         send(KIND_DRAIN, b"")
         out.ring()
@@ -142,6 +149,7 @@ class Analysis:
             response_timeout_ns=self.settings.reassembly.response_timeout_ns,
             parse_responses=self.settings.reassembly.parse_responses,
             hash_bodies=self.exchanges is not None,
+            decryption=decryption_of_files(self._secrets),
         )
 
     def _collect(self, layout: SharedLayout, children: list[_Child]) -> tuple[LineSorter, LineSorter]:
@@ -204,6 +212,7 @@ class Analysis:
             "gaps": total("gaps"),
             "gap_bytes": total("gap_bytes"),
             "not_http_bytes": total("not_http_bytes"),
+            "tls": {name.removeprefix("tls_"): total(name) for name in ("tls_flows", *DECRYPTION_COUNTERS) if total(name)},
             "flows_evicted": total("flows_evicted"),
             "bugs": total("bugs"),
             "workers": self.workers,

@@ -6,18 +6,18 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Final
 
 from tcpmirror.capture.capture_files import capture_files
 from tcpmirror.capture.filter_program import FilterProgram
 from tcpmirror.capture.interface import InterfaceDownFault
 from tcpmirror.capture.own_traffic import own_endpoints
-from tcpmirror.capture.pcap_source import FileSource
-from tcpmirror.capture.sources import Live, open_live
+from tcpmirror.capture.sources import Live, open_file, open_live
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
-from tcpmirror.errors import EnvironmentFault
+from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
 from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.layout import SharedLayout
@@ -40,16 +40,12 @@ def run(context: Context) -> int:
     if source.kind != "file":
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    road = open_road(context.layout, context.settings, context.hash_key, context.counters, context.name.index)
+    is_file = source.kind == "file"
+    road = open_road(context.layout, context.settings, context.hash_key, context.counters, context.name.index, is_file)
     filter_inner(road, source)
-    if source.kind == "file":
+    if is_file:
         context.give_up_privileges()
-        for index, path in enumerate(capture_files([source.interface])):
-            context.beat()
-            read_file(path, road, context.settings, source, domain=index & 0xFFFF)
-        while not context.stopping:
-            context.beat()
-            time.sleep(HOUSEKEEPING_S)
+        _read_files(context, road, source)
         return 0
     opened = _open_first(context, source)
     context.give_up_privileges()
@@ -69,6 +65,24 @@ def run(context: Context) -> int:
         opened.close()
     road.end_source()
     return 0
+
+
+def _read_files(context: Context, road: CaptureRoad, source: Source) -> None:
+    """Send all captures of *source* down *road*, as fast as workers take them; then wait to be stopped."""
+
+    def turn() -> None:
+        context.beat()
+        road.is_stopping = context.stopping
+
+    for index, path in enumerate(capture_files([source.interface])):
+        try:
+            read_file(path, road, context.settings, source, index & 0xFFFF, turn)
+        except DamagedCaptureFault as fault:
+            log.warning("%s; what came before was read", fault)
+            context.counters.add("source_errors")
+    while not context.stopping:
+        context.beat()
+        time.sleep(HOUSEKEEPING_S)
 
 
 def open_decapsulator(
@@ -107,6 +121,7 @@ def open_road(
         is_patient,
         DuplicateTable(settings.capture.duplicate_window_ns) if settings.capture.deduplicate else None,
     )
+    road.keep_apart(settings.capture.vlan_in_flow_key, settings.capture.vni_in_flow_key)
     road.simulate(settings.simulate.gap, settings.simulate.ring_full)
     return road
 
@@ -117,13 +132,20 @@ def filter_inner(road: CaptureRoad, source: Source) -> None:
         road.filter_inner(FilterProgram(source.inner_bpf, DLT_EN10MB), FilterProgram(source.inner_bpf, DLT_RAW))
 
 
-def read_file(path: str, road: CaptureRoad, settings: Settings, source: Source, domain: int) -> None:
-    """Send all frames of the capture file down *road*; EnvironmentFault where it is cut, after what came before."""
-    file = FileSource(path, source.bpf)
+def read_file(
+    path: str, road: CaptureRoad, settings: Settings, source: Source, domain: int, turn: Callable[[], None] = lambda: None
+) -> None:
+    """Send all frames of the capture file down *road*; DamagedCaptureFault where it is cut, after what came before.
+
+    *turn* is called every now and then, also while a full ring is waited for.
+    """
+    file = open_file(path, source.bpf)
     road.use(open_decapsulator(settings, source, file.link_type), domain)
+    road.while_waiting = turn
     try:
         while file.receive(road) and not road.is_stopping:
             road.flush()
+            turn()
     finally:
         road.end_source()
         file.close()

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 from tcpmirror.capture.filter_program import FilterProgram
 from tcpmirror.capture.receiver import FrameReceiver
 from tcpmirror.decap.decapsulator import Decapsulator
@@ -12,6 +14,7 @@ class CaptureRoad(FrameReceiver):
     is_discarding: bool
     is_stopping: bool
     domain: int
+    while_waiting: Callable[[], None] | None
     def __init__(
         self,
         decapsulator: Decapsulator,
@@ -25,6 +28,7 @@ class CaptureRoad(FrameReceiver):
         duplicates: DuplicateTable | None = ...,
     ) -> None: ...
     def simulate(self, gap: float, ring_full: float) -> None: ...
+    def keep_apart(self, vlans: bool, vnis: bool) -> None: ...
     def use(self, decapsulator: Decapsulator, domain: int) -> None: ...
     def filter_inner(self, frames: FilterProgram | None, packets: FilterProgram | None) -> None: ...
     def flush(self) -> None: ...

@@ -54,8 +54,10 @@ cdef class CaptureRoad(FrameReceiver):
     cdef bint pending[MAX_WORKERS]
     cdef public bint is_patient, is_discarding
     cdef public int domain
+    cdef public object while_waiting  # called ten times a second while a full ring is waited for
     cdef public bint is_stopping
     cdef uint64_t last_kept, last_lost, counted_joined, counted_lost
+    cdef bint is_vlan_key, is_vni_key
     cdef int at_simulated, at_tcp_bytes, at_duplicate_bytes, at_shed_bytes, at_ring_full_bytes, at_simulated_bytes
     cdef uint32_t gap_share, full_share  # of 2**32
     cdef uint64_t dice
@@ -101,6 +103,20 @@ cdef class CaptureRoad(FrameReceiver):
         """Drop these shares of the segments on purpose, the same ones in every run (for tests)."""
         self.gap_share = <uint32_t>(gap * 0xffffffff)
         self.full_share = <uint32_t>(ring_full * 0xffffffff)
+
+    def keep_apart(self, bint vlans, bint vnis):
+        """Let flows of one 4-tuple be several: one for each pair of VLAN tags, one for each VNI."""
+        self.is_vlan_key = vlans
+        self.is_vni_key = vnis
+
+    cdef uint64_t tags_of(self, const Segment* segment) noexcept nogil:
+        """Return what belongs to the flow's key beside its 4-tuple, 0 for nothing: VNI + 1 (25 bits), inner and outer VLAN (12 each)."""
+        cdef uint64_t tags = 0
+        if self.is_vlan_key:
+            tags = <uint64_t>segment.vlan | <uint64_t>segment.inner_vlan << 12
+        if self.is_vni_key:
+            tags |= <uint64_t>(segment.vni + 1) << 24
+        return tags
 
     cdef bint strikes(self, uint32_t share) noexcept nogil:
         """Throw the dice (xorshift64: Marsaglia, 2003)."""
@@ -156,7 +172,7 @@ cdef class CaptureRoad(FrameReceiver):
         cdef bytes whole
         piece = (<const char*>d.fragment_at)[:d.fragment_length]
         for rounds in range(4):
-            joined = self.fragments.add(piece, time_ns)
+            joined = self.fragments.add(piece, time_ns, self.tags_of(segment))
             self.count_fragments()
             if joined is None:
                 return 0
@@ -183,7 +199,7 @@ cdef class CaptureRoad(FrameReceiver):
             return 0
         segment.domain = <uint16_t>self.domain
         self.counters[self.at_bad_checksum] += segment.has_bad_checksum
-        segment.flow_hash = flow_hash(segment, &self.key)
+        segment.flow_hash = flow_hash(segment, &self.key, self.tags_of(segment))
         self.counters[self.at_tcp_bytes] += segment.payload_length
         if self.duplicates is not None and self.duplicates.is_duplicate(segment, self.decapsulator.identity):
             self.counters[self.at_duplicates] += 1
@@ -222,8 +238,12 @@ cdef class CaptureRoad(FrameReceiver):
 
     cdef uint8_t* wait_for_room(self, int worker, uint64_t size) except? NULL:
         cdef uint8_t* target = NULL
+        cdef int turns = 0
         cdef RingWriter writer = <RingWriter>self.writers[worker]
         while target == NULL and not self.is_stopping:
+            turns += 1
+            if turns % 500 == 0 and self.while_waiting is not None:
+                self.while_waiting()
             (<Doorbell>self.bells[worker]).strike()
             with nogil:
                 usleep(200)

@@ -13,14 +13,19 @@ from tcpmirror.errors import EnvironmentFault
 from tcpmirror.processes.advice import Advice
 from tcpmirror.processes.diagnosis import diagnose
 from tcpmirror.processes.examination import Examination
+from tcpmirror.processes.key_log import decryption_of_files, secrets_of_files
 from tcpmirror.processes.survey import Survey
 from tcpmirror.settings.tree import Settings, Source
 
 
-def examine_file(path: str, settings: Settings, source: Source | None) -> Examination:
-    """Look at a capture file; EnvironmentFault when it cannot be read (a cut one is read as far as it goes)."""
+def examine_file(path: str, settings: Settings, source: Source | None, key_log: str = "") -> Examination:
+    """Look at a capture file; EnvironmentFault when it cannot be read (a cut one is read as far as it goes).
+
+    TLS is decrypted with the secrets that it holds, and those of *key_log*, if one is named.
+    """
     file = FileSource(path)
-    survey = Survey(file.link_type, settings, source, source.bpf if source else "")
+    secrets = secrets_of_files([path], key_log)
+    survey = Survey(file.link_type, settings, source, source.bpf if source else "", decryption_of_files(secrets))
     cut: list[Advice] = []
     try:
         while file.receive(survey):

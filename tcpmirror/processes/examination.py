@@ -40,6 +40,7 @@ class Examination:
             "seconds": round(self.seconds, 3),
             "packets": self.survey.packets,
             "exchanges": self.survey.exchanges,
+            "tls_flows_decrypted": self.survey.decrypted_flows,
             "ledgers": [ledger.described() for ledger in self.survey.ledgers[:2]],
             "interface": None if self.interface is None else asdict(self.interface),
             "kernel": asdict(self.kernel),

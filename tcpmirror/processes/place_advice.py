@@ -93,7 +93,7 @@ def _encrypted(where: str, place: PlaceSurvey) -> Iterator[Advice]:
         level = "note" if place.protocols[HTTP1] else "warning"
         yield Advice(
             "encrypted", level, where, f"{flows:,} flows are TLS ({names}).",
-            "What is in them cannot be analysed: mirror behind the TLS terminator.",
+            "Without its secrets (docs/tls.md) it cannot be analysed: give them, or mirror behind the TLS terminator.",
         )  # fmt: skip
 
 

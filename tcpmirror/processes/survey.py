@@ -23,6 +23,7 @@ from tcpmirror.processes.place_survey import Place, PlaceSurvey
 from tcpmirror.processes.surveyed_flow import SurveyFactory
 from tcpmirror.processes.worker import Publisher, contained, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
+from tcpmirror.protocols.decryption import Decryption
 from tcpmirror.reassembly.origins import OTHER
 from tcpmirror.ring.shedding import Shedder
 from tcpmirror.settings.tree import MIB, Settings, Source
@@ -43,9 +44,17 @@ class Survey:
     """Takes frames of one link type as a callable ``(time_ns, frame)``; `finish` sums up.
 
     *source*: how a configuration reads this place; None: only look. *expression*: the packet filter it uses here.
+    *decryption*: with what TLS is read; None: it is not.
     """
 
-    def __init__(self, link_type: int, settings: Settings, source: Source | None = None, expression: str = "") -> None:
+    def __init__(
+        self,
+        link_type: int,
+        settings: Settings,
+        source: Source | None = None,
+        expression: str = "",
+        decryption: Decryption | None = None,
+    ) -> None:
         self._wide = _wide(link_type, source)
         self._configured = Configured(link_type, settings, source, expression) if source else None
         layout = SharedLayout(1, 1, replace(settings.limits, segment_ring_bytes=RING_BYTES, report_ring_bytes=4096))
@@ -68,7 +77,9 @@ class Survey:
             settings.limits,
             response_timeout_ns=reassembly.response_timeout_ns,
             parse_responses=reassembly.parse_responses,
+            decryption=decryption,
         )
+        self._decryption = decryption
         self._table = open_table(factory, settings, 1)
         self._road = WorkerRoad([layout.segment_reader(0, 0)], self._table, self._worked)
         self._counts = Publisher(self._worked, self._table, factory)
@@ -124,6 +135,8 @@ class Survey:
         self._work()
         while not contained(self._worked, self._table, self._table.end_all):
             pass
+        if self._decryption is not None:
+            self._decryption.finish()
         self._counts.publish()
         for origin in self._table.origins:
             if origin.source == OTHER:
@@ -160,6 +173,10 @@ class Survey:
             place.filtered[setting] += 1
             if len(self._left_out) < LEFT_OUT_LIMIT:
                 self._left_out.add(frozenset(ends))
+
+    @property
+    def decrypted_flows(self) -> int:
+        return 0 if self._decryption is None else self._decryption.tls_decrypted_flows
 
     def _count_exchange(self, exchange: object) -> None:
         self.exchanges += 1

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.stream import FlowInfo
 from tcpmirror.protocols.connection import ProtocolFactory
+from tcpmirror.protocols.decryption import Decryption
 from tcpmirror.settings.tree import Limits
 
 HTTP1: str
@@ -20,4 +21,5 @@ class SurveyFactory(ProtocolFactory):
         *,
         response_timeout_ns: int,
         parse_responses: bool = ...,
+        decryption: Decryption | None = ...,
     ) -> None: ...

@@ -8,6 +8,10 @@ from libc.stdint cimport uint8_t, uint64_t
 from tcpmirror.model.stream cimport EndKind, FlowInfo, StreamSink
 from tcpmirror.protocols.connection cimport ProtocolFactory
 
+from tcpmirror.model.anomaly import Anomaly
+
+cdef uint64_t DECRYPTED = 1ULL << Anomaly.DECRYPTED
+
 HTTP1, HTTP2, WEBSOCKET, TLS, UNKNOWN = "HTTP/1", "HTTP/2", "WebSocket", "TLS", "unknown"
 
 
@@ -19,8 +23,10 @@ cdef class SurveyFactory(ProtocolFactory):
     cdef object keep
     cdef int server_port  # of the last exchange of the flow whose bytes are being read; 0: none
 
-    def __init__(self, emit, note, limits, *, unsigned long long response_timeout_ns, bint parse_responses=True):
-        ProtocolFactory.__init__(self, self.take, limits, response_timeout_ns=response_timeout_ns, parse_responses=parse_responses)
+    def __init__(self, emit, note, limits, *, unsigned long long response_timeout_ns, bint parse_responses=True,
+                 decryption=None):
+        ProtocolFactory.__init__(self, self.take, limits, response_timeout_ns=response_timeout_ns, parse_responses=parse_responses,
+                                 decryption=decryption)
         self.keep = emit
         self.note = note
 
@@ -30,6 +36,8 @@ cdef class SurveyFactory(ProtocolFactory):
         self.keep(exchange)
 
     cdef StreamSink open(self, FlowInfo flow):
+        if flow.anomalies & DECRYPTED:  # what is inside TLS is no flow of its own
+            return ProtocolFactory.open(self, flow)
         return Watched(self, flow, ProtocolFactory.open(self, flow))
 
 
@@ -100,12 +108,13 @@ cdef class Watched(StreamSink):
         self.held_bytes = self.inner.held_bytes
         if factory.tls_flows != self.tls_flows:
             self.protocol = TLS
-        if factory.exchanges != self.exchanges and self.protocol is not HTTP2:
-            self.protocol = HTTP1
-        if factory.http2_flows != self.http2_flows:
-            self.protocol = HTTP2
-        if factory.websocket_flows != self.websocket_flows:
-            self.protocol = WEBSOCKET
+        elif not self.flow.anomalies & DECRYPTED:
+            if factory.exchanges != self.exchanges and self.protocol is not HTTP2:
+                self.protocol = HTTP1
+            if factory.http2_flows != self.http2_flows:
+                self.protocol = HTTP2
+            if factory.websocket_flows != self.websocket_flows:
+                self.protocol = WEBSOCKET
         if factory.server_port:
             self.server_port = factory.server_port
         if factory.hellos:

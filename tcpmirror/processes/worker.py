@@ -10,15 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tcpmirror.detect.detector import Detector
 from tcpmirror.errors import TcpmirrorError
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import encode_report
 from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
-from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge, slowed
+from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.mirror_news import send_mirror_news
+from tcpmirror.processes.rules_in_force import build_detector_in_force
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
@@ -66,6 +68,16 @@ FACTORY_COUNTERS: Final = (
     "tls_flows",
     "tls_bytes",
 )
+DECRYPTION_COUNTERS: Final = (
+    "tls_decrypted_flows",
+    "tls_decrypted_bytes",
+    "tls_no_secret",
+    "tls_unsupported",
+    "tls_unauthentic",
+    "tls_joined",
+    "tls_lost",
+    "tls_bad_records",
+)
 
 
 def run(context: Context) -> int:
@@ -99,11 +111,6 @@ def open_table(factory: SinkFactory, settings: Settings, workers: int) -> FlowTa
     )
 
 
-def cache_directory(settings: Settings) -> Path:
-    """Where compiled rules are kept from one start to the next."""
-    return Path(settings.supervisor.state_dir) / "cache"
-
-
 class Publisher:
     """Copies the counts that the compiled stages keep to the shared page, on top of what a predecessor left there."""
 
@@ -111,8 +118,12 @@ class Publisher:
         self._page = page
         self._table: list[tuple[FlowTable, str, int]] = [(table, name, 0) for name in GAUGES]
         self._table += [(table, name, page.get(name)) for name in TABLE_COUNTERS]
-        is_read = isinstance(factory, ProtocolFactory)
-        self._factory = [(factory, name, page.get(name)) for name in FACTORY_COUNTERS if is_read]
+        self._factory: list[tuple[object, str, int]] = []
+        if isinstance(factory, ProtocolFactory):
+            self._factory += [(factory, name, page.get(name)) for name in FACTORY_COUNTERS]
+            if factory.decryption is not None:
+                self._factory += [(factory.decryption, name, page.get(name)) for name in DECRYPTION_COUNTERS]
+                self._factory.append((factory.decryption, "tls_waiting_bytes", 0))
         _inherit(page)
 
     def publish(self) -> None:
@@ -164,6 +175,21 @@ def contained(page: CounterPage, table: FlowTable, act: Callable[[], object]) ->
     return True
 
 
+def finish_waiting(factory: SinkFactory, page: CounterPage, now_ns: int | None = None) -> None:
+    """Look at the ended connections that wait for secrets, as of *now_ns* or for the last time. A bug costs one of them."""
+    decryption = factory.decryption if isinstance(factory, ProtocolFactory) else None
+    while decryption is not None:
+        try:
+            if now_ns is None:
+                decryption.finish()
+            else:
+                decryption.advance(now_ns)
+            return
+        except Exception:
+            page.add("bugs")
+            log.exception("a connection is given up")
+
+
 class Worker:
     """One worker: its rings, its flows, its judge."""
 
@@ -175,13 +201,18 @@ class Worker:
         self._writer = layout.report_writer(index)
         self._exporter_bell = layout.exporter_bell()
         self._bell = layout.worker_bell(index)
-        self._judge = Judge(settings, build_detector(settings, cache_directory(settings)), self._keep, self._page)
+        self._judge = Judge(settings, self._detector(settings), self._keep, self._page)
         self._factory = ProtocolFactory(
             slowed(self._judge, settings.simulate.slow_worker_ns),
             settings.limits,
             response_timeout_ns=settings.reassembly.response_timeout_ns,
             parse_responses=settings.reassembly.parse_responses,
+            decryption=live_decryption(settings, layout.workers, settings.capture.sources),
         )
+        self._key_log: KeyLog | None = None
+        if settings.tls.key_log and self._factory.decryption is not None:
+            secrets = self._factory.decryption.secrets
+            self._key_log = KeyLog(settings.tls.key_log, secrets, settings.tls.keep_ns, self._page, warns=index == 0)
         self._table = open_table(self._factory, settings, layout.workers)
         self._readers = [layout.segment_reader(source, index) for source in range(layout.sources)]
         self._road = WorkerRoad(self._readers, self._table, self._page)
@@ -194,6 +225,8 @@ class Worker:
     def turn(self) -> bool:
         """One turn of the loop; False when everything is done and the process was told to stop."""
         ticket = self._bell.ticket()
+        if self._key_log is not None:
+            self._key_log.follow(time.monotonic_ns())
         taken = take_segments(self._road, self._table, self._page)
         now = time.monotonic_ns()
         if taken:
@@ -207,6 +240,7 @@ class Worker:
         if self._context.stopping:
             while not contained(self._page, self._table, self._table.end_all):
                 pass  # each failure ends one flow, so this ends
+            finish_waiting(self._factory, self._page)
             self._counts.publish()
             send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
             return False
@@ -219,6 +253,7 @@ class Worker:
         if self._road.clock_ns:
             clock_ns = self._road.clock_ns + now - self._last_packet
             contained(self._page, self._table, lambda: self._table.advance(clock_ns))
+            finish_waiting(self._factory, self._page, clock_ns)
         self._counts.publish()
         self._page.set("ring_corruptions", self._road.ring_corruptions)
         if now - self._last_news > NEWS_NS:
@@ -234,11 +269,19 @@ class Worker:
             settings = self._context.settings
             if self._context.settings_file:
                 settings = apply_environment(load_settings(Path(self._context.settings_file)).settings, os.environ)
-            self._judge.configure(settings, build_detector(settings, cache_directory(settings)))
+            self._judge.configure(settings, self._detector(settings))
         except (TcpmirrorError, OSError) as problem:
             log.error("settings not taken: %s", problem)
             return
         configure_logging(str(self._context.name), settings.log.level, settings.log.pretty, settings.log.file)
+
+    def _detector(self, settings: Settings) -> Detector:
+        """Return a detector with the rules in force, and publish which they are."""
+        detector, problem = build_detector_in_force(settings)
+        self._page.set("rules", detector.rule_count)
+        self._page.set("own_rules", detector.own_rule_count)
+        self._page.set("rules_refused", int(bool(problem)))
+        return detector
 
     def _keep(self, exchange: Exchange, findings: list[Finding]) -> None:
         record = encode_report(self._judge.report(exchange, findings))

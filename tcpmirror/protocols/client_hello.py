@@ -29,7 +29,7 @@ class ClientHello:
 
 
 class Cursor:
-    """Reads big-endian fields off bytes; EOFError past their end. Never leaves this module."""
+    """Reads big-endian fields off bytes; EOFError past their end, which no reader of messages lets out."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

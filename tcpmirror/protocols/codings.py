@@ -6,12 +6,12 @@ decoded bytes of a body, layers, and output per input byte. The result does not 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import brotli
 import zstandard
+from zlib_ng import zlib_ng  # the same interface and streams as zlib, at nearly twice its speed
 
 from tcpmirror.model.anomaly import Anomaly
 
@@ -25,12 +25,15 @@ ZSTD_WINDOW: Final = 8 << 20  # RFC 9659 lets no one send a larger one
 BAD_CODING: Final = 1 << Anomaly.BAD_CODING
 TRUNCATED_CODING: Final = 1 << Anomaly.TRUNCATED_CODING
 DECOMPRESSION_LIMIT: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
+DECOMPRESSION_RATIO: Final = 1 << Anomaly.DECOMPRESSION_RATIO
+CODING_LAYERS_LIMIT: Final = 1 << Anomaly.CODING_LAYERS_LIMIT
 UNKNOWN_CONTENT_CODING: Final = 1 << Anomaly.UNKNOWN_CONTENT_CODING
 
 _BLANKS: Final = bytes(range(33))  # what the framing drops before a colon, too
 GZIP_RESERVED: Final = 0xE0  # flag bits that must be zero (RFC 1952, section 2.3.1.2); browsers do not look
 GZIP_HEADER_CHECKED: Final = 2
 GZIP_MAGIC: Final = b"\x1f\x8b"
+FAULT: Final[type[Exception]] = zlib_ng.error  # type: ignore[assignment]  # an instance, by the package's stubs
 
 
 class StreamError(Exception):
@@ -61,13 +64,13 @@ class Inflate:
     """A zlib stream: *wbits* 31 is gzip, 15 zlib's frame, -15 bare deflate."""
 
     def __init__(self, wbits: int) -> None:
-        self._stream = zlib.decompressobj(wbits)
+        self._stream = zlib_ng.decompressobj(wbits)
 
     def push(self, chunk: bytes, room: int) -> bytes:
-        before = self._stream.copy()
+        before = self._stream.copy()  # type: ignore[attr-defined]  # the package's stubs leave it out
         try:
             return self._stream.decompress(chunk, room)
-        except zlib.error:
+        except FAULT:
             raise _fault_in(before, chunk, room) from None
 
     @property
@@ -79,14 +82,14 @@ class Inflate:
         return self._stream.unused_data
 
 
-def _fault_in(stream: zlib._Decompress, chunk: bytes, room: int) -> StreamError:
+def _fault_in(stream: zlib_ng._Decompress, chunk: bytes, room: int) -> StreamError:
     """Return at which byte *chunk* goes wrong (a wrong checksum, say), and what it gives up to there."""
     output, good = bytearray(), 0
     try:
         while good < len(chunk) and len(output) < room:
             output += stream.decompress(chunk[good : good + 1], room - len(output))
             good += 1
-    except zlib.error:
+    except FAULT:
         pass
     return StreamError(bytes(output), good)
 
@@ -298,7 +301,7 @@ class Layer:
             allowed = min(room, max(RATIO_FROM_BYTES, self._ratio * self._consumed) - self._produced)
         self._produced += min(len(output), allowed)
         if not self._is_raw and (len(output) > allowed or self._produced >= self._limit):
-            self.anomalies |= DECOMPRESSION_LIMIT
+            self.anomalies |= DECOMPRESSION_LIMIT | (DECOMPRESSION_RATIO if allowed < room else 0)
             self._is_over = True
             return output[:allowed]
         return output
@@ -343,7 +346,7 @@ class ContentDecoder:
                 self._anomalies |= UNKNOWN_CONTENT_CODING
                 break
             if len(self._layers) >= layers:
-                self._anomalies |= DECOMPRESSION_LIMIT
+                self._anomalies |= DECOMPRESSION_LIMIT | CODING_LAYERS_LIMIT
                 break
             self._layers.append(Layer(CODINGS[coding], limit, ratio))
 

@@ -40,12 +40,16 @@ cdef Choice choice_of(const uint8_t* data, Py_ssize_t size) noexcept nogil:
 
 
 cdef class ProtocolFactory(ExchangeFactory):
-    """Makes the connections of one worker. ``hellos``: (server, ClientHello) of the last TLS flows."""
+    """Makes the connections of one worker, TLS ones with the secrets of *decryption*, if that is given.
+
+    ``hellos``: (server, ClientHello) of the last TLS flows.
+    """
 
     def __init__(self, emit, limits, *, unsigned long long response_timeout_ns, bint parse_responses=True,
-                 bint hash_bodies=False):
+                 bint hash_bodies=False, decryption=None):
         ExchangeFactory.__init__(self, emit, limits, response_timeout_ns=response_timeout_ns, parse_responses=parse_responses,
                                  hash_bodies=hash_bodies)
+        self.decryption = decryption
         self.hellos = deque(maxlen=HELLOS_KEPT)
 
     cdef StreamSink open(self, FlowInfo flow):
@@ -135,6 +139,8 @@ cdef class Connection(StreamSink):
             self.reader = self.http2 = self.open_http2(not self.flow.is_client_known and self.tunnel is None)
             self.http2.doubt()
         elif choice == IS_TLS:
+            if self.tunnel is not None:
+                self.flow.first_index = self.tunnel.index
             self.reader = self.tls = TlsConnection(self.factory, self.flow, self.factory.hellos)
         elif self.tunnel is not None:
             self.reader = self.http1 = self.tunnel

@@ -2,6 +2,7 @@ from libc.stdint cimport uint64_t
 
 from tcpmirror.model.exchange cimport Exchange, Request, Response
 from tcpmirror.model.stream cimport FlowInfo, SinkFactory
+from tcpmirror.protocols.decryption cimport Decryption
 
 
 cdef inline Exchange exchange_of(FlowInfo flow, bint is_turned, unsigned int index, Request request, Response response,
@@ -36,6 +37,7 @@ cdef class ExchangeFactory(SinkFactory):
     cdef uint64_t response_timeout_ns
     cdef bint parse_responses
     cdef bint hash_bodies
+    cdef readonly Decryption decryption    # None: there are no secrets
     cdef public unsigned long long requests
     cdef public unsigned long long responses
     cdef public unsigned long long exchanges

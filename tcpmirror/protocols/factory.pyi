@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.stream import SinkFactory
+from tcpmirror.protocols.decryption import Decryption
 from tcpmirror.settings.tree import Limits
 
 class ExchangeFactory(SinkFactory):
@@ -17,6 +18,7 @@ class ExchangeFactory(SinkFactory):
     websocket_messages: int
     tls_flows: int
     tls_bytes: int
+    decryption: Decryption | None
     def __init__(
         self,
         emit: Callable[[Exchange], object],

@@ -13,12 +13,13 @@ from tcpmirror.protocols.buffer cimport buffer_append, buffer_clear, buffer_drop
 from tcpmirror.protocols.framing cimport (
     BODY_BROKEN, BODY_DONE, BODY_LENGTH, BODY_MORE, framing_advance, framing_open, framing_skip)
 from tcpmirror.protocols.head cimport (
-    IS_NOT, METHOD_LIMIT, ROLE_CLIENT, START_BAD, START_REQUEST, START_SIMPLE, find_start_line, parse_header_lines,
-    parse_start_line, plausible_start)
+    IS_NOT, METHOD_LIMIT, ROLE_CLIENT, ROLE_SERVER, START_BAD, START_REQUEST, START_SIMPLE, find_start_line, is_known_method,
+    parse_cut_request_line, parse_header_lines, parse_start_line, plausible_start)
 
 from tcpmirror.model.anomaly import Anomaly
 
 cdef uint64_t BAD_START_LINE = 1 << Anomaly.BAD_START_LINE
+cdef uint64_t SPACE_IN_TARGET = 1 << Anomaly.SPACE_IN_TARGET
 cdef uint64_t HEAD_LIMIT = 1 << Anomaly.HEAD_LIMIT
 cdef uint64_t INCOMPLETE = 1 << Anomaly.INCOMPLETE
 cdef uint64_t GAP = 1 << Anomaly.GAP
@@ -68,8 +69,14 @@ cdef class Half:
         return False
 
     cdef bint can_cut_head(self) noexcept:
-        """Make what is there of a head the whole of it; False if not even its start line is there."""
+        """Make what is there of a head the whole of it; False if not even its start line is there.
+
+        A line that has blanks in its target and no known method, in a head that never ends, is no start line either.
+        """
         if not self.has_start_line:
+            if self.role == ROLE_SERVER or not parse_cut_request_line(&self.head, self.buffer.data, self.buffer.size):
+                return False
+        elif self.head.anomalies & SPACE_IN_TARGET and not is_known_method(self.buffer.data, self.head.method_size):
             return False
         self.had_message = True
         self.head_data = self.buffer.data

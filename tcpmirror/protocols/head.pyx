@@ -94,6 +94,8 @@ cdef StartLine parse_status_line(Head* head, const uint8_t* data, Py_ssize_t siz
     Of a server browsers also take a status of other than three digits, or none: it is the number that the digits make, or 0.
     """
     cdef Py_ssize_t at = 5, begin
+    if size == 5 or not (is_digit(data[5]) or data[5] <= 32):
+        return START_BAD
     while at < size and (data[at] > 32 or (data[at] == 0 and not (at + 1 < size and is_digit(data[at + 1])))):
         at += 1
     head.version_size = at
@@ -151,6 +153,37 @@ cdef StartLine parse_request_line(Head* head, const uint8_t* data, Py_ssize_t si
     return START_REQUEST
 
 
+cdef bint is_known_method(const uint8_t* data, Py_ssize_t size) noexcept:
+    """Whether *data* is one of the methods in common use."""
+    for method in KNOWN_METHODS:
+        if len(<bytes>method) == size and memcmp(data, <const uint8_t*><const char*>(<bytes>method), size) == 0:
+            return True
+    return False
+
+
+cdef bint parse_cut_request_line(Head* head, const uint8_t* data, Py_ssize_t size) noexcept:
+    """Fill *head* from a request line that ends inside its version, behind a known method and a whole target."""
+    cdef const uint8_t* blank = <const uint8_t*>memchr(data, 32, size)
+    cdef Py_ssize_t version = size
+    if blank == NULL or not is_known_method(data, blank - data):
+        return False
+    while version > 0 and data[version - 1] != 32:
+        version -= 1
+    if version == size or size - version > 7 or version < blank + 3 - data or memcmp(data + version, b"HTTP/1.", size - version):
+        return False
+    memset(head, 0, sizeof(Head))
+    head.length = NO_LENGTH
+    head.start = START_REQUEST
+    head.method_size = blank - data
+    head.target_at = head.method_size + 1
+    head.target_size = version - 1 - head.target_at
+    head.version_at = version
+    head.version_size = size - version
+    if memchr(data + head.target_at, 32, head.target_size) != NULL:
+        head.anomalies |= SPACE_IN_TARGET
+    return True
+
+
 cdef void parse_header_lines(Head* head, const uint8_t* data, Py_ssize_t size, Py_ssize_t limit) noexcept nogil:
     """Read what of the headers decides framing; data[0:size] is the whole head, its start line already parsed into *head*.
 
@@ -177,7 +210,8 @@ cdef void parse_header_lines(Head* head, const uint8_t* data, Py_ssize_t size, P
         line = stop
     if memchr(data, 0, size) != NULL:
         head.anomalies |= NUL_IN_HEAD
-    if has_bare_cr(data, size):
+    # A scan for every line; a request without a body cannot hide how long it is.
+    if (head.start == START_RESPONSE or head.length != NO_LENGTH or head.is_chunked or head.anomalies) and has_bare_cr(data, size):
         head.anomalies |= BARE_CR
     if headers > limit:
         head.anomalies |= HEADER_COUNT_LIMIT

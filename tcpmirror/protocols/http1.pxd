@@ -41,6 +41,7 @@ cdef class Http1Connection(StreamSink):
     cdef object watched     # Readings that want the client's next bytes, or None
     cdef bint is_endless    # the response in progress is an event stream
     cdef bint is_told       # it was emitted before its end
+    cdef bint is_cut_off    # the flow ended without FIN: its last bytes may be missing
     cdef bint is_tunnel     # a CONNECT was answered; what follows may be HTTP or anything
     cdef inline Half half(self, int side)
     cdef int take_roles(self, Half client, Half server) except -1

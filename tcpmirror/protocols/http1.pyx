@@ -43,6 +43,9 @@ cdef uint64_t ODD_HEAD = (
 cdef uint64_t ODD_FRAMING = ODD_HEAD | 1 << Anomaly.BAD_CHUNK | 1 << Anomaly.CHUNK_EXTENSION
 cdef uint64_t FRAMING_CONFLICT = 1 << Anomaly.FRAMING_CONFLICT
 
+cdef enum:
+    AHEAD_NS = 250_000_000   # a lost packet delays a direction by 100 ms (reassembly waits so long for it); this is ample
+
 cdef tuple METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
 cdef bytes VERSION_11 = b"HTTP/1.1"
 cdef bytes VERSION_10 = b"HTTP/1.0"
@@ -80,6 +83,7 @@ cdef class Http1Connection(StreamSink):
         cdef bint is_joined = not flow.is_client_known
         self.factory = factory
         self.flow = flow
+        self.index = flow.first_index
         self.pairing = Pairing(factory.limits.pipelined_requests, is_joined)
         self.half0 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)
         self.half1 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)
@@ -157,6 +161,8 @@ cdef class Http1Connection(StreamSink):
             self.tick(time_ns)
         self.now_ns = time_ns
         half.has_ended = True
+        if how != END_FIN:
+            self.is_cut_off = True
         if how == END_RESET:
             anomalies |= RESET
         elif how == END_FIN and half.state == IN_BODY and half.framing.kind == BODY_UNTIL_CLOSE:
@@ -173,6 +179,10 @@ cdef class Http1Connection(StreamSink):
         while self.deadline_ns and now_ns >= self.deadline_ns:
             if self.is_endless and self.server.state == IN_BODY:
                 self.tell_endless()
+                continue
+            if self.pairing.ahead:
+                self.pairing.give_up_ahead(False)
+                self.settle(self.server)
                 continue
             front = self.pairing.front()
             if front.is_certain:
@@ -221,7 +231,7 @@ cdef class Http1Connection(StreamSink):
         if half.role == ROLE_CLIENT:
             if self.pairing.is_uncertain and self.is_quiet():
                 self.pairing.become_certain()
-            half.entry = self.pairing.begin_request(half.order, not self.server.is_in_message())
+            half.entry = self.pairing.begin_request(half.order, half.begin_ns, not self.server.is_in_message())
             return self.emit_finished()
         return 0
 
@@ -257,7 +267,7 @@ cdef class Http1Connection(StreamSink):
                 self.take_roles(other, half)
             else:
                 self.take_roles(half, other)
-                half.entry = self.pairing.begin_request(half.order, True)
+                half.entry = self.pairing.begin_request(half.order, half.begin_ns, True)
             if other.state == IN_HEAD:
                 self.role_came_late(other)
         if half.role == ROLE_SERVER:
@@ -269,7 +279,7 @@ cdef class Http1Connection(StreamSink):
         if half.has_start_line and (half.head.start == START_RESPONSE) != (half.role == ROLE_SERVER):
             half.hunt()
         elif half.role == ROLE_CLIENT:
-            half.entry = self.pairing.begin_request(half.order, True)
+            half.entry = self.pairing.begin_request(half.order, half.begin_ns, True)
         return 0
 
     cdef int request_head(self, Half half) except -1:
@@ -318,7 +328,7 @@ cdef class Http1Connection(StreamSink):
             half.pass_over()
             self.idle_ns = self.now_ns
             return 0
-        half.entry = self.pairing.begin_response(half.order)
+        half.entry = self.pairing.begin_response(half.order, half.begin_ns)
         response = Response.__new__(Response)
         response.head = PyBytes_FromStringAndSize(<const char*>half.head_data, half.head_size)
         response.version = version_of(half.head_data, head.version_size)
@@ -490,8 +500,12 @@ cdef class Http1Connection(StreamSink):
         return 0
 
     cdef int release(self, uint64_t anomaly) except -1:
-        """Emit the requests that nothing more can answer, those with *anomaly*."""
-        self.pairing.settle(anomaly, True)
+        """Emit the requests that nothing more can answer, those with *anomaly*.
+
+        Numbers of requests and responses that agree prove nothing where the last ones may be missing.
+        """
+        self.pairing.settle(
+            anomaly, not self.is_cut_off or (len(self.pairing.waiting) == 1 and not self.pairing.is_pipelined))
         return self.emit_finished()
 
     cdef int settle(self, Half half) except -1:
@@ -504,6 +518,9 @@ cdef class Http1Connection(StreamSink):
         self.deadline_ns = 0
         if self.is_endless and self.server.state == IN_BODY:
             self.deadline_ns = self.server.begin_ns + self.factory.response_timeout_ns
+            return 0
+        if self.pairing.ahead:
+            self.deadline_ns = (<Entry>self.pairing.ahead[0]).response_ns + AHEAD_NS
             return 0
         front = self.pairing.front()
         if front is not None and front.is_request_whole and not self.server.is_in_message():

@@ -7,6 +7,7 @@ from tcpmirror.protocols.buffer cimport ByteBuffer
 from tcpmirror.protocols.factory cimport ExchangeFactory
 from tcpmirror.protocols.frames cimport FrameReader
 from tcpmirror.protocols.hpack cimport HeaderDecoder
+from tcpmirror.protocols.websocket cimport WebSocketConnection
 
 
 cdef class Stream:
@@ -20,6 +21,7 @@ cdef class Stream:
     cdef Py_ssize_t held
     cdef bint is_request_whole
     cdef bint is_response_whole
+    cdef bint is_websocket           # an extended CONNECT asks for one (RFC 8441)
 
 
 cdef class Half2:
@@ -46,6 +48,7 @@ cdef class Http2Connection(StreamSink):
     cdef dict streams                # number -> Stream, oldest first
     cdef dict waiting                # of them those whose request is whole and whose response did not begin
     cdef dict endless                # those whose response is an event stream
+    cdef dict tunnels                # number -> WebSocketConnection of an extended CONNECT that was granted
     cdef set promises                # streams that the server opened: not looked at
     cdef Py_ssize_t stream_limit
     cdef Py_ssize_t head_limit
@@ -68,6 +71,8 @@ cdef class Http2Connection(StreamSink):
     cdef int broken(self, int side) except -1
     cdef int lose_sync(self, int side) except -1
     cdef int mark(self, int side, uint64_t anomalies) except -1
+    cdef int open_tunnel(self, Stream stream) except -1
+    cdef int tunnel_content(self, int side, WebSocketConnection tunnel, bint is_whole) except -1
     cdef int content(self, int side, bint is_whole) except -1
     cdef int frame(self, int side) except -1
     cdef int begin_block(self, int side) except -1

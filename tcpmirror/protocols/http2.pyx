@@ -18,6 +18,7 @@ from tcpmirror.protocols.frames cimport (
     FRAME_MORE, FRAME_PART, FRAME_WHOLE, HEADERS, IN_CONTENT, PUSH_PROMISE, REQUEST_LINE_SIZE, RST_STREAM, FrameEvent,
     FrameReader)
 from tcpmirror.protocols.hpack cimport HeaderDecoder
+from tcpmirror.protocols.websocket cimport WebSocketConnection
 from tcpmirror.protocols.http2_head cimport add_trailers, has_request_fields, request_of, response_of, status_of
 
 from tcpmirror.model.anomaly import Anomaly
@@ -35,6 +36,7 @@ cdef uint64_t BAD_FRAME = 1 << Anomaly.BAD_FRAME
 cdef uint64_t BAD_HPACK = 1 << Anomaly.BAD_HPACK
 cdef uint64_t STREAM_LIMIT = 1 << Anomaly.STREAM_LIMIT
 cdef uint64_t RAPID_RESET = 1 << Anomaly.RAPID_RESET
+cdef uint64_t UPGRADED = 1 << Anomaly.UPGRADED
 cdef uint64_t CONTINUATION_FLOOD = 1 << Anomaly.CONTINUATION_FLOOD
 
 cdef enum:
@@ -43,6 +45,8 @@ cdef enum:
     RESYNC_LIMIT = 64         # times that one direction may fall out of step before it is given up
     PROMISE_LIMIT = 1000
     STREAM_BYTES = 512        # what a stream takes besides its heads and bodies
+    UNKNOWN_LOSS = 1 << 30    # more than is left of any frame that is read
+    INDEX_STEP = 1 << 16      # the messages of a WebSocket count from its stream's number times this, apart from exchanges
     CODING_BYTES = 40960      # what an inflate stream holds: its window and tables
 
 
@@ -70,6 +74,7 @@ cdef class Http2Connection(StreamSink):
         self.streams = {}
         self.waiting = {}
         self.endless = {}
+        self.tunnels = {}
         self.promises = set()
         self.head_limit = factory.limits.head_bytes
         self.stream_limit = factory.limits.concurrent_streams
@@ -135,7 +140,9 @@ cdef class Http2Connection(StreamSink):
         if reader.skip(length):
             if reader.state == IN_CONTENT:
                 stream = self.streams.get(reader.stream)
-                if stream is not None:
+                if reader.stream in self.tunnels:
+                    (<WebSocketConnection>self.tunnels[reader.stream]).gap(side, length, time_ns)
+                elif stream is not None:
                     stream.anomalies |= GAP
                     body = stream.request_body if side == self.client_side else stream.response_body
                     if body is not None:
@@ -158,6 +165,8 @@ cdef class Http2Connection(StreamSink):
         half.has_ended = True
         self.drop_block(side)
         half.reader.finish()
+        for tunnel in self.tunnels.values():
+            (<WebSocketConnection>tunnel).end(side, how, time_ns)
         if side == self.client_side:
             for stream in list(self.streams.values()):
                 if stream.request is not None and not stream.is_request_whole:
@@ -221,6 +230,8 @@ cdef class Http2Connection(StreamSink):
         cdef Half2 half = self.half(side)
         self.drop_block(side)
         half.headers.lose()
+        for tunnel in self.tunnels.values():
+            (<WebSocketConnection>tunnel).gap(side, UNKNOWN_LOSS, self.now_ns)
         half.resyncs += 1
         if half.resyncs > RESYNC_LIMIT:
             half.reader.finish()
@@ -246,6 +257,8 @@ cdef class Http2Connection(StreamSink):
         cdef bint is_client = side == self.client_side
         cdef Body body
         if stream is None:
+            if reader.stream in self.tunnels:
+                return self.tunnel_content(side, self.tunnels[reader.stream], is_whole)
             return 0
         body = stream.request_body if is_client else stream.response_body
         if body is None or (stream.is_request_whole if is_client else stream.is_response_whole):
@@ -257,6 +270,29 @@ cdef class Http2Connection(StreamSink):
             self.weigh(stream)
         if is_whole and reader.flags & FLAG_END_STREAM:
             return self.request_whole(stream) if is_client else self.response_whole(stream)
+        return 0
+
+    cdef int open_tunnel(self, Stream stream) except -1:
+        """Tell the extended CONNECT of *stream* as it is; what its DATA frames carry from here on is a WebSocket."""
+        cdef WebSocketConnection tunnel = WebSocketConnection(
+            self.factory, self.flow, self.client_side, stream.request, stream.response)
+        tunnel.index = stream.number * INDEX_STEP
+        self.tunnels[stream.number] = tunnel
+        if not stream.is_request_whole:
+            self.finish_body(stream.request, stream.request_body)
+        self.finish_body(stream.response, stream.response_body)
+        stream.is_request_whole = stream.is_response_whole = True
+        stream.anomalies = (stream.anomalies | UPGRADED) & ~EARLY_RESPONSE
+        return self.finish_stream(stream, 0)
+
+    cdef int tunnel_content(self, int side, WebSocketConnection tunnel, bint is_whole) except -1:
+        cdef FrameReader reader = self.half(side).reader
+        if reader.part_size:
+            tunnel.data(side, reader.part, reader.part_size, self.now_ns)
+        if is_whole and reader.flags & FLAG_END_STREAM:
+            tunnel.end(side, END_FIN, self.now_ns)
+            if tunnel.half0.is_over and tunnel.half1.is_over:
+                del self.tunnels[reader.stream]
         return 0
 
     cdef int frame(self, int side) except -1:
@@ -390,6 +426,7 @@ cdef class Http2Connection(StreamSink):
             stream.request = request_of(fields, anomalies, self.factory.limits.header_count)
             stream.request.time_ns = half.block_ns
             stream.request_body = self.body_of(stream.request)
+            stream.is_websocket = (b":protocol", b"websocket") in fields
             stream.anomalies &= ~RESPONSE_ONLY
             self.factory.requests += 1
             self.requests += 1
@@ -419,6 +456,8 @@ cdef class Http2Connection(StreamSink):
                 self.endless[stream.number] = stream
                 stream.asked_ns = self.now_ns
             self.factory.responses += 1
+            if stream.is_websocket and status == 200 and not half.ends_stream and len(self.tunnels) < self.stream_limit:
+                return self.open_tunnel(stream)
             if stream.request is not None and not stream.is_request_whole:
                 stream.anomalies |= EARLY_RESPONSE
         elif not stream.is_response_whole:
@@ -470,7 +509,12 @@ cdef class Http2Connection(StreamSink):
     cdef int reset(self, int side, uint32_t number) except -1:
         """RST_STREAM ends a stream at once (section 6.4); after a whole response it only says that no more is wanted."""
         cdef Stream stream = self.streams.get(number)
+        cdef WebSocketConnection tunnel
         if stream is None:
+            tunnel = self.tunnels.pop(number, None)
+            if tunnel is not None:
+                tunnel.end(0, END_RESET, self.now_ns)
+                tunnel.end(1, END_RESET, self.now_ns)
             return 0
         if side == self.client_side and stream.response is None:
             self.resets += 1
@@ -544,6 +588,8 @@ cdef class Http2Connection(StreamSink):
             self.factory.not_http_bytes += half.reader.skipped
             half.reader.skipped = 0
             self.held_bytes += half.reader.buffer.capacity + half.block.capacity + half.headers.size
+        for tunnel in self.tunnels.values():
+            self.held_bytes += (<WebSocketConnection>tunnel).held_bytes
         self.deadline_ns = 0
         stream = self.next_due()
         if stream is not None:

@@ -9,6 +9,8 @@ cdef class Entry:
     cdef Response response          # None until its head is whole
     cdef uint64_t order             # of the first byte among all messages of the flow
     cdef uint64_t response_order
+    cdef uint64_t begin_ns          # packet time of the request's first byte
+    cdef uint64_t response_ns       # packet time of the response's first byte
     cdef uint64_t anomalies
     cdef object readings            # Readings of the request, if something about its end is odd
     cdef Py_ssize_t held_bytes
@@ -21,6 +23,8 @@ cdef class Entry:
 cdef class Pairing:
     cdef list waiting               # entries no response of which began, oldest first
     cdef list held                  # responses that wait for the uncertainty to end
+    cdef list ahead                 # responses whose requests did not come yet, while order is certain
+    cdef uint64_t alone_ns          # packet time at which the last response began that was told alone
     cdef list finished              # entries to emit, in order
     cdef Entry answering            # its response began; not emitted yet
     cdef Py_ssize_t limit
@@ -33,10 +37,13 @@ cdef class Pairing:
     cdef bint is_request_missing    # lost request bytes; no response began since
     cdef bint is_response_missing   # lost response bytes since order was last certain
     cdef int become_certain(self) except -1
-    cdef Entry begin_request(self, uint64_t order, bint is_server_idle)
+    cdef Entry begin_request(self, uint64_t order, uint64_t begin_ns, bint is_server_idle)
     cdef int drop_request(self, Entry entry) except -1
     cdef int end_request(self, Entry entry) except -1
-    cdef Entry begin_response(self, uint64_t order)
+    cdef Entry begin_response(self, uint64_t order, uint64_t begin_ns)
+    cdef Entry take_ahead(self, uint64_t order, uint64_t begin_ns)
+    cdef int leave_alone(self, Entry entry) except -1
+    cdef int give_up_ahead(self, bint all_of_them) except -1
     cdef int end_response(self, Entry entry) except -1
     cdef Request partner(self, uint64_t order)
     cdef Entry front(self)

@@ -2,7 +2,8 @@
 """Pairing: which response answers which request.
 
 HTTP/1 answers in order (RFC 9112, section 9.3.2), so as long as every byte was seen a queue is all it takes. A response that
-began before the request's first byte is not its answer. A request that was given up (time-out, limit) leaves its place in
+began before the request's first byte is not its answer. The two directions may reach the sensor out of step, when one waits
+for lost bytes: a response that comes first is kept `ahead` for a moment, and packet times tell. A request that was given up (time-out, limit) leaves its place in
 the queue behind (`late`), so that its late response does not go to the next one.
 
 After lost bytes that may have held a whole message the order is *uncertain*: the requests after the loss, and after a loss
@@ -20,6 +21,7 @@ is certain again as well once nothing was in flight for as long as a response ma
 uncertain. What remains: a client that always keeps the same number of requests in flight and loses one of them together
 with the only sign of it (a response out of turn) cannot be told from one that waits.
 """
+cimport cython
 from libc.stdint cimport uint64_t
 
 from tcpmirror.model.exchange cimport Request, Response
@@ -35,6 +37,7 @@ cdef enum:
     LATE_REQUESTS = 16  # remembered of the requests given up, for the framing of their late responses
 
 
+@cython.no_gc  # refers to messages only, so it is in no cycle; two thirds of what is allocated are such values
 cdef class Entry:
     """An exchange on its way."""
 
@@ -47,12 +50,20 @@ cdef class Pairing:
         self.is_uncertain = is_uncertain
         self.waiting = []
         self.held = []
+        self.ahead = []
         self.finished = []
         self.late_requests = []
 
-    cdef Entry begin_request(self, uint64_t order, bint is_server_idle):
-        """Return the entry of a request whose first byte came."""
-        cdef Entry entry = Entry.__new__(Entry)
+    cdef Entry begin_request(self, uint64_t order, uint64_t begin_ns, bint is_server_idle):
+        """Return the entry of a request whose first byte, sent at *begin_ns*, came."""
+        cdef Entry entry
+        if begin_ns < self.alone_ns and not self.is_uncertain:  # its answer may be among those told alone
+            self.lose_responses()
+        if self.ahead:
+            entry = self.take_ahead(order, begin_ns)
+            if entry is not None:
+                return entry
+        entry = Entry.__new__(Entry)
         if self.is_uncertain:
             self.settle_before_request(is_server_idle)
             if self.is_request_missing:  # the lost bytes held no request, or the client did not wait for its answer
@@ -64,10 +75,40 @@ cdef class Pairing:
             if len(self.waiting) >= self.limit:
                 self.give_up_front(PIPELINE_LIMIT)
         entry.order = order
+        entry.begin_ns = begin_ns
         entry.has_request = True
         entry.is_certain = not self.is_uncertain
         self.waiting.append(entry)
         return entry
+
+    cdef Entry take_ahead(self, uint64_t order, uint64_t begin_ns):
+        """Return the entry of the first response in `ahead` that began after *begin_ns*, or None; those before it stay alone."""
+        cdef Entry entry
+        while self.ahead:
+            entry = self.ahead.pop(0)
+            if entry.response_ns > begin_ns:
+                entry.order = order
+                entry.has_request = True
+                entry.is_certain = True
+                return entry
+            self.leave_alone(entry)
+        return None
+
+    cdef int leave_alone(self, Entry entry) except -1:
+        """Tell the response of *entry*, when it is whole, as one that nobody is known to have asked for."""
+        entry.anomalies |= RESPONSE_ONLY
+        self.alone_ns = max(self.alone_ns, entry.response_ns)
+        if entry.is_response_whole:
+            self.finish(entry)
+        return 0
+
+    cdef int give_up_ahead(self, bint all_of_them) except -1:
+        """Wait no longer for the request of the first response in `ahead`, or of any."""
+        while self.ahead:
+            self.leave_alone(self.ahead.pop(0))
+            if not all_of_them:
+                break
+        return 0
 
     cdef int drop_request(self, Entry entry) except -1:
         """Forget a request that turned out to be none; a response that it was given stays alone."""
@@ -77,10 +118,10 @@ cdef class Pairing:
             self.waiting.remove(entry)
             if self.held and not self.waiting:
                 self.part_held(0)
-        elif entry.is_response_whole:
-            entry.anomalies |= RESPONSE_ONLY
-            self.answering = None
-            self.finish(entry)
+        elif entry is not self.answering or entry.is_response_whole:
+            if entry is self.answering:
+                self.answering = None
+            self.leave_alone(entry)
         return 0
 
     cdef int end_request(self, Entry entry) except -1:
@@ -89,18 +130,21 @@ cdef class Pairing:
         entry.held_bytes = 256 + len(entry.request.head) + len(entry.request.body)
         self.held_bytes += entry.held_bytes
         if entry.is_response_whole:
-            self.answering = None
+            if entry is self.answering:
+                self.answering = None
             self.finish(entry)
+        if entry.request.method == b"HEAD" and entry.response is not None and entry.response.wire_length:
+            self.lose_responses()  # it was read with a body, which held others
         return 0
 
-    cdef Entry begin_response(self, uint64_t order):
+    cdef Entry begin_response(self, uint64_t order, uint64_t begin_ns):
         """Return the entry that a final response belongs to whose first byte was the *order*-th beginning of the flow."""
         cdef Entry entry
         cdef Py_ssize_t place = len(self.held)
         self.is_request_missing = False
         if self.answering is None and not self.late and self.waiting:
             entry = <Entry>self.waiting[0]
-            if entry.is_certain and entry.order < order:
+            if entry.is_certain and (entry.order < order or entry.begin_ns < begin_ns):
                 del self.waiting[0]
                 if self.waiting and (<Entry>self.waiting[0]).order < order:
                     self.is_pipelined = True
@@ -111,6 +155,7 @@ cdef class Pairing:
                 return entry
         entry = Entry.__new__(Entry)
         entry.response_order = order
+        entry.response_ns = begin_ns
         if self.late:
             self.late -= 1
             if self.late_requests:
@@ -120,7 +165,12 @@ cdef class Pairing:
             if not self.is_response_missing and place + 1 < len(self.waiting):
                 self.is_pipelined = True
             return entry
-        entry.anomalies |= RESPONSE_ONLY
+        elif not self.is_uncertain and (self.answering is not None or not self.waiting):
+            self.ahead.append(entry)
+            if len(self.ahead) > self.limit:
+                self.give_up_ahead(False)
+            return entry
+        self.leave_alone(entry)
         return entry
 
     cdef int end_response(self, Entry entry) except -1:
@@ -133,11 +183,12 @@ cdef class Pairing:
                 self.answering = None
                 self.finish(entry)
             return 0
-        if entry in self.held:
+        if entry in self.held or entry in self.ahead:
             entry.held_bytes = 256 + len(entry.response.head) + len(entry.response.body)
             self.held_bytes += entry.held_bytes
             return 0
-        self.finish(entry)
+        if entry.is_request_whole or not entry.has_request:
+            self.finish(entry)
         return 0
 
     cdef Request partner(self, uint64_t order):
@@ -159,6 +210,7 @@ cdef class Pairing:
         """Take note of lost bytes that may have held whole requests; *is_between*: they came after a whole one."""
         if is_between and self.waiting:
             self.is_pipelined = True
+        self.give_up_ahead(True)
         self.is_tainted = self.is_tainted or (self.is_uncertain and (self.held or self.waiting))
         self.is_uncertain = True
         self.is_request_missing = True
@@ -167,6 +219,7 @@ cdef class Pairing:
     cdef int lose_responses(self) except -1:
         """Take note of lost bytes that may have held whole responses: no request that waits can be sure of the next one."""
         cdef Entry entry
+        self.give_up_ahead(True)
         self.is_tainted = self.is_tainted or (self.is_uncertain and (self.held or self.waiting))
         self.is_uncertain = True
         self.is_response_missing = True
@@ -199,6 +252,7 @@ cdef class Pairing:
 
     cdef int settle(self, uint64_t anomaly, bint may_pair) except -1:
         """Pair what is held if *may_pair* and the numbers agree, else emit each alone, requests with *anomaly*."""
+        self.give_up_ahead(True)
         if may_pair and not self.is_tainted and self.held and len(self.held) == len(self.waiting):
             self.pair_held(anomaly)
         else:
@@ -209,6 +263,8 @@ cdef class Pairing:
         """Look whether the request about to begin tells something about what is held."""
         if not is_server_idle or not self.held or (<Entry>self.waiting[0]).is_certain:
             return 0
+        if len(self.waiting) > len(self.held) + 1:  # more than the one whose answer was lost: the others may be in flight
+            self.is_pipelined = True
         if self.is_pipelined and not self.is_tainted:
             return 0
         if len(self.held) == 1 and len(self.waiting) == 1 and not self.is_tainted:

@@ -7,4 +7,4 @@ cdef struct HashKey:
     uint64_t k1
 
 cdef HashKey read_key(bytes key) except *
-cdef uint64_t flow_hash(const Segment* segment, const HashKey* key) noexcept nogil
+cdef uint64_t flow_hash(const Segment* segment, const HashKey* key, uint64_t tags) noexcept nogil

@@ -58,9 +58,12 @@ cdef uint64_t siphash13(const uint64_t* words, int count, const HashKey* key) no
     return v[0] ^ v[1] ^ v[2] ^ v[3]
 
 
-cdef uint64_t flow_hash(const Segment* segment, const HashKey* key) noexcept nogil:
-    """Return the hash of the 4-tuple and domain of *segment*."""
-    cdef uint64_t words[5]
+cdef uint64_t flow_hash(const Segment* segment, const HashKey* key, uint64_t tags) noexcept nogil:
+    """Return the hash of the 4-tuple and domain of *segment*, and of *tags* unless they are 0.
+
+    A flow is looked up by its hash and its 4-tuple, so tags that differ keep flows of one 4-tuple apart.
+    """
+    cdef uint64_t words[6]
     cdef int order = memcmp(segment.src, segment.dst, 16)
     cdef bint is_forward = order < 0 or (order == 0 and segment.sport <= segment.dport)
     if is_forward:
@@ -72,10 +75,11 @@ cdef uint64_t flow_hash(const Segment* segment, const HashKey* key) noexcept nog
         memcpy(&words[2], segment.src, 16)
         words[4] = <uint64_t>segment.dport << 16 | segment.sport
     words[4] |= <uint64_t>segment.domain << 32 | <uint64_t>segment.ip_version << 48
-    return siphash13(words, 5, key)
+    words[5] = tags
+    return siphash13(words, 6 if tags else 5, key)
 
 
-def hash_endpoints(bytes src, int sport, bytes dst, int dport, bytes key, int domain=0):
+def hash_endpoints(bytes src, int sport, bytes dst, int dport, bytes key, int domain=0, uint64_t tags=0):
     """Return the flow hash of packed addresses and ports, as capture computes it (for tests and tools)."""
     cdef Segment segment
     cdef HashKey packed = read_key(key)
@@ -86,4 +90,4 @@ def hash_endpoints(bytes src, int sport, bytes dst, int dport, bytes key, int do
     segment.dport = <uint16_t>dport
     segment.domain = <uint16_t>domain
     segment.ip_version = 4 if len(src) == 4 else 6
-    return flow_hash(&segment, &packed)
+    return flow_hash(&segment, &packed, tags)

@@ -127,6 +127,13 @@ CAPTURE: Final = (
         "A copy comes within this time of the first.",
         "capture.duplicate_window_ns",
     ),
+    _own(
+        "vlan_in_flow_key",
+        FLAG,
+        "Keep equal connections of different VLANs apart. Only where both directions carry the same tags.",
+        "capture.vlan_in_flow_key",
+    ),
+    _own("vni_in_flow_key", FLAG, "Keep equal connections of different VNIs apart.", "capture.vni_in_flow_key"),
 )
 
 _POLICY = Choice(OVERLAP_POLICIES)
@@ -157,6 +164,24 @@ SHEDDING: Final = (
     _own("enabled", FLAG, "Under overload skip new flows as wholes, and count them.", "shedding.enabled"),
     _own("high_water", Fraction(), "Fill of a ring at which flows begin to be skipped.", "shedding.high_water"),
     _own("low_water", Fraction(), "Fill of a ring at which they are taken again.", "shedding.low_water"),
+)
+
+TLS: Final = (
+    _own(
+        "key_log",
+        PATH,
+        "An `SSLKEYLOGFILE` that is followed; TLS whose secrets it has is decrypted (see docs/tls.md). Empty: none is.",
+        "tls.key_log",
+    ),
+    _own("wait", Duration(0, 60 * SECOND), "Records wait so long for a line that comes late.", "tls.wait_ns"),
+    _own(
+        "waiting",
+        Size(64 * _KIB, _GIB),
+        "Records of one connection that may wait; then it is given up.",
+        "tls.waiting_bytes",
+    ),
+    _own("sessions", Whole(16, 10_000_000), "Sessions whose secrets each worker remembers.", "tls.sessions"),
+    _own("keep", Duration(SECOND, 24 * _HOUR), "Secrets are forgotten after this time.", "tls.keep_ns"),
 )
 
 SUPERVISOR: Final = (
@@ -222,5 +247,6 @@ SENSOR_KEYS: Final = (
     Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
     Key("reassembly", Section(lambda: REASSEMBLY), "How streams are put together.", own=True),
     Key("shedding", Section(lambda: SHEDDING), "What happens under overload.", own=True),
+    Key("tls", Section(lambda: TLS), "Decryption of mirrored TLS, with secrets that its ends log.", own=True),
     Key("supervisor", Section(lambda: SUPERVISOR), "How processes are watched and stopped.", own=True),
 )

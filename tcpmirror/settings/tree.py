@@ -48,6 +48,8 @@ class Capture:
     sources: tuple[Source, ...] = (Source(),)
     ignore_ips: tuple[IgnoreIps, ...] = ()
     deduplicate: bool = True  # drop the second copy of a packet that the mirror delivers twice
+    vlan_in_flow_key: bool = False  # many mirrors tag the two directions of a connection differently
+    vni_in_flow_key: bool = False
     duplicate_window_ns: int = 10_000_000  # a switch may queue a copy so long; far below any retransmission timer
 
 
@@ -209,6 +211,17 @@ class Shedding:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Decryption of mirrored TLS, where there is a key log."""
+
+    key_log: str = ""  # path of an SSLKEYLOGFILE; empty: TLS is not decrypted
+    wait_ns: int = 5 * SECOND  # records wait so long for a line that is late
+    waiting_bytes: int = 1 * MIB  # of one connection; then it is given up
+    sessions: int = 50_000  # whose secrets each worker remembers
+    keep_ns: int = 600 * SECOND  # a session's secrets are forgotten then; its connection goes on
+
+
+@dataclass(frozen=True, slots=True)
 class Supervisor:
     state_dir: str = "/var/lib/tcpmirror"
     run_dir: str = "/run/tcpmirror"
@@ -243,6 +256,7 @@ class Settings:
     console: Console = field(default_factory=Console)
     spool: Spool = field(default_factory=Spool)
     shedding: Shedding = field(default_factory=Shedding)
+    tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)
     discovery_only: bool = False  # detect and log attacks, do not export them
     simulate: Simulate = field(default_factory=Simulate)

@@ -104,6 +104,18 @@ WORKER: Final = (
     "websocket_messages",
     "tls_flows",  # encrypted, not analysed
     "tls_bytes",  # of not_http_bytes
+    "tls_decrypted_flows",
+    "tls_decrypted_bytes",  # of plaintext
+    "tls_no_secret",  # flows not decrypted, by reason
+    "tls_unsupported",
+    "tls_unauthentic",
+    "tls_joined",
+    "tls_lost",
+    "tls_bad_records",
+    "tls_waiting_bytes",  # gauge
+    "tls_secrets",  # gauge: sessions
+    "key_log_bad_lines",
+    "key_log_errors",
     "published_bytes",  # `segment_bytes` at the moment at which the sums of bytes were published
     "interrupted_bytes",  # held, or taken and not yet counted, when the worker died
     "retaken_bytes",  # of segment_bytes: of the segment that a worker which died had in hand, taken again
@@ -114,6 +126,9 @@ WORKER: Final = (
     "partial_gap",  # bytes of them were never seen
     "partial_limit",  # a limit of size, number, depth or time cut them
     "ring_corruptions",  # times what lay on a segment ring was no records and was given up
+    "rules",  # gauge: detection rules in force
+    "own_rules",  # gauge: of them, the operator's
+    "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
 )
 
 EXPORTER: Final = (

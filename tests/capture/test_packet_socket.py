@@ -24,11 +24,11 @@ TAGGED = ("libpcap", "af_packet", "raw_socket")
 
 
 @contextlib.contextmanager
-def wire() -> Iterator[tuple[Namespace, socket.socket]]:
+def wire(mtu: int = 9000) -> Iterator[tuple[Namespace, socket.socket]]:
     """Yield a namespace with `mon0`, which the calling thread is in, and a socket whose frames arrive on it."""
     with network() as net:
         sensor, peer = net.namespace("sensor"), net.namespace("peer")
-        net.cable((sensor, "mon0"), (peer, "out"), 9000)
+        net.cable((sensor, "mon0"), (peer, "out"), mtu)
         with peer.entered():
             sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             sender.bind(("out", ETH_P_ALL))
@@ -229,3 +229,17 @@ def test_libpcap_stays_the_engine_without_a_choice() -> None:
         opened = open_live(Source(interface="mon0"))
         assert isinstance(opened, LiveSource)
         opened.close()
+
+
+@pytest.mark.parametrize("engine", TAGGED)
+@pytest.mark.parametrize("ports", [(), (80,)], ids=["no filter", "a filter"])
+def test_the_longest_packet_is_whole_unless_a_snap_length_cuts_it(engine: str, ports: tuple[int, ...]) -> None:
+    longest = segment(1001, 65535 - 40)
+    for snaplen, expected in ((65535, longest), (1000, longest[:1000])):
+        with wire(65535) as (_, sender):
+            opened, kept = open_live(Source(interface="mon0", engine=engine, ports=ports, snaplen=snaplen)), Kept()
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            sender.send(longest)
+            read_until(lambda: opened.receive(kept), lambda: len(kept.with_ports(1001)) == 1)
+            assert kept.with_ports(1001)[0].frame == expected
+            opened.close()

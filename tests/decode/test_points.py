@@ -48,6 +48,7 @@ PLACES = {
         "[post][json_doc][hash][a][array][1][hash][b]": b"<", "[post][json_doc][hash_name]": b"b c"}),
     "JSON in a string": (b"/", b"", b'{"a":"{\\"b\\":\\"c d\\"}"}', {"[post][json_doc][hash][a][json_doc][hash][b]": b"c d"}),
     "broken JSON": (b"/", b"", b'{"a": "b c", }', {"[post]": b'{"a": "b c", }', "[post][json_doc][array]": b"b c"}),
+    "gzip that no header names": (b"/", b"", gzip.compress(b"some a<b text", mtime=0), {"[post][gzip]": b"some a<b text"}),
     "form without a type": (b"/", b"", b"a=1&b=%3C", {"[post][form_urlencoded][b]": b"<"}),
     "XML": (b"/", b"", b'<?xml version="1.0"?><a b="c d"><!--e--><f>g &lt;</f></a>', {"[post][xml][xml_tag][a][xml_attr][b]": b"c d",
         "[post][xml][xml_tag][a][xml_comment]": b"e", "[post][xml][xml_tag][a][xml_tag][f]": b"g <", "[post][xml][xml_pi]": b'xml version="1.0"'}),

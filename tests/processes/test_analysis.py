@@ -40,11 +40,13 @@ def capture(tmp_path_factory) -> Path:
 
 
 def analyse(
-    *pcaps: Path, workers: int = 2, settings: Settings | None = None, until: str = "all"
+    *pcaps: Path, workers: int = 2, settings: Settings | None = None, until: str = "all", key_log: str = ""
 ) -> tuple[dict, list[dict], list[dict]]:
     exchanges, findings = io.BytesIO(), io.BytesIO()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"
-    analysis = Analysis(settings or Settings(), [str(path) for path in pcaps], workers, exchanges, findings, until, cache)
+    analysis = Analysis(
+        settings or Settings(), [str(path) for path in pcaps], workers, exchanges, findings, until, cache, key_log
+    )
     summary = analysis.run()
     return summary, *([json.loads(line) for line in out.getvalue().splitlines()] for out in (exchanges, findings))
 

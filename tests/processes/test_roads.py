@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet import IP, fragment
-from scapy.layers.l2 import Ether
+from scapy.layers.inet import IP, UDP, fragment
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet
 
 from tcpmirror.decap.decapsulator import Decapsulator
@@ -166,3 +167,60 @@ def test_one_packet_from_the_future_does_not_end_the_others_flows(jump: float) -
     road.send([*frames[:6], *stray, *frames[6:]])
     road.work()
     assert road.targets() == [(b"/a", 200), (b"/b", 200)]
+
+
+def test_equal_connections_of_two_vlans_or_vnis_are_apart_only_where_that_is_set() -> None:
+    """Two customers use the same addresses, ports and sequence numbers at the same time."""
+
+    def wrapped(kind: str, number: int, frame: Packet) -> Packet:
+        if kind == "vlan":
+            made = Ether(**MAC) / Dot1Q(vlan=number) / frame[IP]
+        else:
+            made = Ether(**MAC) / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(dport=4789) / VXLAN(vni=number, flags=8) / frame
+        made.time = frame.time
+        return made
+
+    talks = [conversation([(0, request(f"/{name}")), (1, response(name.encode()))]) for name in ("one", "two")]
+    for kind, vlans, vnis in (("vlan", True, False), ("vni", False, True), ("vlan", False, False), ("vni", True, False)):
+        road = Road()
+        road.capture.keep_apart(vlans, vnis)
+        road.send([wrapped(kind, 5 + at, frame) for pair in zip(*talks, strict=True) for at, frame in enumerate(pair)])
+        road.work()
+        is_apart = vlans if kind == "vlan" else vnis
+        assert (sorted(road.targets()) == [(b"/one", 200), (b"/two", 200)]) is is_apart, (kind, vlans, vnis)
+
+
+def test_the_same_packets_by_two_sources_are_one_exchange() -> None:
+    """Each source has a duplicates filter of its own: what both deliver is for reassembly to see as sent again."""
+    limits = Limits(segment_ring_bytes=1 << 20, report_ring_bytes=1 << 16)
+    layout = SharedLayout(2, 1, limits)
+    road = Road(limits=limits, layout=layout)
+    second = CaptureRoad(
+        Decapsulator(1), KEY, [layout.segment_writer(1, 0)], [layout.worker_bell(0)],
+        layout.counters(ProcessName("capture", 1)), Shedder(), FragmentJoiner(),
+    )  # fmt: skip
+    table, page = road.workers[0][1:]
+    readers = [layout.segment_reader(source, 0) for source in range(2)]
+    road.workers[0] = (WorkerRoad(readers, table, page), table, page)
+    frames = conversation(TALK)
+    road.send(frames)
+    for frame in frames:
+        second(int(frame.time * 10**9), bytes(frame))
+    second.flush()
+    road.work()
+    assert road.targets() == [(b"/a", 200), (b"/b", 200)]
+    road.publish()
+    payload = sum(len(data) for _, data in TALK)
+    assert page.get("stream_bytes") == payload == page.get("retransmitted_bytes") + page.get("ignored_bytes")
+    assert page.get("overlap_conflicts") == page.get("gaps") == 0
+
+
+def test_a_connection_that_takes_the_number_of_the_one_before_is_no_copy_of_it() -> None:
+    """Whoever chooses the client's number cannot choose the server's."""
+    first = conversation([(0, request("/first")), (1, response(b"one"))])
+    start = float(first[-1].time) + 0.01
+    again = conversation([(0, request("/again")), (1, response(b"two"))], start=start, numbers=(1000, 5_000_000))
+    road = Road()
+    road.send(first + again)
+    road.work()
+    assert road.targets() == [(b"/first", 200), (b"/again", 200)]

@@ -54,7 +54,12 @@ CASES: dict[str, tuple[list[bytes], bytes, bytes, list[str]]] = {
     "zstd": ([b"zstd"], zstandard.compress(TEXT), TEXT, []),
     "two zstd frames": ([b"zstd"], zstandard.compress(TEXT) + zstandard.compress(b"more"), TEXT + b"more", []),
     "stacked": ([b"br", b"gzip"], brotli.compress(GZ), TEXT, []),
-    "one layer too many": ([b"gzip"] * 3, gzip.compress(gzip.compress(GZ, mtime=0), mtime=0), GZ, ["decompression_limit"]),
+    "one layer too many": (
+        [b"gzip"] * 3,
+        gzip.compress(gzip.compress(GZ, mtime=0), mtime=0),
+        GZ,
+        ["decompression_limit", "coding_layers_limit"],
+    ),
     "unknown coding": ([b"frob"], TEXT, TEXT, ["unknown_content_coding"]),
     "known over unknown": ([b"gzip", b"frob"], GZ, TEXT, ["unknown_content_coding"]),
     "plain text said to be gzip": ([b"gzip"], TEXT, TEXT, ["bad_coding"]),
@@ -94,13 +99,13 @@ BOMB = bytes(32 << 20)
 def test_bomb_ends_at_the_limit(coding, data, step):
     output, anomalies = decode([coding], data, step)
     assert len(output) <= 8 << 20
-    assert anomalies == ["decompression_limit"]
+    assert anomalies[0] == "decompression_limit"
 
 
 def test_ratio_is_a_limit_past_the_first_mebibyte():
     output, anomalies = decode([b"br"], brotli.compress(BOMB, quality=11), 10**6, limit=64 << 20, ratio=100)
     assert len(output) == 1 << 20
-    assert anomalies == ["decompression_limit"]
+    assert anomalies == ["decompression_limit", "decompression_ratio"]
 
 
 def test_codings_are_undone_from_the_outside_in():

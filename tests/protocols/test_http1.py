@@ -297,6 +297,53 @@ def test_response_that_began_before_the_request_is_not_its_answer():
     assert flow.lines == [(None, None, None, 200, b"hi"), LINE]
 
 
+def test_responses_that_overtake_delayed_requests_are_theirs():
+    """Bytes lost in a body hold requests up in reassembly, while their answers pass: packet times tell."""
+    flow = Flow().client(b"POST /1 HTTP/1.1\r\nContent-Length: 4\r\n\r\n")
+    start = flow.time_ns
+    flow.time_ns = start + 20
+    flow.server(OK).server(OK, OK[:30])
+    flow.time_ns = start + 10
+    flow.client(b"body" + GET.replace(b"/a", b"/2") + GET.replace(b"/a", b"/3"))
+    flow.time_ns = start + 30
+    flow.server(OK[30:]).end()
+    assert [(line[1], line[3]) for line in flow.lines] == [("/1", 200), ("/2", 200), ("/3", 200)]
+
+
+def test_a_response_that_nobody_asks_for_in_time_is_told_alone():
+    flow = Flow().server(OK)
+    assert flow.exchanges == []
+    flow.wait(0.3)
+    flow.sink.expire(flow.time_ns)
+    assert flow.lines == [(None, None, None, 200, b"hi")]
+
+
+def test_a_late_request_is_not_given_the_answer_to_the_next_one():
+    flow = Flow().server(OK).wait(0.3).client(GET)
+    late = flow.exchanges[0].response.time_ns - 1
+    flow.time_ns, now = late, flow.time_ns
+    flow.client(GET)
+    flow.time_ns = now
+    flow.server(OK).end()
+    assert sum(line[0] is not None and line[3] is not None for line in flow.lines) <= 1
+
+
+def test_a_request_line_cut_in_its_version_is_a_request():
+    flow = Flow().client(b"GET /a?b=c HTT").lose(0, 50).end()
+    assert flow.lines == [("GET", "/a?b=c", b"", None, None)]
+    assert {"gap", "incomplete"} <= names(flow.exchanges[0])
+
+
+@pytest.mark.parametrize("line", [b"GET /a", b"GET  HTTP/1.", b"FROB /a HTT", b"GET /a XTT", b"HTTP/1.1 20"])
+def test_a_cut_line_that_may_be_anything_is_dropped(line):
+    assert Flow().client(line).lose(0, 50).end().exchanges == []
+
+
+def test_garbage_that_looks_like_a_start_line_is_no_message():
+    garbage = b"ETA a_b/c/ IOST / HTTP/1.1\nConnect"
+    assert Flow().client(garbage).server(b"HTTP/!.1 206 x\r\n\r\n").end().exchanges == []
+
+
 def test_unanswered_request_times_out_and_its_late_response_stays_alone():
     flow = Flow().client(GET).wait(4.9)
     flow.sink.expire(flow.time_ns)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tcpmirror.settings.tree import Limits
 from tests.protocols.http2_peers import Call, Peers, frame
+from tests.protocols.test_websocket import frame as ws_frame
 from tests.protocols.transcript import CLIENT, CUTS, FIN, IDLE, RESET, SERVER, Flow, byte_by_byte, everything, line_of, names
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -377,3 +378,56 @@ def test_the_library_is_read_as_it_meant(calls, chunk, padding):
         assert exchange.response.headers == (*call.response_headers, *call.trailers)
         assert exchange.anomalies == 0
     assert [everything(e) for e in flow.exchanges] == [everything(e) for e in in_bytes.exchanges]
+
+
+WEBSOCKET = (
+    (b":method", b"CONNECT"),
+    (b":protocol", b"websocket"),
+    (b":scheme", b"http"),
+    (b":path", b"/chat"),
+    (b":authority", b"api.example"),
+    (b"sec-websocket-version", b"13"),
+    (b"x-forwarded-for", b"192.0.2.7"),
+)
+
+
+def websocket(cut=CUTS["whole"]):
+    """A flow whose stream 1 is a WebSocket, and whose stream 3 is a request."""
+    flow = opened(cut=cut)
+    client, server = hpack.Encoder(), hpack.Encoder()
+    flow.client(frame(1, 4, 1, client.encode(WEBSOCKET)))
+    flow.server(frame(1, 4, 1, server.encode([(b":status", b"200")])))
+    hello = ws_frame(0x81, b"hello there", b"mask")
+    flow.client(frame(0, 0, 1, hello[:5]), frame(1, 5, 3, client.encode([(b":method", b"GET"), (b":path", b"/a")])))
+    flow.client(frame(0, 0, 1, hello[5:]))
+    flow.server(frame(0, 0, 1, ws_frame(0x81, b"and hello back")), frame(1, 5, 3, server.encode([(b":status", b"204")])))
+    return flow
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_a_websocket_inside_a_stream_is_read(cut):
+    flow = websocket(cut)
+    flow.client(frame(0, 1, 1, ws_frame(0x88, b"", b"mask"))).server(frame(0, 1, 1, ws_frame(0x88, b""))).end()
+    connect, said, answered, get = flow.exchanges
+    assert (connect.request.method, connect.request.target, connect.response.status) == (b"CONNECT", b"/chat", 200)
+    assert names(connect) == {"upgraded"}
+    assert (said.request.method, said.request.target, said.request.body) == (b"WEBSOCKET", b"/chat", b"hello there")
+    assert said.request.header(b"x-forwarded-for") == b"192.0.2.7"
+    assert answered.response.body == b"and hello back"
+    assert (get.request.target, get.response.status) == (b"/a", 204)
+    assert len({(exchange.time_ns, exchange.index) for exchange in flow.exchanges}) == 4
+
+
+@pytest.mark.parametrize("how", ["reset", "end", "loss"])
+def test_a_websocket_message_that_is_cut_is_told(how):
+    flow = websocket()
+    flow.client(frame(0, 0, 1, ws_frame(0x01, b"begun", b"mask")))
+    if how == "reset":
+        flow.client(frame(3, 0, 1, b"\0\0\0\x08"))
+    elif how == "loss":
+        flow.lose(0, 50)
+    else:
+        flow.end()
+    assert flow.exchanges[-1].request.body == b"begun"
+    assert "incomplete" in names(flow.exchanges[-1])
+    assert flow.end().sink.held_bytes < 20_000

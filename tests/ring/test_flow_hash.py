@@ -27,6 +27,7 @@ def test_every_part_of_the_tuple_and_the_key_matter() -> None:
         hash_endpoints(b"\x0a\0\0\1", 1001, b"\x0a\0\0\2", 80, KEY),
         hash_endpoints(b"\x0a\0\0\1", 80, b"\x0a\0\0\2", 1000, KEY),
         hash_endpoints(b"\x0a\0\0\1", 1000, b"\x0a\0\0\2", 80, KEY, domain=1),
+        hash_endpoints(b"\x0a\0\0\1", 1000, b"\x0a\0\0\2", 80, KEY, tags=1),
         hash_endpoints(b"\x0a\0\0\1", 1000, b"\x0a\0\0\2", 80, KEY[::-1]),
     ]
     assert base not in others
