@@ -200,8 +200,6 @@ cdef class FlowStore:
         cdef Py_ssize_t now = FLOW_BYTES + flow.a.held_bytes() + flow.b.held_bytes()
         if flow.sink is not None:
             now += SINK_BYTES + flow.sink.held_bytes
-        if now == flow.counted_bytes:
-            return 0
         self.held_bytes += now - flow.counted_bytes
         flow.counted_bytes = now
         if self.held_bytes > self.memory_limit:
