@@ -10,16 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tcpmirror.detect.detector import Detector
 from tcpmirror.errors import TcpmirrorError
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import encode_report
 from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
-from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.mirror_news import send_mirror_news
+from tcpmirror.processes.rules_in_force import build_detector_in_force
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
@@ -108,11 +109,6 @@ def open_table(factory: SinkFactory, settings: Settings, workers: int) -> FlowTa
         overlap_hosts=reassembly.overlap_hosts,
         urgent_inline=reassembly.urgent_data == "in-band",
     )
-
-
-def cache_directory(settings: Settings) -> Path:
-    """Where compiled rules are kept from one start to the next."""
-    return Path(settings.supervisor.state_dir) / "cache"
 
 
 class Publisher:
@@ -205,7 +201,7 @@ class Worker:
         self._writer = layout.report_writer(index)
         self._exporter_bell = layout.exporter_bell()
         self._bell = layout.worker_bell(index)
-        self._judge = Judge(settings, build_detector(settings, cache_directory(settings)), self._keep, self._page)
+        self._judge = Judge(settings, self._detector(settings), self._keep, self._page)
         self._factory = ProtocolFactory(
             slowed(self._judge, settings.simulate.slow_worker_ns),
             settings.limits,
@@ -273,11 +269,19 @@ class Worker:
             settings = self._context.settings
             if self._context.settings_file:
                 settings = apply_environment(load_settings(Path(self._context.settings_file)).settings, os.environ)
-            self._judge.configure(settings, build_detector(settings, cache_directory(settings)))
+            self._judge.configure(settings, self._detector(settings))
         except (TcpmirrorError, OSError) as problem:
             log.error("settings not taken: %s", problem)
             return
         configure_logging(str(self._context.name), settings.log.level, settings.log.pretty, settings.log.file)
+
+    def _detector(self, settings: Settings) -> Detector:
+        """Return a detector with the rules in force, and publish which they are."""
+        detector, problem = build_detector_in_force(settings)
+        self._page.set("rules", detector.rule_count)
+        self._page.set("own_rules", detector.own_rule_count)
+        self._page.set("rules_refused", int(bool(problem)))
+        return detector
 
     def _keep(self, exchange: Exchange, findings: list[Finding]) -> None:
         record = encode_report(self._judge.report(exchange, findings))
