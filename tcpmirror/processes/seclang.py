@@ -57,12 +57,12 @@ def import_seclang(path: Path, out: Path | None, as_json: bool) -> int:
 
 
 def _page(ruleset: Ruleset, refused: list[Refused]) -> str:
-    loaded, others = len(ruleset.rules), len(ruleset.refused) - len(refused)
+    loaded = len(ruleset.rules)
     share = 100 * loaded / ((loaded + len(refused)) or 1)
     lines = [f"{len(ruleset.files)} files: {loaded} of {loaded + len(refused)} request rules loaded ({share:.1f} %)"]
     lines += [f"{item.file}:{item.line}: rule {item.id or '?'} not loaded: {item.reason}" for item in refused]
-    if others:
-        lines.append(f"{others} rules left out that judge responses or run at logging")
+    groups = Counter((item.file, item.phase, item.reason) for item in ruleset.refused if item not in refused)
+    lines += [f"{file}: {count} rules of phase {phase} not loaded: {why}" for (file, phase, why), count in groups.items()]
     by_action = Counter(rule.action for rule in ruleset.rules)
     lines.append("actions: " + ", ".join(f"{name} {count}" for name, count in by_action.most_common()))
     return "\n".join(lines)

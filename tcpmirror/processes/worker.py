@@ -17,6 +17,7 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import encode_report
 from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
+from tcpmirror.processes.ignored_news import send_ignored_news
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.mirror_news import send_mirror_news
@@ -242,7 +243,7 @@ class Worker:
                 pass  # each failure ends one flow, so this ends
             finish_waiting(self._factory, self._page)
             self._counts.publish()
-            send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
+            self._send_news()
             return False
         self._bell.wait(ticket, WAIT_MS)
         return True
@@ -258,10 +259,14 @@ class Worker:
         self._page.set("ring_corruptions", self._road.ring_corruptions)
         if now - self._last_news > NEWS_NS:
             self._last_news = now
-            send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
+            self._send_news()
         if self._context.reloading:
             self._context.reloading = False
             self._reload()
+
+    def _send_news(self) -> None:
+        send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
+        send_ignored_news(self._judge.ignored, self._writer, self._exporter_bell)
 
     def _reload(self) -> None:
         """Take the settings file's rules and inspection settings; on an error the old ones stay."""

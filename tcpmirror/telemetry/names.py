@@ -129,6 +129,7 @@ WORKER: Final = (
     "rules",  # gauge: detection rules in force
     "own_rules",  # gauge: of them, the operator's
     "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
+    "ignored_findings",  # not reported, because the operator said so
 )
 
 EXPORTER: Final = (
