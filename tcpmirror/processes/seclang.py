@@ -9,8 +9,9 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from tcpmirror.detect.seclang.engine import Engine, Options
+from tcpmirror.detect.seclang.engine import Engine, Judges, Options
 from tcpmirror.detect.seclang.ruleset import Refused, Ruleset, load_ruleset, parse_ruleset, written
+from tcpmirror.detect.sql_injection import breaks_out, is_statement
 from tcpmirror.errors import EXIT_OK, EXIT_SETTINGS, EnvironmentFault
 from tcpmirror.settings.tree import SecLang
 
@@ -22,14 +23,19 @@ def seclang_engine(
 ) -> Engine:
     """Return an engine with the rules in *text*, or else of ``settings.directory``.
 
-    *shows* stands for @detectSQLi and @detectXSS.
+    The SQL grammar stands for @detectSQLi, *shows* of tcpmirror's own rules for @detectXSS.
 
     SettingsError: there are no rules, or a file cannot be read.
     """
     options = Options(settings.paranoia_level, settings.threshold)
-    judges = {kind: partial(shows, kind) for kind in ("sqli", "xss")}
+    judges: Judges = {"sqli": _is_sql, "xss": partial(shows, "xss")}
     ruleset = load_ruleset(Path(settings.directory)) if text is None else parse_ruleset(text)
     return Engine(ruleset, options, judges, cache_dir)
+
+
+def _is_sql(value: bytes) -> bool:
+    """Of the answers that there are this one agrees best with libinjection's; see docs/rules.md."""
+    return breaks_out(value) or is_statement(value)
 
 
 def import_seclang(path: Path, out: Path | None, as_json: bool) -> int:

@@ -148,7 +148,8 @@ def test_what_is_ignored_is_explained_and_inspected_with_its_name(
 ) -> None:
     pack.write_text(pack.read_text() + "ignore: [{name: mine, rules: [own-rule], path: /quiet}]\n")
     config = tmp_path / "settings.yaml"
-    config.write_text(f"version: 4\nmode: tcp-capture-v2\ninspection: {{rules_dir: {tmp_path / 'rules'}}}\n")
+    source = "version: 4\nmode: tcp-capture-v2\ntcp_stream: {from_vxlan: {enabled: true}}\n"
+    config.write_text(f"{source}inspection: {{rules_dir: {tmp_path / 'rules'}}}\n")
     (tmp_path / "rules").mkdir()
     pack.rename(tmp_path / "rules" / "own.yaml")
     quiet = "GET /quiet?q=own-marker HTTP/1.1\r\nHost: a\r\n\r\n"
