@@ -34,6 +34,11 @@ def rule_folders(settings: Settings) -> list[Path]:
     return [Path(settings.inspection.rules_dir)] if settings.inspection.rules_dir else []
 
 
+def cache_directory(settings: Settings) -> Path:
+    """Where compiled rules are kept from one start to the next."""
+    return Path(settings.supervisor.state_dir) / "cache"
+
+
 def build_detector(settings: Settings, cache_dir: Path | None = None) -> Detector:
     """Return a detector with the built-in rules and those of ``inspection.rules_dir``.
 
@@ -47,7 +52,7 @@ def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None) -> Detec
     try:
         detector = Detector(pack, settings.limits, DecodedViews(), cache_dir)
     except RefusedPattern:
-        check_rules(pack.rules)
+        check_rules(sorted(pack.rules, key=lambda rule: not rule.own))  # the built-in ones were tried before they came here
         raise
     if settings.inspection.seclang.directory:
         from tcpmirror.processes.seclang import seclang_engine  # lark is loaded where it is needed only
