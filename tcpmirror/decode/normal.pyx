@@ -294,6 +294,10 @@ cdef bint _add_document(Regions* out, CleanTexts clean, const uchar* data, Py_ss
 cdef bint _add_text(Regions* out, CleanTexts clean, const JsonScan* text, const JsonScan* value) noexcept nogil:
     """Add one text of a document, or a key and its *value* as one, unless it is known as clean."""
     cdef Py_ssize_t begin = out.size, size = text.size + 1
+    if value == NULL and not text.is_escaped and text.size <= TEXT_BYTES:
+        if clean.is_known(text.data + text.begin, text.size):
+            return True
+        return append(out, text.data + text.begin, text.size) and _expand(out, begin, text.size, True, 0)
     if value != NULL:
         size += value.size + 1
     if not reserve(out, size):

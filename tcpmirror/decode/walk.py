@@ -65,6 +65,9 @@ class Walk:
         # A value that is a JSON document is its members; as one text its quotes would look like those of an injection.
         if value[:1] in b"{[" and depth < self._depth_limit and json_doc.read(self, path, value, depth + 1):
             return
+        if depth < self._depth_limit and gql.looks_like(path, value):
+            gql.read(self, path, value, depth + 1)
+            return
         if not self.add(path, value):
             return
         if _WORD.match(value):
@@ -127,5 +130,3 @@ class Walk:
             jwt.read(self, path, value, depth + 1)
         if _NESTED_URL.match(value):
             form.read(self, (*path, "url"), value.partition(b"?")[2].partition(b"#")[0], depth + 1)
-        if gql.looks_like(path, value):
-            gql.read(self, path, value, depth + 1)

@@ -65,6 +65,8 @@ class Detector:
         self.values = Tier(request_rules, value_expressions(request_rules), cache_dir)
         self.gates = Gates(request_rules, cache_dir)
         self._responses = Tier(response_rules, value_expressions(response_rules), cache_dir)
+        self.rule_count = len(pack.rules)
+        self.own_rule_count = sum(rule.own for rule in pack.rules)
         self._limits = limits
         self.views = views
         self._tokens = tokens.TokenCheck()

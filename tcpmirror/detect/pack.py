@@ -11,6 +11,7 @@ from typing import Final
 
 import yaml
 
+from tcpmirror.detect.sql_injection import GRAMMARS
 from tcpmirror.errors import SettingsError
 from tcpmirror.model.attack import ATTACK_TYPES
 
@@ -68,6 +69,7 @@ class Rule:
     capec: tuple[int, ...] = ()
     references: tuple[str, ...] = ()
     detector: str = ""
+    grammar: str = ""
     file: str = ""
     own: bool = False
 
@@ -271,6 +273,7 @@ def _rule(section: _Section, common: _Common, own: bool) -> Rule:
         capec=section.numbers("capec", common.capec),
         references=_references(section, common.references),
         detector=detector,
+        grammar=section.choice("grammar", tuple(GRAMMARS), "") if section.node("grammar") is not None else "",
         file=section.file,
         own=own,
     )

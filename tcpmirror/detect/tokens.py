@@ -1,7 +1,8 @@
-"""JSON Web Tokens that anyone could have made: unsigned, or signed with a secret that stands in public examples.
+"""JSON Web Tokens that anyone could have made, or keep: unsigned, signed with a secret that stands in public examples,
+bringing their own key along, or giving a privilege for ever.
 
-RFC 8725 (best practices), sections 2.1 and 2.2. Checking a signature takes a few microseconds a secret, so tokens seen
-before are remembered.
+RFC 8725 (best practices), sections 2.1, 2.2 and 2.9 to 2.10; RFC 7519, section 4.1.4 for the claim that ends a token.
+Checking a signature takes a few microseconds a secret, so tokens seen before are remembered.
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ from tcpmirror.model.point import Point
 
 _TOKEN: Final = re.compile(rb"(ey[A-Za-z0-9_-]{8,4096}\.ey[A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{0,1024})")
 _HASHES: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
+_CONFIDENCE: Final = {"weak-token-endless-privilege": 0.7, "weak-token-own-key": 0.8}
+_OWN_KEY: Final = frozenset(("jwk", "jku", "x5u"))
+_PRIVILEGE_CLAIM: Final = re.compile(
+    r"(?:is_?)?(?:roles?|groups?|scopes?|authorities|permissions?|admin\w*|superuser|staff|root)", re.I
+)
+_ENDS: Final = frozenset(("exp", "expires", "expires_at", "expiration"))
+_PRIVILEGE: Final = re.compile(r"\b(?:\w{0,20}admin\w{0,20}|root|superuser|true)\b", re.IGNORECASE)
 _REMEMBERED: Final = 4096
 _SECRETS: Final = tuple(
     secret.encode() for secret in yaml.safe_load((Path(__file__).parent / "known_secrets.yaml").read_text(encoding="utf-8"))
@@ -48,7 +56,8 @@ class TokenCheck:
             for match in _TOKEN.finditer(point.value):
                 rule = self.weakness(match.group(1), match.group(2))
                 if rule:
-                    yield Finding("weak_auth", point.path, match.group()[:512].decode("latin-1"), rule, 0.9)
+                    payload = match.group()[:512].decode("latin-1")
+                    yield Finding("weak_auth", point.path, payload, rule, _CONFIDENCE.get(rule, 0.9))
 
     def weakness(self, signed: bytes, signature: bytes) -> str:
         """Return the id of the weakness of a token, or an empty text."""
@@ -71,6 +80,8 @@ def _weakness(signed: bytes, signature: bytes) -> str:
         return ""
     if algorithm.lower() in ("none", ""):
         return "weak-token-unsigned"
+    if not _OWN_KEY.isdisjoint(header) and header.get("typ") != "dpop+jwt":  # RFC 9449: there the key is what is proved
+        return "weak-token-own-key"
     digest = _HASHES.get(algorithm.upper())
     try:
         claimed = _decoded(signature)
@@ -78,8 +89,21 @@ def _weakness(signed: bytes, signature: bytes) -> str:
         return ""
     if digest is None or not claimed:
         return "weak-token-unsigned" if digest is not None else ""
-    is_guessable = any(hmac.digest(secret, signed, digest) == claimed for secret in _SECRETS)
-    return "weak-token-known-secret" if is_guessable else ""
+    if any(hmac.digest(secret, signed, digest) == claimed for secret in _SECRETS):
+        return "weak-token-known-secret"
+    return "weak-token-endless-privilege" if _is_endless_privilege(signed.partition(b".")[2]) else ""
+
+
+def _is_endless_privilege(claims: bytes) -> bool:
+    """Tell whether *claims* give a privilege and none says when that ends: one leak is for ever."""
+    try:
+        payload = json.loads(_decoded(claims))
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(payload, dict) or not _ENDS.isdisjoint(payload):
+        return False
+    given = [value for name, value in payload.items() if _PRIVILEGE_CLAIM.fullmatch(name)]
+    return any(_PRIVILEGE.search(json.dumps(value)) for value in given)
 
 
 def _decoded(part: bytes) -> bytes:

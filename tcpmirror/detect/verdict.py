@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from tcpmirror.detect.compiled import Expression, Role
 from tcpmirror.detect.pack import Rule
+from tcpmirror.detect.sql_injection import GRAMMARS
 from tcpmirror.model.point import Point
 
 THRESHOLD: Final = 0.7
@@ -20,6 +21,7 @@ CERTAIN: Final = 0.99
 DOCUMENT_WEIGHT: Final = 0.75
 _DOCUMENT_BYTES: Final = 100
 _WORDS: Final = re.compile(rb"[A-Za-z\x80-\xff]{2,}[,.:;!?)]*\s+(?=[A-Za-z\x80-\xff(])")
+_IDEOGRAPHS: Final = re.compile(rb"[\xe3-\xed][\x80-\xbf]{2}")  # from kana to Hangul, in UTF-8
 _SENTENCE_END: Final = re.compile(rb"[a-z\x80-\xff`)]{3}[.!?:](?:\s|$)|[a-z\x80-\xff.`]{3}\r?\n\r?\n")
 _HIDING: Final = frozenset(("base64", "hex", "gzip"))
 _STANDARD_HEADER: Final = re.compile(
@@ -70,7 +72,13 @@ def is_file(path: Sequence[str]) -> bool:
 
 
 def is_document(value: bytes) -> bool:
-    """Tell whether *value* is a longer text of words and sentences rather than data with a payload."""
+    """Tell whether *value* is a longer text of words and sentences rather than data with a payload.
+
+    Scripts without blanks between words show by their share of the text.
+    """
+    ideographs = len(_IDEOGRAPHS.findall(value, 0, 4096))
+    if ideographs >= 6 and ideographs * 10 >= min(len(value), 4096):
+        return True
     if len(value) < _DOCUMENT_BYTES or _SENTENCE_END.search(value, 0, 4096) is None:
         return False
     words = len(_WORDS.findall(value, 0, 4096))
@@ -114,6 +122,8 @@ def counting(
     for index, sign in matched.items():
         rule = rules[index]
         if index not in refuted and applies(rule, point.path) and _all_must(rule, index, musts):
+            if rule.grammar and not GRAMMARS[rule.grammar](point.value):
+                continue
             weight = rule.confidence * (DOCUMENT_WEIGHT if not rule.documents and is_document(point.value) else 1)
             yield Counted(weight, sign.end, rule)
 
@@ -124,6 +134,8 @@ def applies(rule: Rule, path: tuple[str, ...]) -> bool:
         return False
     if not rule.files and is_file(path):
         return False
+    if path[-1] == "gql_query" and not rule.type.startswith("gql_"):
+        return False  # its strings are points of their own; what is left is names and braces
     return rule.keys is None or rule.keys.fullmatch(key_of(path)) is not None
 
 

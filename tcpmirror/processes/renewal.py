@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from tcpmirror.processes.detection import build_detector, cache_directory
-from tcpmirror.processes.judging import Inspector
+from tcpmirror.detect.detector import Detector
+from tcpmirror.processes.rules_in_force import build_detector_in_force
 from tcpmirror.settings import apply_environment, load_settings
 from tcpmirror.settings.tree import Settings
 
-Renewed = tuple[Settings, Inspector]
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """``problem``: why newer rules than these were refused; empty: they were not."""
+
+    settings: Settings
+    detector: Detector
+    problem: str
 
 
 class Renewal:
@@ -35,18 +43,23 @@ class Renewal:
         """Start to read and to compile; one at a time."""
         assert self._reading is None, "a renewal is under way"
         reader = ThreadPoolExecutor(1, "renewal")
-        self._reading = reader.submit(self._read)
+        self._reading = reader.submit(self._read_file)
         reader.shutdown(wait=False)
 
     def take(self) -> Renewed | None:
-        """Return settings and detector once both are there, else None; TcpmirrorError or OSError: they cannot be used."""
+        """Return settings and rules once both are there, else None; TcpmirrorError or OSError: they cannot be used."""
         if self._reading is None or not self._reading.done():
             return None
         read, self._reading = self._reading, None
         return read.result()
 
-    def _read(self) -> Renewed:
+    def read(self, settings: Settings) -> Renewed:
+        """Return *settings* with the rules that are in force for them, however long it takes."""
+        detector, problem = build_detector_in_force(settings)
+        return Renewed(settings, detector, problem)
+
+    def _read_file(self) -> Renewed:
         settings = self._settings
         if self._file:
             settings = apply_environment(load_settings(Path(self._file)).settings, os.environ)
-        return settings, build_detector(settings, cache_directory(settings))
+        return self.read(settings)

@@ -14,11 +14,10 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import encode_report
 from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
-from tcpmirror.processes.detection import build_detector, cache_directory
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.mirror_news import send_mirror_news
-from tcpmirror.processes.renewal import Renewal
+from tcpmirror.processes.renewal import Renewal, Renewed
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
@@ -198,8 +197,9 @@ class Worker:
         self._writer = layout.report_writer(index)
         self._exporter_bell = layout.exporter_bell()
         self._bell = layout.worker_bell(index)
-        self._judge = Judge(settings, build_detector(settings, cache_directory(settings)), self._keep, self._page)
         self._renewal = Renewal(settings, context.settings_file)
+        self._judge = Judge(settings, None, self._keep, self._page)
+        self._use(self._renewal.read(settings))
         self._factory = ProtocolFactory(
             slowed(self._judge, settings.simulate.slow_worker_ns),
             settings.limits,
@@ -270,10 +270,18 @@ class Worker:
             log.error("settings not taken: %s", problem)
             return
         if renewed is not None:
-            settings, detector = renewed
-            self._judge.configure(settings, detector)
-            configure_logging(str(self._context.name), settings.log.level, settings.log.pretty, settings.log.file)
+            self._use(renewed)
+            log_settings = renewed.settings.log
+            configure_logging(str(self._context.name), log_settings.level, log_settings.pretty, log_settings.file)
             log.info("took the settings and rules of the reload")
+
+    def _use(self, renewed: Renewed) -> None:
+        """Judge by these settings and rules from now on, and publish which rules they are."""
+        detector = renewed.detector
+        self._judge.configure(renewed.settings, detector)
+        self._page.set("rules", detector.rule_count)
+        self._page.set("own_rules", detector.own_rule_count)
+        self._page.set("rules_refused", int(bool(renewed.problem)))
 
     def _keep(self, exchange: Exchange, findings: list[Finding]) -> None:
         record = encode_report(self._judge.report(exchange, findings))

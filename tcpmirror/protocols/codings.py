@@ -6,12 +6,12 @@ decoded bytes of a body, layers, and output per input byte. The result does not 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import brotli
 import zstandard
+from zlib_ng import zlib_ng  # the same interface and streams as zlib, at nearly twice its speed
 
 from tcpmirror.model.anomaly import Anomaly
 
@@ -33,6 +33,7 @@ _BLANKS: Final = bytes(range(33))  # what the framing drops before a colon, too
 GZIP_RESERVED: Final = 0xE0  # flag bits that must be zero (RFC 1952, section 2.3.1.2); browsers do not look
 GZIP_HEADER_CHECKED: Final = 2
 GZIP_MAGIC: Final = b"\x1f\x8b"
+FAULT: Final[type[Exception]] = zlib_ng.error  # type: ignore[assignment]  # an instance, by the package's stubs
 
 
 class StreamError(Exception):
@@ -63,13 +64,13 @@ class Inflate:
     """A zlib stream: *wbits* 31 is gzip, 15 zlib's frame, -15 bare deflate."""
 
     def __init__(self, wbits: int) -> None:
-        self._stream = zlib.decompressobj(wbits)
+        self._stream = zlib_ng.decompressobj(wbits)
 
     def push(self, chunk: bytes, room: int) -> bytes:
-        before = self._stream.copy()
+        before = self._stream.copy()  # type: ignore[attr-defined]  # the package's stubs leave it out
         try:
             return self._stream.decompress(chunk, room)
-        except zlib.error:
+        except FAULT:
             raise _fault_in(before, chunk, room) from None
 
     @property
@@ -81,14 +82,14 @@ class Inflate:
         return self._stream.unused_data
 
 
-def _fault_in(stream: zlib._Decompress, chunk: bytes, room: int) -> StreamError:
+def _fault_in(stream: zlib_ng._Decompress, chunk: bytes, room: int) -> StreamError:
     """Return at which byte *chunk* goes wrong (a wrong checksum, say), and what it gives up to there."""
     output, good = bytearray(), 0
     try:
         while good < len(chunk) and len(output) < room:
             output += stream.decompress(chunk[good : good + 1], room - len(output))
             good += 1
-    except zlib.error:
+    except FAULT:
         pass
     return StreamError(bytes(output), good)
 

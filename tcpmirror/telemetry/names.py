@@ -129,6 +129,9 @@ WORKER: Final = (
     "partial_gap",  # bytes of them were never seen
     "partial_limit",  # a limit of size, number, depth or time cut them
     "ring_corruptions",  # times what lay on a segment ring was no records and was given up
+    "rules",  # gauge: detection rules in force
+    "own_rules",  # gauge: of them, the operator's
+    "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
     "discarded_bytes",  # the road was to end before reassembly (`analyze --until ring`)
 )
 

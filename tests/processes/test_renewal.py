@@ -14,7 +14,7 @@ from tcpmirror.model.exchange import Exchange, Request
 from tcpmirror.processes.renewal import Renewal, Renewed
 from tcpmirror.settings.tree import Settings
 
-KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"  # for compiled rules
+KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror" / "cache"  # for compiled rules
 ONE_SOURCE = """version: 4
 mode: tcp-capture-v2
 tcp_stream: {from_interface: {enabled: true, interface: lo}}
@@ -39,9 +39,12 @@ def written(directory: Path, pattern: str) -> str:
     """Write settings with one own rule; return the file's name."""
     rules = directory / "rules"
     rules.mkdir(exist_ok=True)
+    if not (directory / "cache").exists():
+        KEPT.mkdir(parents=True, exist_ok=True)
+        (directory / "cache").symlink_to(KEPT)
     (rules / "own.yaml").write_text(PACK.format(pattern=pattern))
     file = directory / "tcpmirror.yaml"
-    file.write_text(f"{ONE_SOURCE}supervisor: {{state_dir: {KEPT}}}\ninspection: {{rules_dir: {rules}}}\n")
+    file.write_text(f"{ONE_SOURCE}supervisor: {{state_dir: {directory}}}\ninspection: {{rules_dir: {rules}}}\n")
     return str(file)
 
 
@@ -72,10 +75,10 @@ def test_new_rules_are_brought_while_the_loop_beside_goes_on(tmp_path: Path) -> 
     renewal.begin()
     assert renewal.take() is None
     assert renewal.is_under_way
-    (settings, detector), longest_s = taken(renewal)
+    renewed, longest_s = taken(renewal)
     assert not renewal.is_under_way
-    assert settings.inspection.rules_dir == str(tmp_path / "rules")
-    assert [finding.rule for finding in detector.inspect(exchange())] == ["own-rule"]
+    assert renewed.settings.inspection.rules_dir == str(tmp_path / "rules")
+    assert [finding.rule for finding in renewed.detector.inspect(exchange())] == ["own-rule"]
     assert longest_s < LONGEST_PAUSE_S
 
 
@@ -86,4 +89,4 @@ def test_rules_that_cannot_be_used_are_told_and_the_next_ones_taken(tmp_path: Pa
         taken(renewal)
     written(tmp_path, "'glimmerstone'")
     renewal.begin()
-    assert taken(renewal)[0][1].inspect(exchange())
+    assert taken(renewal)[0].detector.inspect(exchange())

@@ -1,0 +1,2 @@
+class CleanTexts:
+    """Its methods are for compiled callers."""
