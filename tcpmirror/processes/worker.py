@@ -40,6 +40,7 @@ TABLE_COUNTERS: Final = (
     "flows_idle",
     "stream_bytes",
     "memory_limit_hits",
+    "bodies_shed",
     "retransmitted_bytes",
     "out_of_order_segments",
     "overlap_conflicts",

@@ -76,6 +76,7 @@ WORKER: Final = (
     "gap_bytes",
     "held_bytes",  # gauge: reassembly and message buffers
     "memory_limit_hits",
+    "bodies_shed",
     "requests",
     "responses",
     "exchanges",
