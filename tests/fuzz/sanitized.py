@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -67,6 +68,13 @@ def mirror() -> bool:
 def build() -> None:
     """Bring the build tree up to date; CalledProcessError when the compiler refuses."""
     BUILT.mkdir(parents=True, exist_ok=True)
+    with (BUILT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs in one tree wait for each other
+        compile_stale()
+
+
+def compile_stale() -> None:
+    """Copy and compile what changed; the caller holds the lock."""
     is_stale = mirror()
     script = SETUP.format(flags=FLAGS, link=SANITIZERS)
     record = BUILT / "compiled"
