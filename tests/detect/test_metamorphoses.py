@@ -88,5 +88,5 @@ def test_harmless_text_is_harmless_in_every_wrapping(detector: Detector, wrappin
 @pytest.mark.parametrize("name", TEXTS)
 def test_what_follows_an_attack_is_still_harmless(detector: Detector, name: str) -> None:
     """What the detector remembers of one request says nothing about the next."""
-    assert detector.inspect(PLACES["JSON"](TEXTS[name].encode() + b"<script>alert(1)</script>"))
+    assert detector.inspect(PLACES["JSON"](b"<script>alert(1)</script>" + TEXTS[name].encode()[:20]))
     assert detector.inspect(PLACES["JSON"](TEXTS[name].encode())) == []
