@@ -1,8 +1,8 @@
 """`python -m bench.detection [DIRECTORY ...]`: detection and its cost on labelled requests, into the tables of a page.
 
 DIRECTORY holds labelled requests (see `bench.records`). The figures go to docs/detection_figures.json, each with the same
-figure of two halves that the ids were cut into by hash: rules are written on one half, the other tells whether they learned by
-heart. docs/detection.md takes its tables from that file, between two marks; without a DIRECTORY only that is done.
+figure of two halves that the ids were cut into by hash, which tell how much of it is chance. docs/detection.md takes its
+tables from that file, between two marks; without a DIRECTORY only that is done.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIGURES: Final = ROOT / "docs" / "detection_figures.json"
 PAGE: Final = ROOT / "docs" / "detection.md"
 BEGIN: Final = "<!-- figures: written by bench.detection -->"
 END: Final = "<!-- end of figures -->"
-# Share flagged by OWASP CRS 4.28, paranoia level 1, attack rules, on larger sets of the same kinds (measured with libmodsecurity).
+# Share flagged by OWASP CRS 4.28 at paranoia level 1, attack rules only, on larger sets of the same kinds (libmodsecurity).
 CRS: Final = {
     "attack/payloads": 76.1,
     "attack/sqlmap": 92.3,
