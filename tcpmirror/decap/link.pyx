@@ -6,7 +6,7 @@ from tcpmirror.decap.cursor cimport *
 from tcpmirror.decap.ethernet cimport read_ethernet
 from tcpmirror.decap.nflog cimport read_nflog
 from tcpmirror.decap.point_to_point cimport read_cisco_hdlc, read_ppp, read_pppoe, read_serial
-from tcpmirror.decap.wireless cimport read_ppi, read_radiotap, read_wlan
+from tcpmirror.decap.wireless cimport read_ppi, read_radiotap
 
 cdef enum LinkType:
     DLT_NULL = 0
@@ -33,6 +33,15 @@ cdef enum LinkType:
     # Not libpcap's: what a UDP socket delivers. Above 16 bits, where no link type can be.
     SOCKET_VXLAN = 0x10001
     SOCKET_GENEVE = 0x10002
+
+# Link type -> its name, of all that are read from files and interfaces.
+SUPPORTED = {
+    DLT_NULL: "NULL", DLT_EN10MB: "EN10MB", DLT_PPP: "PPP", DLT_RAW_12: "RAW", DLT_RAW_14: "RAW", DLT_PPP_SERIAL: "PPP_SERIAL",
+    DLT_PPP_ETHER: "PPP_ETHER", DLT_RAW: "RAW", DLT_CHDLC: "C_HDLC", DLT_IEEE802_11: "IEEE802_11", DLT_LOOP: "LOOP",
+    DLT_LINUX_SLL: "LINUX_SLL", DLT_RADIOTAP: "IEEE802_11_RADIO", DLT_PPP_PPPD: "PPP_PPPD", DLT_PPI: "PPI",
+    DLT_PPP_WITH_DIR: "PPP_WITH_DIR", DLT_MPLS: "MPLS", DLT_IPV4: "IPV4", DLT_IPV6: "IPV6", DLT_NFLOG: "NFLOG",
+    DLT_LINUX_SLL2: "LINUX_SLL2",
+}
 
 LINK_VXLAN = SOCKET_VXLAN
 LINK_GENEVE = SOCKET_GENEVE
@@ -71,7 +80,7 @@ cdef Verdict read_rare_link(Cursor* c, int link_type) noexcept nogil:
     if link_type == DLT_CHDLC:
         return read_cisco_hdlc(c)
     if link_type == DLT_IEEE802_11:
-        return read_wlan(c)
+        return skip(c, 0, Layer.LAYER_WLAN)
     if link_type == DLT_RADIOTAP:
         return read_radiotap(c)
     if link_type == DLT_PPI:

@@ -9,6 +9,7 @@ from tcpmirror.detect.compiled import Expression, Role
 from tcpmirror.detect.detector import Detector, Tier
 from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.pack import Rule
+from tcpmirror.detect.sql_injection import skeleton
 from tcpmirror.detect.verdict import THRESHOLD, Sign, Verdict, applies, counting, is_document, judge
 from tcpmirror.model.exchange import Request
 from tcpmirror.model.finding import Finding
@@ -27,13 +28,14 @@ class RuleWord:
 
 @dataclass(frozen=True, slots=True)
 class PointWord:
-    """One value: ``folded`` is what it is judged as besides, empty if that is the same."""
+    """One value: ``folded`` is what it is judged as besides, empty if that is the same; ``sql``: its tokens, if any are."""
 
     point: Point
     folded: bytes
     is_document: bool
     rules: tuple[RuleWord, ...]
     verdicts: tuple[Verdict, ...]
+    sql: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def _point(detector: Detector, point: Point) -> PointWord:
     signs = detector.signs(point.value)
     words = tuple(_words(tier, point, folded, signs))
     verdicts = tuple(judge(point, signs, tier.rules, tier.expressions))
-    return PointWord(point, b"" if folded == point.value else folded, is_document(point.value), words, verdicts)
+    sql = skeleton(folded) if any(word.rule.type == "sqli" for word in words) else ""
+    return PointWord(point, b"" if folded == point.value else folded, is_document(point.value), words, verdicts, sql)
 
 
 def _words(tier: Tier, point: Point, folded: bytes, signs: list[Sign]) -> Iterable[RuleWord]:

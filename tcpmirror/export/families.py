@@ -259,7 +259,7 @@ _PER_PROCESS: Final = (
 # kind -> counter -> meaning; "gauge: " in front where the value may fall
 MEANINGS: Final[dict[str, dict[str, str]]] = {
     "capture": {
-        "packets": "Frames that the source delivered.",
+        "packets": "Frames that the source delivered; each frame of an 802.11 aggregate is one.",
         "bytes": "Bytes of those frames, as captured.",
         "segments": "TCP segments put on a worker's ring.",
         "segment_bytes": "Payload bytes of those segments.",
@@ -283,6 +283,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "unwatched": "Frames that the interface counted while no capture process was there (not with a packet filter).",
         "seen_frames": "gauge: Frames that the interface had counted when it was last looked at.",
         "seen_packets": "gauge: Packets delivered or dropped by the kernel at that moment.",
+        "discarded_bytes": "Of those: of segments left before the rings, because the analysis was to end there.",
     },
     "worker": {
         "segments": "TCP segments taken from the rings.",
@@ -298,7 +299,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "gaps": "Holes in streams that were never filled.",
         "gap_bytes": "Size of those holes.",
         "held_bytes": "gauge: Bytes held for reassembly and messages.",
-        "memory_limit_hits": "Times `limits.memory_bytes` was reached.",
+        "memory_limit_hits": "Times the worker's share of `limits.memory` was reached.",
+        "bodies_shed": "Times that a flow gave up the bodies in progress for want of memory; heads are kept.",
         "requests": "HTTP requests.",
         "responses": "HTTP responses.",
         "exchanges": "Requests with their responses, and either alone.",
@@ -309,6 +311,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "http2_flows": "Flows that spoke HTTP/2 in clear.",
         "websocket_flows": "Flows that became a WebSocket.",
         "websocket_messages": "WebSocket messages.",
+        "rules": "gauge: Detection rules in force.",
+        "own_rules": "gauge: Of the detection rules, those of the operator's packs.",
+        "rules_refused": "gauge: 1 while changed rules are refused and those before stay in force.",
         "tls_flows": "Flows that spoke TLS, decrypted or not.",
         "tls_bytes": "Stream bytes of TLS that were not decrypted.",
         "tls_decrypted_flows": "TLS flows decrypted with secrets of the key log.",
@@ -348,6 +353,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "partial_gap": "Of those: bytes of them were never seen.",
         "partial_limit": "Of those: a limit of size, number, depth or time cut them.",
         "ring_corruptions": "Times what lay on a segment ring was no records and was given up.",
+        "discarded_bytes": "Payload bytes left before reassembly, because the analysis was to end there.",
     },
     "exporter": {
         "reports": "Reports taken from the rings.",

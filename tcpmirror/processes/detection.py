@@ -30,8 +30,15 @@ class DecodedViews:
 
 
 def rule_folders(settings: Settings) -> list[Path]:
-    """Return the folders of own rule packs."""
-    return [Path(settings.inspection.rules_dir)] if settings.inspection.rules_dir else []
+    """Return the folders of own rule packs: the operator's, and that of fetched ones."""
+    folders = [Path(settings.inspection.rules_dir)] if settings.inspection.rules_dir else []
+    fetched = fetched_packs(settings)
+    return [*folders, fetched] if fetched.is_dir() else folders
+
+
+def fetched_packs(settings: Settings) -> Path:
+    """Where packs are kept that came from elsewhere than the operator's own folder."""
+    return Path(settings.supervisor.state_dir) / "packs"
 
 
 def build_detector(settings: Settings, cache_dir: Path | None = None) -> Detector:
@@ -42,17 +49,20 @@ def build_detector(settings: Settings, cache_dir: Path | None = None) -> Detecto
     return detector_of(load_pack(*rule_folders(settings)), settings, cache_dir)
 
 
-def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None) -> Detector:
-    """Return a detector with the rules of *pack*; SettingsError: a pattern that cannot be compiled."""
+def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None, seclang: str | None = None) -> Detector:
+    """Return a detector with the rules of *pack*; SettingsError: a pattern that cannot be compiled.
+
+    *seclang*: SecLang rules as text; None: those of the settings' directory.
+    """
     try:
         detector = Detector(pack, settings.limits, DecodedViews(), cache_dir)
     except RefusedPattern:
-        check_rules(pack.rules)
+        check_rules(sorted(pack.rules, key=lambda rule: not rule.own))  # the built-in ones were tried before they came here
         raise
-    if settings.inspection.seclang.directory:
+    if seclang or (seclang is None and settings.inspection.seclang.directory):
         from tcpmirror.processes.seclang import seclang_engine  # lark is loaded where it is needed only
 
-        detector.others = (seclang_engine(settings.inspection.seclang, detector.shows, cache_dir).inspect,)
+        detector.others = (seclang_engine(settings.inspection.seclang, detector.shows, cache_dir, seclang).inspect,)
     return detector
 
 

@@ -267,6 +267,7 @@ def _point_facts(word: PointWord) -> dict[str, object]:
         "value": word.point.value.decode("latin-1"),
         "folded": word.folded.decode("latin-1"),
         "is_document": word.is_document,
+        "sql_tokens": word.sql,
         "rules": [
             {"id": item.rule.id, "type": item.rule.type, "counts": not item.reason, "weight": item.weight}
             | {"matched": item.matched, "reason": item.reason}
@@ -297,6 +298,7 @@ def _explanation_page(request: Request, told: Explanation) -> str:
 def _point_lines(word: PointWord) -> list[str]:
     lines = [f"  {point_text(word.point.path)} = {_shown(word.point.value)!r}"]
     lines += [f"      folded: {_shown(word.folded)!r}"] if word.folded else []
+    lines += [f"      SQL tokens: {word.sql}"] if word.sql else []
     lines += ["      a longer text: signs weigh less, only the strongest counts"] if word.is_document and word.rules else []
     for item in word.rules:
         says = item.reason or f"counts {item.weight:.2f}"

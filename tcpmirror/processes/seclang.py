@@ -10,21 +10,26 @@ from functools import partial
 from pathlib import Path
 
 from tcpmirror.detect.seclang.engine import Engine, Options
-from tcpmirror.detect.seclang.ruleset import Refused, Ruleset, load_ruleset, written
+from tcpmirror.detect.seclang.ruleset import Refused, Ruleset, load_ruleset, parse_ruleset, written
 from tcpmirror.errors import EXIT_OK, EXIT_SETTINGS, EnvironmentFault
 from tcpmirror.settings.tree import SecLang
 
 REQUEST_PHASES = (0, 1, 2)  # 0: it could not be read so far
 
 
-def seclang_engine(settings: SecLang, shows: Callable[[str, bytes], bool], cache_dir: Path | None) -> Engine:
-    """Return an engine with the rules of ``settings.directory``; *shows* stands for @detectSQLi and @detectXSS.
+def seclang_engine(
+    settings: SecLang, shows: Callable[[str, bytes], bool], cache_dir: Path | None, text: str | None = None
+) -> Engine:
+    """Return an engine with the rules in *text*, or else of ``settings.directory``.
+
+    *shows* stands for @detectSQLi and @detectXSS.
 
     SettingsError: there are no rules, or a file cannot be read.
     """
     options = Options(settings.paranoia_level, settings.threshold)
     judges = {kind: partial(shows, kind) for kind in ("sqli", "xss")}
-    return Engine(load_ruleset(Path(settings.directory)), options, judges, cache_dir)
+    ruleset = load_ruleset(Path(settings.directory)) if text is None else parse_ruleset(text)
+    return Engine(ruleset, options, judges, cache_dir)
 
 
 def import_seclang(path: Path, out: Path | None, as_json: bool) -> int:

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
@@ -20,6 +21,7 @@ cdef struct Successor:
     uint32_t isn
 
 
+@cython.final
 cdef class Flow:
     cdef uint64_t hash
     cdef uint8_t a_ip[16]
@@ -40,6 +42,7 @@ cdef class Flow:
     cdef StreamSink sink
     cdef FlowInfo info
     cdef uint64_t last_ns       # of the last segment that belonged to it
+    cdef uint64_t due_ns        # nothing happens to it before this packet time unless a segment comes
     cdef Py_ssize_t counted_bytes
     cdef void* chain            # next in the bucket of the index
     cdef void* older            # by age of the last segment
@@ -71,5 +74,11 @@ cdef class Flow:
                 return True
         return (self.a_port == s.dport and self.b_port == s.sport
                 and memcmp(self.a_ip, s.dst, 16) == 0 and memcmp(self.b_ip, s.src, 16) == 0)
+
+    cdef inline bint has_only_later_deadlines(self) noexcept:
+        """Whether `due_ns` still holds although segments came: silence ends later, and nothing else is due before."""
+        return (self.state < FlowState.CLOSED and not self.a.has_fin and not self.b.has_fin and not self.reset_ns
+                and not self.a.is_holding() and not self.b.is_holding()
+                and (self.sink is None or not self.sink.deadline_ns or self.sink.deadline_ns >= self.due_ns))
 
     cdef FlowInfo describe(self)

@@ -1,9 +1,11 @@
+cimport cython
 from cpython.object cimport PyObject
 
 from tcpmirror.model.segment cimport Segment
 from tcpmirror.reassembly.flow cimport Flow
 
 
+@cython.final
 cdef class FlowIndex:
     cdef PyObject** buckets
     cdef Py_ssize_t bucket_count

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from tcpmirror.model.stream cimport FlowInfo, StreamSink
@@ -18,6 +19,7 @@ cdef struct HalfLimits:
     bint is_urgent_inline       # urgent bytes stay in the stream
 
 
+@cython.final
 cdef class HalfStream:
     cdef uint32_t next_seq      # of the next byte to deliver
     cdef uint32_t base_seq      # of the first byte
@@ -71,7 +73,15 @@ cdef class HalfStream:
 
     cdef void start(self, uint32_t seq) noexcept
     cdef void see_syn(self, uint32_t isn) noexcept
-    cdef void see_ack(self, uint32_t ack) noexcept
+    cdef inline void see_ack(self, uint32_t ack) noexcept:
+        """Learn from the peer what it has received of this direction."""
+        if not self.has_acked or <int32_t>(ack - self.acked) > 0:
+            self.acked = ack
+            self.has_acked = True
+        if not self.delivered:
+            self.begin_at_ack(ack)
+
+    cdef void begin_at_ack(self, uint32_t ack) noexcept
     cdef void see_fin(self, uint32_t seq) noexcept
     cdef void see_urgent(self, uint32_t seq) noexcept
     cdef void lose(self, uint32_t length) noexcept

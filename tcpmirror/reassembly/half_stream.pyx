@@ -51,15 +51,12 @@ cdef class HalfStream:
             self.has_acked = False  # it was said about another connection
         self.start(isn + 1)
 
-    cdef void see_ack(self, uint32_t ack) noexcept:
-        """Learn from the peer what it has received of this direction."""
-        if not self.has_acked or seq_diff(ack, self.acked) > 0:
-            self.acked = ack
-            self.has_acked = True
+    cdef void begin_at_ack(self, uint32_t ack) noexcept:
+        """Infer from the peer's ACK where this direction goes on, of which nothing was delivered."""
         if not self.is_started:
             self.start(ack)
             self.is_tentative = True
-        elif not self.delivered and not self.is_holding() and seq_diff(ack, self.next_seq) > UNSEEN_LIMIT:
+        elif not self.is_holding() and seq_diff(ack, self.next_seq) > UNSEEN_LIMIT:
             self.lose(<uint32_t>seq_diff(ack, self.next_seq))  # this direction is not mirrored, and numbers wrap
             self.next_seq = ack
 

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 OTHER: int
+SUMS: dict[str, int]
 
 News = tuple[int, int, int, int, int]
 

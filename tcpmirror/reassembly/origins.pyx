@@ -11,6 +11,10 @@ from libc.string cimport memset
 from tcpmirror.model.segment cimport Segment
 
 OTHER = -1  # the source of the origin that stands for all beyond the limit
+# The place of each sum in a `Tally`.
+SUMS = {name: place for place, name in enumerate((
+    "stream_bytes", "retransmitted_bytes", "ignored_bytes", "reorder_held_bytes", "abandoned_bytes", "out_of_order_segments",
+    "overlap_conflicts", "gaps", "gap_bytes", "truncated_bytes", "mirror_lost_bytes"))}
 
 
 cdef class Origin:

@@ -3,7 +3,8 @@
 A copy that differs from what was delivered tells of an insertion (the first copy never reached the receiver, or raced the true
 one: forged responses do that). The receiver decides between both by what it got, a tap cannot; so the first stays and both are
 shown. The window is 1 KiB a direction, made with the first delivery, because requests and the starts of responses are what is
-forged and a flow in its tens of thousands must stay cheap.
+forged and a flow in its tens of thousands must stay cheap. Of a segment that goes on where a large one ended, the middle of a body,
+256 bytes are kept: copying more would be the dearest thing that reassembly does for it.
 """
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
@@ -13,12 +14,14 @@ from tcpmirror.reassembly.overlap cimport Conflicts
 from tcpmirror.reassembly.sequence cimport seq_diff
 
 cdef enum:
-    RECENT_BYTES = 1024  # a power of two: a byte stands at its sequence number modulo this
+    RECENT_BYTES = 1024  # a power of two: a byte stands at its distance from `origin` modulo this
+    BULK_BYTES = 256     # what is kept in the middle of a body
 
 
 cdef struct Recent:
     uint8_t* ring
-    uint32_t begin, end     # sequence numbers
+    uint32_t begin, end, origin  # sequence numbers
+    bint is_bulk            # the last segment filled the window
 
 
 cdef inline void recent_keep(Recent* recent, uint32_t seq, const uint8_t* data, uint32_t length) noexcept nogil:
@@ -26,22 +29,30 @@ cdef inline void recent_keep(Recent* recent, uint32_t seq, const uint8_t* data, 
     cdef uint32_t at, part
     if recent.ring == NULL:
         recent.ring = <uint8_t*>malloc(RECENT_BYTES)
-        recent.begin = recent.end = seq
+        recent.begin = recent.end = recent.origin = seq
         if recent.ring == NULL:
             return
+    if length >= RECENT_BYTES:  # copies of known size
+        if recent.is_bulk and recent.end == seq:
+            recent.begin = recent.origin = seq + length - BULK_BYTES
+            memcpy(recent.ring, data + (length - BULK_BYTES), BULK_BYTES)
+        else:
+            recent.begin = recent.origin = seq + length - RECENT_BYTES
+            memcpy(recent.ring, data + (length - RECENT_BYTES), RECENT_BYTES)
+        recent.end = seq + length
+        recent.is_bulk = True
+        return
+    recent.is_bulk = False
     if recent.end != seq:
         recent.begin = seq  # bytes were lost between
     recent.end = seq + length
-    if length > RECENT_BYTES:
-        data += length - RECENT_BYTES
-        seq += length - RECENT_BYTES
-        length = RECENT_BYTES
     if recent.end - recent.begin > RECENT_BYTES:
         recent.begin = recent.end - RECENT_BYTES
-    at = seq & (RECENT_BYTES - 1)
+    at = (seq - recent.origin) & (RECENT_BYTES - 1)
     part = min(length, RECENT_BYTES - at)
     memcpy(recent.ring + at, data, part)
-    memcpy(recent.ring, data + part, length - part)
+    if part < length:
+        memcpy(recent.ring, data + part, length - part)
 
 
 cdef inline int recent_compare(Recent* recent, Conflicts conflicts, uint32_t seq, const uint8_t* data, uint32_t length) except -1:
@@ -52,7 +63,7 @@ cdef inline int recent_compare(Recent* recent, Conflicts conflicts, uint32_t seq
     stop = recent.end if seq_diff(seq + length, recent.end) > 0 else seq + length
     if seq_diff(stop, first) <= 0:
         return 0
-    at = first & (RECENT_BYTES - 1)
+    at = (first - recent.origin) & (RECENT_BYTES - 1)
     part = min(stop - first, RECENT_BYTES - at)
     memcpy(kept, recent.ring + at, part)
     memcpy(kept + part, recent.ring, stop - first - part)

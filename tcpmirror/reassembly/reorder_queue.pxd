@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tcpmirror.reassembly.overlap cimport Conflicts, OverlapRule
@@ -13,6 +14,7 @@ cdef class Piece:
     cdef uint64_t time_ns
 
 
+@cython.final
 cdef class ReorderQueue:
     cdef list pieces            # by seq, not overlapping
     cdef Py_ssize_t held_bytes  # of memory

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport uint64_t
 
 from tcpmirror.reassembly.flow cimport Flow
@@ -6,6 +7,7 @@ cdef enum:
     SLOTS = 4096  # a power of two
 
 
+@cython.final
 cdef class Wheel:
     cdef void* slots[SLOTS]
     cdef uint64_t at            # the slot that time has reached

@@ -13,16 +13,26 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from tcpmirror.detect.pack import load_pack
-from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFault, SettingsError, TcpmirrorError
+from tcpmirror.errors import (
+    EXIT_BUG,
+    EXIT_ENVIRONMENT,
+    EXIT_OK,
+    EXIT_SETTINGS,
+    EnvironmentFault,
+    SettingsError,
+    TcpmirrorError,
+)
+from tcpmirror.processes.rules_in_force import prepare_rules, rules_signature
 from tcpmirror.settings.environment import apply_environment
 from tcpmirror.settings.load import load_settings
 from tcpmirror.settings.simulation import VARIABLE
-from tcpmirror.settings.tree import Settings
+from tcpmirror.settings.tree import SECOND, Settings
 from tcpmirror.settings.tree import Supervisor as Places
 from tcpmirror.supervisor.control import ask
 from tcpmirror.supervisor.credentials import PASSWORD_FILE, Credentials, forget_password, load_or_create
@@ -30,6 +40,7 @@ from tcpmirror.supervisor.daemon import start_in_background
 from tcpmirror.supervisor.fork import MAINS, Main
 from tcpmirror.supervisor.notify import Notifier
 from tcpmirror.supervisor.pid_file import PidFile, holders, is_locked, leader, wait_unlocked, written_pid
+from tcpmirror.supervisor.rules import PATIENCE_NS, RuleWork
 from tcpmirror.supervisor.status import render_status
 from tcpmirror.supervisor.supervisor import Installation, Outcome, Supervisor, console_url
 from tcpmirror.supervisor.tree import START_HEARTBEATS
@@ -37,15 +48,20 @@ from tcpmirror.telemetry.logs import configure_logging
 
 DEFAULT_FILE: Final = Path("/etc/tcpmirror/tcpmirror.yaml")
 LOG_FILE: Final = "tcpmirror.log"  # under supervisor.state_dir, for `start` with log.file on a standard stream
+RULES_POLL_S: Final = 0.1
+RULES: Final = RuleWork(prepare_rules, rules_signature)
 PATIENCE_S: Final = 5.0  # beyond a deadline that the supervisor keeps itself
 ADMIN: Final = "admin"
 
 log = logging.getLogger(__name__)
 
 
-def main(argv: Sequence[str] | None = None, mains: Mapping[str, Main] = MAINS) -> int:
-    """Do what the command line says and return the exit code; *mains*: what each kind of process runs."""
-    arguments = _parser().parse_args(argv, argparse.Namespace(mains=mains))
+def main(argv: Sequence[str] | None = None, mains: Mapping[str, Main] = MAINS, rules: RuleWork | None = RULES) -> int:
+    """Do what the command line says and return the exit code.
+
+    *mains*: what each kind of process runs; *rules*: how their rules are made ready, None where they have none.
+    """
+    arguments = _parser().parse_args(argv, argparse.Namespace(mains=mains, rules=rules))
     try:
         return COMMANDS[arguments.command](arguments)
     except TcpmirrorError as fault:
@@ -62,13 +78,14 @@ def start(arguments: argparse.Namespace) -> int:
 
     def serve(announce: Callable[[Outcome], None], release: Callable[[], None]) -> int:
         return _serve(
-            Installation(settings, _reader(file), file, str(log_file), credentials, arguments.mains),
+            Installation(settings, _reader(file), file, str(log_file), credentials, arguments.mains, arguments.rules),
             pid_file,
             announce,
             release,
         )
 
     patience_s = settings.supervisor.heartbeat_s * START_HEARTBEATS + PATIENCE_S
+    patience_s += PATIENCE_NS / SECOND if arguments.rules else 0
     outcome = start_in_background(serve, log_file, patience_s)
     if outcome.exit_code == EXIT_OK:
         _tell_running(settings, credentials, outcome)
@@ -86,7 +103,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings, file = _read(arguments.config, tells=True)
     pid_file = _take_place(settings)
     credentials = _credentials(settings)
-    installation = Installation(settings, _reader(file), file, settings.log.file, credentials, arguments.mains)
+    installation = Installation(
+        settings, _reader(file), file, settings.log.file, credentials, arguments.mains, arguments.rules
+    )
 
     def announce(outcome: Outcome) -> None:
         try:
@@ -143,7 +162,20 @@ def reload(arguments: argparse.Namespace) -> int:
         for words, key in (("started anew", "restarted"), ("holds only after a restart", "needs_restart")):
             if answer[key]:
                 print(f"{words}: {', '.join(answer[key])}")
+        return _tell_rules(run_dir)
     return int(answer["exit_code"])
+
+
+def _tell_rules(run_dir: Path) -> int:
+    """Wait until the rules are ready, and say so if they were refused: those before are in force then."""
+    while rules := ask(run_dir, {"command": "status"}).get("rules"):
+        if rules["state"] == "refused":
+            print(f"tcpmirror-supervisor: rules refused, those before stay in force: {rules['problem']}", file=sys.stderr)
+            return EXIT_SETTINGS
+        if rules["state"] == "in force":
+            break
+        time.sleep(RULES_POLL_S)
+    return EXIT_OK
 
 
 def status(arguments: argparse.Namespace) -> int:

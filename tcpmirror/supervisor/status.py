@@ -102,11 +102,14 @@ def render_status(status: dict[str, Any]) -> str:
     ]
     totals = status["totals"]
     sums = "  ".join(f"{name} {totals[name]:,}" for name in ("packets", "drops", "exchanges", "attacks", "backlog"))
+    rules = status.get("rules") or {}
     reasons = [f"{process['name']}: {process['last_error']}" for process in status["processes"] if process["last_error"]]
     beside = "  ".join(f"{name} {count:,}" for name, count in status["beside"].items())
     more = [f"beside: {beside}"] if beside else []
     if status["simulated"]:
         more.append(f"FAULTS ON PURPOSE (--simulate): {status['simulated']}")
+    if rules.get("problem"):
+        more.append(f"rules refused, those before stay in force: {rules['problem']}")
     accounts = _accounts(status["ledgers"])
     return "\n".join((head, "", *(line.rstrip() for line in table), "", f"total: {sums}", "", *accounts, *more, *reasons))
 

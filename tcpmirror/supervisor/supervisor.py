@@ -27,6 +27,7 @@ from tcpmirror.supervisor.credentials import Credentials
 from tcpmirror.supervisor.fork import MAINS, Main
 from tcpmirror.supervisor.notify import Notifier
 from tcpmirror.supervisor.reload import ReloadPlan, plan_reload
+from tcpmirror.supervisor.rules import RuleKeeper, RuleWork
 from tcpmirror.supervisor.status import describe_tree
 from tcpmirror.supervisor.tree import START_HEARTBEATS, State, Tree
 from tcpmirror.telemetry.logs import configure_logging
@@ -57,7 +58,7 @@ class Outcome:
 class Installation:
     """What a supervisor is made from. ``settings_file``: empty for the defaults; ``log_file``: as `Log.file`.
 
-    ``read_settings`` reads the file again; it raises SettingsError.
+    ``read_settings`` reads the file again; it raises SettingsError. ``rules``: how rules are made ready, None: none are.
     """
 
     settings: Settings
@@ -66,6 +67,7 @@ class Installation:
     log_file: str
     credentials: Credentials
     mains: Mapping[str, Main]
+    rules: RuleWork | None = None
 
 
 class Supervisor:
@@ -96,10 +98,13 @@ class Supervisor:
             installation.log_file,
             installation.settings_file,
         )
+        work = installation.rules
+        self._rules = RuleKeeper(work, self._release, installation.log_file) if work else None
         self._selector = selectors.DefaultSelector()
         self._control = ControlServer(Path(settings.supervisor.run_dir), self._selector, self._answer)
         self._signals, self._signal_writer = socket.socketpair()
         self._began_ns = 0
+        self._tree_began_ns = 0
         self._is_announced = False
         self._is_reloading = False
         self._exit_code = EXIT_OK
@@ -110,7 +115,10 @@ class Supervisor:
         self._watch_signals()
         if faults := self.tree.settings.simulate.faults:
             log.warning("faults on purpose, for tests only: %s", faults)
-        self.tree.start(self._began_ns)
+        if self._rules:
+            self._rules.begin(self.tree.settings, self._began_ns)
+        else:
+            self._start_tree(self._began_ns)
         while not (self.tree.stop_began_ns and self.tree.is_gone):
             self._turn()
         self._control.close()
@@ -131,6 +139,8 @@ class Supervisor:
                 self._take_signals(now_ns)
         self._control.drop_slow_callers(now_ns)
         self.tree.reap(now_ns)
+        if self._rules and not self.tree.stop_began_ns:
+            self._look_at_rules(self._rules, now_ns)
         self.tree.turn(now_ns)
         if not self._is_announced:
             self._look_at_start(now_ns)
@@ -158,6 +168,8 @@ class Supervisor:
         if not self.tree.stop_began_ns:
             log.info("stopping: %s", reason)
             self._notifier.stopping(reason)
+            if self._rules:
+                self._rules.end()
             self.tree.begin_stop(now_ns)
             self._tell_outcome(EXIT_ENVIRONMENT, reason)
 
@@ -184,8 +196,32 @@ class Supervisor:
 
     # -- the start ------------------------------------------------------------------------------------------------------
 
+    def _start_tree(self, now_ns: int) -> None:
+        self._tree_began_ns = now_ns
+        self.tree.start(now_ns)
+
+    def _look_at_rules(self, rules: RuleKeeper, now_ns: int) -> None:
+        """Start the processes once the rules are ready; later, have the workers take what came of a change."""
+        outcome = rules.poll(now_ns)
+        if outcome is None:
+            if self._is_announced:
+                rules.look(self.tree.settings, now_ns)
+        elif not self._tree_began_ns:
+            if outcome.problem:
+                self._fail_start(outcome.exit_code, outcome.problem, now_ns)
+            else:
+                self._start_tree(now_ns)
+        else:
+            if outcome.problem:
+                log.error("rules refused, those before stay in force: %s", outcome.problem)
+            else:
+                log.info("rules in force: %s", ", ".join(f"{name} {value}" for name, value in outcome.facts.items()))
+            self.tree.tell("worker", signal.SIGHUP)
+
     def _look_at_start(self, now_ns: int) -> None:
         """Announce a complete start. One that fails is ended as a whole: half a sensor that says "started" helps nobody."""
+        if not self._tree_began_ns:
+            return
         if self.tree.is_ready:
             log.info("all %d processes run", len(self.tree.children))
             self._notifier.ready(self._summary(now_ns))
@@ -196,7 +232,7 @@ class Supervisor:
                 code = child.last_exit if child.last_exit in FATAL_AT_START else EXIT_BUG
                 self._fail_start(code or EXIT_BUG, f"{child.name}: {child.last_error}", now_ns)
                 return
-        if now_ns - self._began_ns > self.tree.start_patience_ns:
+        if now_ns - self._tree_began_ns > self.tree.start_patience_ns:
             late = [str(child.name) for child in self.tree.children if child.state not in (State.RUNNING, State.FINISHED)]
             self._fail_start(
                 EXIT_BUG, f"{', '.join(late)}: not ready within {START_HEARTBEATS} times supervisor.heartbeat", now_ns
@@ -236,6 +272,7 @@ class Supervisor:
             "uptime_s": round((now_ns - self._began_ns) / SECOND, 3),
             "settings_file": self._installation.settings_file,
             "console_url": console_url(self.tree.settings),
+            "rules": self._rules.describe() if self._rules else None,
             **status,
         }
 
@@ -262,7 +299,10 @@ class Supervisor:
         self.tree.settings = plan.settings
         if "log" in plan.changed:
             configure_logging("supervisor", plan.settings.log.level, plan.settings.log.pretty, self._installation.log_file)
-        self.tree.tell("worker", signal.SIGHUP)
+        if self._rules:
+            self._rules.begin(plan.settings, now_ns)  # workers are told when the rules are ready
+        else:
+            self.tree.tell("worker", signal.SIGHUP)
         self.tree.restart(plan.restart, now_ns)
         log.info("reloaded: changed %s; started anew %s", ", ".join(plan.changed) or "-", ", ".join(plan.restart) or "-")
         if plan.needs_restart:

@@ -15,9 +15,12 @@ from scapy.utils import PcapReader
 
 from tests.metamorphic.judge import never_wrong
 from tests.metamorphic.talk import Frame, Line, lines_of
+from tests.traffic import MAC
 
 LONGEST = 600  # frames: larger captures are left out
-TUNNEL = Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=50000, dport=4789, chksum=0) / VXLAN(vni=42, flags=8)
+TUNNEL = (
+    Ether(**MAC) / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=50000, dport=4789, chksum=0) / VXLAN(vni=42, flags=8)
+)
 
 
 def frames_of(path: Path) -> tuple[int, list[Frame]]:

@@ -103,6 +103,7 @@ def test_a_value_and_standard_input_are_explained(
 ) -> None:
     page = said(capsys, "explain", "1' UNION SELECT null,password FROM users--")
     assert "sqli-union-select (sqli): counts 0.90" in page
+    assert "SQL tokens: " in page
     assert "findings:\n  sqli at [get][value]" in page
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"running shoes\n")))
     page = said(capsys, "explain", "-")
