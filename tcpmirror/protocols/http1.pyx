@@ -104,6 +104,7 @@ cdef class Http1Connection(StreamSink):
     cdef int data(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1:
         cdef Half half = self.half(side)
         cdef HalfEvent event
+        cdef const uint8_t* at
         if self.deadline_ns and time_ns >= self.deadline_ns:
             self.tick(time_ns)
         self.now_ns = time_ns
@@ -115,16 +116,20 @@ cdef class Http1Connection(StreamSink):
         if half.loss is not None and length:
             half.loss.begin_ns = half.loss.response_ns = time_ns
             half.loss = None
-        if self.watched is not None and half is self.client:
+        if self.watched is not None and half is self.client and self.factory.parse_responses:
             self.watch(data, length)
         while True:
+            at = data
             event = half.advance(&data, &length, time_ns)
+            if self.watched is not None and not self.factory.parse_responses:
+                self.watch(at, data - at)  # told when it is whole, so what follows is not looked at
             if event == WANTS_DATA:
                 break
             self.take_event(half, event)
             if event == HEAD_WHOLE and half.entry is not None and half.entry.readings is not None and half is self.client:
                 self.watched = half.entry.readings
-                self.watch(data, length)
+                if self.factory.parse_responses:
+                    self.watch(data, length)
             if self.handover != STAYS:
                 self.rest = length
                 break
