@@ -68,7 +68,7 @@ WORLDS = {
     "full rings": (V4, "ring-full=5%", "ring_full"),
     "gaps": (V4_RING, "gap=5%", "simulated"),
     "little memory": (V4, "memory=64KiB", ""),
-    "slow workers": (V4 + "limits: {segment_ring: 1MiB}\n", "slow-worker=5ms", "shed"),
+    "slow workers": (V4, "slow-worker=5ms", ""),
     "all faults": (V4_FANOUT, "ring-full=2%,gap=2%,memory=1MiB,slow-worker=1ms", "simulated"),
 }
 
