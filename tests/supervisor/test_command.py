@@ -247,7 +247,7 @@ def test_memory_that_is_not_there_is_named_with_its_keys(operator: Operator) -> 
         timeout=30,
     )
     assert done.returncode == EXIT_ENVIRONMENT, done.stderr
-    assert "lower limits.segment_ring" in done.stderr
+    assert "lower limits.memory, limits.segment_ring or workers" in done.stderr
 
 
 @pytest.mark.slow
