@@ -5,7 +5,7 @@ It accepts what the full path accepts, and nothing else that the full path refus
 read as a text, so calling it a document here would hide the text. Bytes below 0x20 may stand in strings. Deeper than
 JSON_DEPTH, or with a constant that RFC 8259 does not know (NaN), it is no document.
 """
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 from tcpmirror.decode.text cimport uchar
 
@@ -81,22 +81,34 @@ cdef JsonToken json_next(JsonScan* scan) noexcept nogil:
 
 cdef bint _string(JsonScan* scan) noexcept nogil:
     """Read the string whose opening quote is next; False if it does not end or has a bad escape."""
+    cdef const uchar* begin = scan.data + scan.at + 1
+    cdef Py_ssize_t left = scan.stop - scan.at - 1
+    cdef const uchar* quote = <const uchar*>memchr(begin, 34, left)
+    cdef const uchar* escape
+    if quote == NULL:
+        return False
+    escape = <const uchar*>memchr(begin, 92, quote - begin)
+    scan.begin = scan.at + 1
+    scan.is_escaped = escape != NULL
+    if scan.is_escaped:
+        return _escaped_string(scan, scan.begin + (escape - begin))
+    scan.size = quote - begin
+    scan.at = scan.begin + scan.size + 1
+    return True
+
+
+cdef bint _escaped_string(JsonScan* scan, Py_ssize_t at) noexcept nogil:
+    """Go on with a string from its first backslash, at *at*."""
     cdef const uchar* data = scan.data
-    cdef Py_ssize_t at = scan.at + 1, stop = scan.stop
-    scan.begin = at
-    scan.is_escaped = False
-    while at < stop and data[at] != 34:
+    while at < scan.stop and data[at] != 34:
         if data[at] == 92:
-            scan.is_escaped = True
             at += 1
-            if at == stop or not _is_escape(data + at, stop - at):
+            if at == scan.stop or not _is_escape(data + at, scan.stop - at):
                 return False
         at += 1
-    if at >= stop:
-        return False
     scan.size = at - scan.begin
     scan.at = at + 1
-    return True
+    return at < scan.stop
 
 
 cdef inline bint _is_escape(const uchar* data, Py_ssize_t size) noexcept nogil:

@@ -23,7 +23,8 @@ from tcpmirror.decode import grpc
 
 DEF DEPTH = 4             # rounds of decoding; a value that still changes is for the full path
 DEF MIN_BASE64 = 8        # shorter runs hold nothing worth hiding
-DEF LOOK_BASE64 = 16     # characters of a token that show whether it can be packed or text
+DEF LOOK_BASE64 = 16      # characters of a token that show whether it can be packed or text
+DEF SEGMENTS = 64         # of a run; a target with more is for the full path
 DEF LINE_BYTES = 300      # header lines up to this are remembered as clean
 DEF TEXT_BYTES = 64       # and so are the keys and values of documents
 DEF PAIR_BYTES = 16       # a value up to this is searched together with its key: some rules ask for both
@@ -45,48 +46,67 @@ cdef void _mark(uchar* data, Py_ssize_t size, uchar separator) noexcept nogil:
             data[at] = SEPARATOR
 
 
+cdef Py_ssize_t _count(const uchar* data, Py_ssize_t size, uchar byte) noexcept nogil:
+    cdef Py_ssize_t at, found = 0
+    for at in range(size):
+        found += data[at] == byte
+    return found
+
+
 cdef bint _unpack_runs(Regions* out, Py_ssize_t start, Py_ssize_t size, bint plus, int depth) noexcept nogil:
-    """Append the text hidden in the Base64 runs of a region; False: the full path has to look."""
-    cdef Py_ssize_t at = start, end, stop = start + size, wrote, room
-    cdef bint fresh = True
+    """Append the text hidden in the Base64 and hexadecimal runs of a region; False: the full path has to look.
+
+    A slash is a character of Base64 and parts the segments of a path too, so a run is also read from behind its first slashes.
+    """
+    cdef Py_ssize_t at = start, end = start, stop = start + size
+    cdef int segments = 0
     while at < stop:
         if base64_class(out.data[at]) < 0:
-            fresh = True
             at += 1
             continue
-        if not fresh:
-            fresh = out.data[at] == 47 or out.data[at] == 44
-            at += 1
-            continue
-        end = at
-        while end < stop and base64_class(out.data[end]) >= 0 and (end - at < 12 or out.data[end] != 47):
-            end += 1
-        fresh = False
-        if end - at < MIN_BASE64:
+        if at >= end:
+            end = at
+            segments = 0
+            while end < stop and base64_class(out.data[end]) >= 0:
+                end += 1
+        if end - at < MIN_BASE64 or segments > SEGMENTS:
             at = end
-            fresh = True
             continue
-        while end < stop and base64_class(out.data[end]) >= 0:
-            end += 1
-        room = (end - at) + 2
-        if not reserve(out, room):
+        if not _unpack(out, at, _segment_end(out, at, end), end, plus, depth):
             return False
-        wrote = hex_into(out.data + at, end - at, out.data + out.size)
-        if wrote:
-            if not close(out, wrote) or not _expand(out, out.size - wrote - 1, wrote, plus, depth + 1):
-                return False
-        # Most tokens show within a few bytes that they are none: decode those first.
-        wrote = base64_into(out.data + at, LOOK_BASE64 if end - at > LOOK_BASE64 else end - at, out.data + out.size)
-        if is_packed(out.data + out.size, wrote) and end - at > LOOK_BASE64:
-            return False
-        if _reads_as_text(out.data + out.size, wrote):
-            wrote = base64_into(out.data + at, end - at, out.data + out.size)
-            if is_plausible(out.data + out.size, wrote):
-                if not close(out, wrote) or not _expand(out, out.size - wrote - 1, wrote, plus, depth + 1):
-                    return False
-        fresh = out.data[at] == 47  # a path's slash is itself a character of Base64: what follows it begins anew
-        at += 1
+        at = _segment_end(out, at, end) + 1
+        segments += 1
     return True
+
+
+cdef Py_ssize_t _segment_end(Regions* out, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Return where the slash behind *at* is, or *end*."""
+    cdef const void* found = memchr(out.data + at, 47, end - at)
+    return end if found == NULL else <const uchar*>found - out.data
+
+
+cdef bint _unpack(Regions* out, Py_ssize_t at, Py_ssize_t segment, Py_ssize_t end, bint plus, int depth) noexcept nogil:
+    """Append what the bytes from *at* to *end* hide, and what those to *segment* do."""
+    cdef Py_ssize_t wrote, look = end - at if end - at < LOOK_BASE64 else LOOK_BASE64
+    if segment < end and segment - at >= MIN_BASE64 and not _unpack(out, at, segment, segment, plus, depth):
+        return False
+    if not reserve(out, (end - at) + 2):
+        return False
+    wrote = hex_into(out.data + at, end - at, out.data + out.size)
+    if wrote and (not close(out, wrote) or not _expand(out, out.size - wrote - 1, wrote, plus, depth + 1)):
+        return False
+    if not reserve(out, (end - at) + 2):
+        return False
+    # Most tokens show within a few bytes that they are none: decode those first.
+    wrote = base64_into(out.data + at, look, out.data + out.size)
+    if is_packed(out.data + out.size, wrote) and end - at > look:
+        return False
+    if not _reads_as_text(out.data + out.size, wrote):
+        return True
+    wrote = base64_into(out.data + at, end - at, out.data + out.size)
+    if not is_plausible(out.data + out.size, wrote):
+        return True
+    return close(out, wrote) and _expand(out, out.size - wrote - 1, wrote, plus, depth + 1)
 
 
 cdef inline bint _reads_as_text(const uchar* data, Py_ssize_t size) noexcept nogil:
@@ -239,6 +259,8 @@ cdef bint _add_line(Regions* out, const uchar* line, Py_ssize_t size, bint is_fi
     if not append(out, line, size):
         return False
     if is_first:
+        if _count(line, size, 47) > SEGMENTS:
+            return False
         _mark(out.data + begin, size, 38)
     elif _is_cookie(line, size):
         _mark(out.data + begin, size, 59)
@@ -294,6 +316,10 @@ cdef bint _add_document(Regions* out, CleanTexts clean, const uchar* data, Py_ss
 cdef bint _add_text(Regions* out, CleanTexts clean, const JsonScan* text, const JsonScan* value) noexcept nogil:
     """Add one text of a document, or a key and its *value* as one, unless it is known as clean."""
     cdef Py_ssize_t begin = out.size, size = text.size + 1
+    if value == NULL and not text.is_escaped and text.size <= TEXT_BYTES:
+        if clean.is_known(text.data + text.begin, text.size):
+            return True
+        return append(out, text.data + text.begin, text.size) and _expand(out, begin, text.size, True, 0)
     if value != NULL:
         size += value.size + 1
     if not reserve(out, size):

@@ -23,6 +23,9 @@ RESPONSE_LOOK: Final = 64 * 1024
 # What tier 2 costs at most, measured: reading and matching a byte in every form, and a point's own overhead.
 _NS_PER_BYTE: Final = 20
 _NS_PER_POINT: Final = 4000
+# Clients repeat header values, names and keys with every request: their signs are not looked for again.
+_REMEMBERED: Final = 8192
+_REMEMBERED_BYTES: Final = 96
 _BOMB: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
 _TEXTUAL: Final = (b"text/", b"json", b"xml", b"javascript", b"html")
 
@@ -70,6 +73,7 @@ class Detector:
         self._limits = limits
         self.views = views
         self._tokens = tokens.TokenCheck()
+        self._signs: dict[bytes, list[Sign]] = {}
         self.inspected = 0
         self.tier2 = 0
 
@@ -150,10 +154,17 @@ class Detector:
 
     def signs(self, value: bytes) -> list[Sign]:
         """Return the signs in *value* as it stands and, where that differs, folded."""
+        known = self._signs.get(value)
+        if known is not None:
+            return known
         signs = self.values.signs(value)
         folded = self.views.fold(value)
         if folded is not value:
             signs += self.values.signs(folded)
+        if len(value) <= _REMEMBERED_BYTES:
+            if len(self._signs) >= _REMEMBERED:
+                self._signs.clear()
+            self._signs[value] = signs
         return signs
 
     def _judge_response(self, response: Response) -> list[Finding]:

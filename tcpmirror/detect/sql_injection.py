@@ -2,8 +2,8 @@
 
 Folding puts one letter for what a query takes for one: ``F`` for a call, ``Q`` for a subquery, ``n`` for an expression of
 constants. A skeleton then either continues a query behind the value's data, or does not: ``1' or '1'='1`` leaves ``lscq``,
-The idea of reading a value in the contexts that it may land in, as
-tokens rather than text, is that of libinjection (N. Galbreath, Black Hat USA 2012) and libdetection.
+an apostrophe in prose a name where no query has one. Reading a value in the contexts that it may land in, as tokens rather
+than text, is the idea of libinjection (N. Galbreath, Black Hat USA 2012) and libdetection.
 """
 
 from __future__ import annotations

@@ -283,6 +283,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "unwatched": "Frames that the interface counted while no capture process was there (not with a packet filter).",
         "seen_frames": "gauge: Frames that the interface had counted when it was last looked at.",
         "seen_packets": "gauge: Packets delivered or dropped by the kernel at that moment.",
+        "discarded_bytes": "Of those: of segments left before the rings, because the analysis was to end there.",
     },
     "worker": {
         "segments": "TCP segments taken from the rings.",
@@ -298,7 +299,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "gaps": "Holes in streams that were never filled.",
         "gap_bytes": "Size of those holes.",
         "held_bytes": "gauge: Bytes held for reassembly and messages.",
-        "memory_limit_hits": "Times `limits.memory_bytes` was reached.",
+        "memory_limit_hits": "Times the worker's share of `limits.memory` was reached.",
+        "bodies_shed": "Times that a flow gave up the bodies in progress for want of memory; heads are kept.",
         "requests": "HTTP requests.",
         "responses": "HTTP responses.",
         "exchanges": "Requests with their responses, and either alone.",
@@ -351,6 +353,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "partial_gap": "Of those: bytes of them were never seen.",
         "partial_limit": "Of those: a limit of size, number, depth or time cut them.",
         "ring_corruptions": "Times what lay on a segment ring was no records and was given up.",
+        "discarded_bytes": "Payload bytes left before reassembly, because the analysis was to end there.",
     },
     "exporter": {
         "reports": "Reports taken from the rings.",

@@ -30,6 +30,7 @@ class Anomaly(IntEnum):
     # transport
     FLOW_DEPTH = 13  # more bytes in one direction than `limits.flow_depth`
     FALSE_END = 14  # a FIN or a RST after which its sender went on
+    BODY_SHED = 15  # what had come of the body was given up for want of memory; the head was kept
     # framing
     BARE_LF = 16  # a line ended in LF alone
     OBS_FOLD = 17  # a header continued on the next line

@@ -46,6 +46,10 @@ cdef class StreamSink:
         """Tell how *side* ended (an EndKind)."""
         self.end(side, <EndKind>how, time_ns)
 
+    def lighten(self):
+        """Tell that memory is short."""
+        self.shed()
+
     def expire(self, unsigned long long now_ns):
         """Tell that packet time has reached *now_ns*."""
         self.tick(now_ns)

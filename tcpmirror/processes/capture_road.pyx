@@ -59,6 +59,7 @@ cdef class CaptureRoad(FrameReceiver):
     cdef uint64_t last_kept, last_lost, counted_joined, counted_lost
     cdef bint is_vlan_key, is_vni_key
     cdef int at_simulated, at_tcp_bytes, at_duplicate_bytes, at_shed_bytes, at_ring_full_bytes, at_simulated_bytes
+    cdef int at_discarded, at_discarded_bytes
     cdef uint32_t gap_share, full_share  # of 2**32
     cdef uint64_t dice
 
@@ -89,6 +90,7 @@ cdef class CaptureRoad(FrameReceiver):
         self.at_tcp_bytes, self.at_duplicate_bytes = page.slot("tcp_bytes"), page.slot("duplicate_bytes")
         self.at_shed_bytes, self.at_ring_full_bytes = page.slot("shed_bytes"), page.slot("ring_full_bytes")
         self.at_simulated_bytes = page.slot("simulated_bytes")
+        self.at_discarded, self.at_discarded_bytes = page.slot("lost_discarded"), page.slot("discarded_bytes")
         self.inherit(page)
 
     cdef int inherit(self, page) except -1:
@@ -206,6 +208,8 @@ cdef class CaptureRoad(FrameReceiver):
             self.counters[self.at_duplicate_bytes] += segment.payload_length
             return 0
         if self.is_discarding:
+            self.counters[self.at_discarded] += 1
+            self.counters[self.at_discarded_bytes] += segment.payload_length
             return 0
         if self.shedder.is_shed(segment.flow_hash, (segment.flags & (TcpFlag.TCP_SYN | TcpFlag.TCP_ACK)) == TcpFlag.TCP_SYN):
             self.counters[self.at_shed] += 1

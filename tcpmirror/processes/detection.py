@@ -57,7 +57,7 @@ def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None, seclang:
     try:
         detector = Detector(pack, settings.limits, DecodedViews(), cache_dir)
     except RefusedPattern:
-        check_rules(pack.rules)
+        check_rules(sorted(pack.rules, key=lambda rule: not rule.own))  # the built-in ones were tried before they came here
         raise
     if seclang or (seclang is None and settings.inspection.seclang.directory):
         from tcpmirror.processes.seclang import seclang_engine  # lark is loaded where it is needed only

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-from tcpmirror.detect.detector import Detector
 from tcpmirror.errors import TcpmirrorError
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
@@ -20,12 +17,11 @@ from tcpmirror.processes.context import Context
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.mirror_news import send_mirror_news
-from tcpmirror.processes.rules_in_force import build_detector_in_force
+from tcpmirror.processes.renewal import Renewal, Renewed
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
 from tcpmirror.ring.ring import KIND_REPORT, RingReader
-from tcpmirror.settings import apply_environment, load_settings
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.ledger import EXCHANGE_ENDS, STREAM_BYTE_ENDS
@@ -44,6 +40,7 @@ TABLE_COUNTERS: Final = (
     "flows_idle",
     "stream_bytes",
     "memory_limit_hits",
+    "bodies_shed",
     "retransmitted_bytes",
     "out_of_order_segments",
     "overlap_conflicts",
@@ -201,7 +198,9 @@ class Worker:
         self._writer = layout.report_writer(index)
         self._exporter_bell = layout.exporter_bell()
         self._bell = layout.worker_bell(index)
-        self._judge = Judge(settings, self._detector(settings), self._keep, self._page)
+        self._renewal = Renewal(settings, context.settings_file)
+        self._judge = Judge(settings, None, self._keep, self._page)
+        self._use(self._renewal.read(settings))
         self._factory = ProtocolFactory(
             slowed(self._judge, settings.simulate.slow_worker_ns),
             settings.limits,
@@ -259,29 +258,31 @@ class Worker:
         if now - self._last_news > NEWS_NS:
             self._last_news = now
             send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
-        if self._context.reloading:
+        if self._context.reloading and not self._renewal.is_under_way:
             self._context.reloading = False
-            self._reload()
+            self._renewal.begin()
+        self._renew()
 
-    def _reload(self) -> None:
-        """Take the settings file's rules and inspection settings; on an error the old ones stay."""
+    def _renew(self) -> None:
+        """Take the settings file's rules and inspection settings once they are ready; on an error the old ones stay."""
         try:
-            settings = self._context.settings
-            if self._context.settings_file:
-                settings = apply_environment(load_settings(Path(self._context.settings_file)).settings, os.environ)
-            self._judge.configure(settings, self._detector(settings))
+            renewed = self._renewal.take()
         except (TcpmirrorError, OSError) as problem:
             log.error("settings not taken: %s", problem)
             return
-        configure_logging(str(self._context.name), settings.log.level, settings.log.pretty, settings.log.file)
+        if renewed is not None:
+            self._use(renewed)
+            log_settings = renewed.settings.log
+            configure_logging(str(self._context.name), log_settings.level, log_settings.pretty, log_settings.file)
+            log.info("took the settings and rules of the reload")
 
-    def _detector(self, settings: Settings) -> Detector:
-        """Return a detector with the rules in force, and publish which they are."""
-        detector, problem = build_detector_in_force(settings)
+    def _use(self, renewed: Renewed) -> None:
+        """Judge by these settings and rules from now on, and publish which rules they are."""
+        detector = renewed.detector
+        self._judge.configure(renewed.settings, detector)
         self._page.set("rules", detector.rule_count)
         self._page.set("own_rules", detector.own_rule_count)
-        self._page.set("rules_refused", int(bool(problem)))
-        return detector
+        self._page.set("rules_refused", int(bool(renewed.problem)))
 
     def _keep(self, exchange: Exchange, findings: list[Finding]) -> None:
         record = encode_report(self._judge.report(exchange, findings))

@@ -25,7 +25,7 @@ cdef class WorkerRoad:
     cdef list readers
     cdef FlowTable table
     cdef uint64_t[::1] counters
-    cdef int at_segments, at_bytes, at_bad, at_retaken
+    cdef int at_segments, at_bytes, at_bad, at_retaken, at_discarded
     cdef public uint64_t clock_ns
     cdef public int drained
     cdef public bint is_discarding
@@ -38,6 +38,7 @@ cdef class WorkerRoad:
         self.counters = page.view
         self.at_segments, self.at_bytes = page.slot("segments"), page.slot("segment_bytes")
         self.at_bad, self.at_retaken = page.slot("bad_records"), page.slot("retaken_bytes")
+        self.at_discarded = page.slot("discarded_bytes")
         self.corruptions_before = page.get("ring_corruptions")
 
     def skip(self, int ring):
@@ -83,7 +84,9 @@ cdef class WorkerRoad:
                 else:
                     self.counters[self.at_segments] += 1
                 self.counters[self.at_bytes] += segment.payload_length
-                if not self.is_discarding:
+                if self.is_discarding:
+                    self.counters[self.at_discarded] += segment.payload_length
+                else:
                     self.see_time(segment.time_ns)
                     self.table.add(segment, record + sizeof(Segment))
             elif kind == SOURCE_END_KIND and size == 2:

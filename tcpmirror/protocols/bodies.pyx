@@ -14,6 +14,7 @@ import hashlib
 from tcpmirror.model.anomaly import Anomaly
 
 cdef uint64_t BODY_LIMIT = 1 << Anomaly.BODY_LIMIT
+cdef uint64_t BODY_SHED = 1 << Anomaly.BODY_SHED
 cdef object sha256 = hashlib.sha256
 cdef bytes EMPTY_SHA256 = hashlib.sha256(b"").digest()
 
@@ -36,12 +37,15 @@ cdef class Body:
         self.owner = None
         self.codings = codings
         self.digest = None
+        self.is_shed = self.is_unread = False
         self.length = 0
         self.wire_length = 0
 
     cdef int add(self, const uint8_t* data, Py_ssize_t size) except -1:
         """Take *size* bytes of content; they are read again no later than the next `settle`."""
         cdef bytes decoded
+        if self.is_unread:
+            return 0
         if self.codings is None:
             return self.take(data, size, None)
         decoded = self.codings.feed(PyBytes_FromStringAndSize(<const char*>data, size))
@@ -76,13 +80,25 @@ cdef class Body:
         self.owner = None
         return 0
 
+    cdef int shed(self) except -1:
+        """Give up what was collected, and collect no more of this body: memory is short.
+
+        It is counted on, and hashed too if no coding has to be undone for that.
+        """
+        self.settle()
+        self.is_shed = True
+        self.is_unread = self.is_unread or self.codings is not None
+        self.codings = None
+        buffer_free(&self.kept)
+        return 0
+
     cdef int store(self, const uint8_t* data, Py_ssize_t size) except -1:
         cdef Py_ssize_t room = self.limit - self.kept.size
         if self.is_hashed:
             if self.digest is None:
                 self.digest = sha256()
             self.digest.update(PyBytes_FromStringAndSize(<const char*>data, size))
-        return buffer_append(&self.kept, data, size if size < room else room)
+        return 0 if self.is_shed else buffer_append(&self.kept, data, size if size < room else room)
 
     cdef int finish(self, Message message) except -1:
         """Put the body into *message*."""
@@ -93,11 +109,13 @@ cdef class Body:
             message.anomalies |= <uint64_t>self.codings.anomalies
         message.body_length = self.length
         message.wire_length = self.wire_length
-        if self.length > self.limit:
+        if self.is_shed:
+            message.anomalies |= BODY_SHED
+        elif self.length > self.limit:
             message.anomalies |= BODY_LIMIT
         if self.length == 0:
             message.body = b""
-            message.body_sha256 = EMPTY_SHA256 if self.is_hashed else None
+            message.body_sha256 = EMPTY_SHA256 if self.is_hashed and not self.is_unread else None
         elif self.borrowed != NULL:
             message.body = PyBytes_FromStringAndSize(
                 <const char*>self.borrowed, self.borrowed_size if self.borrowed_size < self.limit else self.limit)
@@ -106,7 +124,7 @@ cdef class Body:
                     PyBytes_FromStringAndSize(<const char*>self.borrowed, self.borrowed_size)).digest()
         else:
             message.body = PyBytes_FromStringAndSize(<const char*>self.kept.data, self.kept.size)
-            if self.is_hashed:
+            if self.is_hashed and not self.is_unread:
                 message.body_sha256 = self.digest.digest()
         self.begin(None)
         return 0

@@ -20,6 +20,7 @@ OPENING_BYTES: Final = 64  # looked at before a stream without a magic number is
 RATIO_FROM_BYTES: Final = 1 << 20  # smaller output is harmless, whatever its ratio
 DOUBTED_BYTES: Final = 1024  # a stream that goes wrong so early and gave nothing was none: its bytes are the body
 BLOCK_BYTES: Final = 256  # br and zstd get their input in blocks of this size, so an error loses at most one block
+HELD_BYTES: Final = 16384  # of a coded body are collected before they are decoded: a call a segment costs half as much again
 ZSTD_WINDOW: Final = 8 << 20  # RFC 9659 lets no one send a larger one
 
 BAD_CODING: Final = 1 << Anomaly.BAD_CODING
@@ -341,6 +342,9 @@ class ContentDecoder:
     def __init__(self, codings: list[bytes], layers: int, limit: int, ratio: int) -> None:
         self._anomalies = 0
         self._layers: list[Layer] = []
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._late = b""  # what came out too late to be returned at once
         for coding in codings:
             if coding not in CODINGS:
                 self._anomalies |= UNKNOWN_CONTENT_CODING
@@ -358,22 +362,33 @@ class ContentDecoder:
         return found
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the next bytes of the coded body decode to."""
-        for layer in self._layers:
-            chunk = layer.decode(chunk)
-        return chunk
+        """Take the next bytes of the coded body; return what is decoded by now, in order."""
+        self._held.append(chunk)
+        self._held_bytes += len(chunk)
+        return self._decode_held() if self._held_bytes >= HELD_BYTES else b""
 
     def finish(self) -> bytes:
         """Return what was held back until the end."""
+        decoded = self._decode_held()
         output = b""
         for layer in self._layers:
             output = (layer.decode(output) if output else b"") + layer.finish()
-        return output
+        return decoded + output
 
     def lose(self) -> None:
         """Tell that bytes of the coded body are missing: nothing after them can be decoded."""
+        self._late = self._decode_held()
         for layer in self._layers[:1]:
             layer.lose()
+
+    def _decode_held(self) -> bytes:
+        chunk, output = b"".join(self._held), self._late
+        self._held.clear()
+        self._held_bytes = 0
+        self._late = b""
+        for layer in self._layers:
+            chunk = layer.decode(chunk)
+        return output + chunk if output else chunk
 
 
 def codings_of(headers: tuple[tuple[bytes, bytes], ...]) -> list[bytes]:

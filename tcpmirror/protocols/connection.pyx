@@ -100,6 +100,13 @@ cdef class Connection(StreamSink):
         self.reader.tick(now_ns)
         return self.settle()
 
+    cdef int shed(self) except -1:
+        if self.reader is None:
+            return 0
+        self.reader.shed()
+        self.held_bytes = self.reader.held_bytes
+        return 0
+
     cdef int choose(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1:
         """Look at the first bytes of a side; keep them while they may be more than one thing."""
         cdef Choice choice

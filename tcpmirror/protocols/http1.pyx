@@ -192,6 +192,15 @@ cdef class Http1Connection(StreamSink):
             self.settle(self.server)
         return 0
 
+    cdef int shed(self) except -1:
+        """Give up the bodies in progress. A request that is whole stays so: giving up its flow tells it with all it has."""
+        cdef Half half
+        for half in (self.half0, self.half1):
+            if half.state == IN_BODY:
+                half.body.shed()
+        self.held_bytes = self.half0.held() + self.half1.held() + self.pairing.held_bytes
+        return 0
+
     cdef int watch(self, const uint8_t* data, Py_ssize_t size) except -1:
         """Let what follows an odd head be read again in other ways."""
         if size and not self.watched.see(PyBytes_FromStringAndSize(<const char*>data, size)):

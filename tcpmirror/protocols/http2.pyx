@@ -188,6 +188,17 @@ cdef class Http2Connection(StreamSink):
             self.settle()
         return 0
 
+    cdef int shed(self) except -1:
+        """Give up the bodies in progress."""
+        cdef Stream stream
+        cdef Body body
+        for stream in self.streams.values():
+            for body in (stream.request_body, stream.response_body):
+                if body is not None:
+                    body.shed()
+            self.weigh(stream)
+        return self.settle()
+
     cdef int consume(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1:
         cdef Half2 half = self.half(side)
         cdef FrameReader reader = half.reader

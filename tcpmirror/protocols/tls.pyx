@@ -385,6 +385,15 @@ cdef class TlsConnection(StreamSink):
             cut.untold_end = how
         return 0
 
+    cdef int shed(self) except -1:
+        """Have the reader of the plaintext give up its bodies."""
+        cdef Py_ssize_t before
+        if self.inner is not None:
+            before = self.inner.held_bytes
+            self.inner.shed()
+            self.held_bytes -= before - self.inner.held_bytes
+        return 0
+
     cdef int open_inner(self, uint64_t time_ns) except -1:
         """Have a reader of the plaintext for which time has come to *time_ns*."""
         if self.inner is None:

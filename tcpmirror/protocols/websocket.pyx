@@ -22,6 +22,7 @@ cdef uint64_t GAP = 1 << Anomaly.GAP
 cdef uint64_t RESET = 1 << Anomaly.RESET
 cdef uint64_t INCOMPLETE = 1 << Anomaly.INCOMPLETE
 cdef uint64_t BODY_LIMIT = 1 << Anomaly.BODY_LIMIT
+cdef uint64_t BODY_SHED = 1 << Anomaly.BODY_SHED
 cdef uint64_t BAD_FRAME = 1 << Anomaly.BAD_FRAME
 cdef uint64_t BAD_CODING = 1 << Anomaly.BAD_CODING
 cdef uint64_t TRUNCATED_CODING = 1 << Anomaly.TRUNCATED_CODING
@@ -116,6 +117,19 @@ cdef class WebSocketConnection(StreamSink):
         self.give_up(side, INCOMPLETE | (RESET if how == END_RESET else 0))
         return self.settle()
 
+    cdef int shed(self) except -1:
+        """Give up the messages in progress, and with a compressed one the context that it was to go on with."""
+        cdef Frames half
+        for half in (self.half0, self.half1):
+            if not half.is_open or not half.message.size:
+                continue
+            half.anomalies |= BODY_SHED
+            buffer_free(&half.message)
+            if half.is_compressed:
+                half.is_context_lost = True
+                half.inflater = None
+        return self.settle()
+
     cdef int read(self, int side, const uint8_t* data, Py_ssize_t size, uint64_t time_ns) except -1:
         cdef Frames half = self.half(side)
         cdef Py_ssize_t taken
@@ -189,7 +203,7 @@ cdef class WebSocketConnection(StreamSink):
     cdef Py_ssize_t payload_bytes(self, Frames half, const uint8_t* data, Py_ssize_t size) except -1:
         """Take bytes of a frame's payload, unmasked (section 5.3); those of control frames are not kept."""
         cdef Py_ssize_t taken = size if <uint64_t>size < half.left else <Py_ssize_t>half.left
-        cdef Py_ssize_t kept = min(taken, self.limit - half.message.size)
+        cdef Py_ssize_t kept = 0 if half.anomalies & BODY_SHED else min(taken, self.limit - half.message.size)
         cdef Py_ssize_t at, begin = half.message.size
         cdef uint64_t offset = half.length - half.left
         cdef uint8_t* mask = half.header + half.header_size - 4
@@ -245,6 +259,8 @@ cdef class WebSocketConnection(StreamSink):
 
     cdef bytes content(self, Frames half):
         """Return the message without its compression, cut at the body limit."""
+        if half.anomalies & BODY_SHED:
+            return b""
         if half.message_length > <uint64_t>half.message.size and not half.anomalies & GAP:
             half.anomalies |= BODY_LIMIT
         if half.is_compressed:

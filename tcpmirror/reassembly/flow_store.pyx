@@ -331,14 +331,19 @@ cdef class FlowStore:
         cdef list flows = self.wheel.reach(now_ns)
         if flows is None:
             return 0
-        for flow in flows:
-            if flow.is_removed:
-                continue
-            self.current = flow
-            self.run_deadlines(flow, now_ns)
-            if not flow.is_removed:
+        try:
+            for flow in flows:
+                if flow.is_removed:
+                    continue
+                self.current = flow
+                self.run_deadlines(flow, now_ns)
+                if not flow.is_removed:
+                    self.schedule(flow)
+                    self.account(flow)
+        except BaseException:  # one flow's sink: those that were not looked at yet are met again
+            for flow in flows:
                 self.schedule(flow)
-                self.account(flow)
+            raise
         return 0
 
     def advance(self, uint64_t now_ns):

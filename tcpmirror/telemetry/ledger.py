@@ -24,6 +24,7 @@ CAPTURED_BYTE_ENDS: Final = (
     "ring_full_bytes",
     "simulated_bytes",
     "interrupted_bytes",
+    "discarded_bytes",
 )
 STREAM_BYTE_ENDS: Final = (
     "stream_bytes",
@@ -32,6 +33,7 @@ STREAM_BYTE_ENDS: Final = (
     "reorder_held_bytes",
     "abandoned_bytes",
     "interrupted_bytes",
+    "discarded_bytes",
 )
 EXCHANGE_ENDS: Final = ("inspected", "bypassed", "uninspected", "inspection_failures")
 
@@ -125,6 +127,7 @@ def _bytes(captured: _Sums, worked: _Sums) -> Ledger:
             "ring_full": captured["ring_full_bytes"],
             "simulated": captured["simulated_bytes"],
             "interrupted": captured["interrupted_bytes"] + worked["interrupted_bytes"],
+            "discarded": captured["discarded_bytes"] + worked["discarded_bytes"],
             "retransmitted": worked["retransmitted_bytes"],
             "ignored": worked["ignored_bytes"],
             "abandoned": worked["abandoned_bytes"],

@@ -46,7 +46,7 @@ CAPTURE: Final = (
     "fragments_held",  # gauge: pieces that wait for the others
     "lost_simulated",  # dropped on purpose, in tests
     "lost_interrupted",  # in hand when the process died
-    # payload of the segments read: tcp_bytes = segment_bytes + the five below
+    # payload of the segments read: tcp_bytes = segment_bytes + the five below + discarded_bytes
     "tcp_bytes",
     "duplicate_bytes",
     "shed_bytes",
@@ -56,6 +56,8 @@ CAPTURE: Final = (
     "unwatched",  # frames that the interface counted while no capture process was there
     "seen_frames",  # gauge: frames that the interface had counted when it was last looked at, 0: not known
     "seen_packets",  # gauge: `packets` and `kernel_dropped` at that moment
+    "lost_discarded",  # the road was to end before the rings (`analyze --until capture`)
+    "discarded_bytes",
 )
 
 WORKER: Final = (
@@ -74,6 +76,7 @@ WORKER: Final = (
     "gap_bytes",
     "held_bytes",  # gauge: reassembly and message buffers
     "memory_limit_hits",
+    "bodies_shed",
     "requests",
     "responses",
     "exchanges",
@@ -92,7 +95,8 @@ WORKER: Final = (
     "skipped_records",  # ring records skipped because they killed the worker twice
     "flows_lost",  # open on a predecessor when it died
     "bad_records",  # ring records that are no segment
-    # where payload bytes went: published = stream + retransmitted + ignored + reorder_held + abandoned + interrupted
+    # where payload bytes went: published = stream + retransmitted + ignored + reorder_held + abandoned + interrupted +
+    # discarded
     "ignored_bytes",
     "reorder_held_bytes",  # gauge
     "abandoned_bytes",
@@ -129,6 +133,7 @@ WORKER: Final = (
     "rules",  # gauge: detection rules in force
     "own_rules",  # gauge: of them, the operator's
     "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
+    "discarded_bytes",  # the road was to end before reassembly (`analyze --until ring`)
 )
 
 EXPORTER: Final = (

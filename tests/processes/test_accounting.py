@@ -246,10 +246,10 @@ def test_every_reason_occurs() -> None:
             road.publish()
             for ledger in closed(road):
                 seen[ledger.unit] |= {reason for reason, count in ledger.reasons.items() if count}
-    live_only = {"nic_drop", "kernel_drop", "unwatched", "interrupted", "skipped", "shed", "unknown_link"}
+    elsewhere = {"nic_drop", "kernel_drop", "unwatched", "interrupted", "skipped", "shed", "unknown_link", "discarded"}
     packets, payload, exchanges = closed(world("as it comes", 1, None)[0])
-    assert seen["packets"] == packets.reasons.keys() - live_only
-    assert seen["bytes"] == payload.reasons.keys() - live_only - {"abandoned"}
+    assert seen["packets"] == packets.reasons.keys() - elsewhere
+    assert seen["bytes"] == payload.reasons.keys() - elsewhere - {"abandoned"}
     assert seen["exchanges"] == exchanges.reasons.keys()
 
 
@@ -331,6 +331,26 @@ def test_the_bytes_of_a_flow_given_up_for_a_bug_are_counted() -> None:
     assert page.get("bugs") > 0
     assert page.get("abandoned_bytes") > 0
     assert_packets_add_up(road.page)
+
+
+def test_a_bug_in_one_flow_at_its_deadline_leaves_the_others_theirs() -> None:
+    """All of them are due in the same slot of the timer wheel."""
+    met: list[int] = []
+
+    def emit(exchange: Exchange) -> None:
+        met.append(exchange.client_port)
+        if len(met) == 3:
+            raise ZeroDivisionError
+
+    road = Road(emit=emit)
+    ports = [*range(42000, 42010)]
+    run(road, [frame for port in ports for frame in raw(conversation(TALK[:1], port=port)[:4])], batch=1000)
+    _, table, page = road.workers[0]
+    last_ns = max(int(frame.time * 10**9) for frame in conversation(TALK[:1]))
+    for passed_s in range(1, 10):
+        contained(page, table, lambda due=last_ns + passed_s * 10**9: table.advance(due))
+    assert sorted(met) == ports, "each unanswered request is told, 5 s after it came"
+    assert (page.get("bugs"), table.flows) == (1, len(ports) - 1)
 
 
 JUDGES = {

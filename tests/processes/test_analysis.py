@@ -111,3 +111,8 @@ def test_each_stage_can_be_measured_alone(capture: Path) -> None:
     assert [counts[until]["segments"] > 0 for until in counts] == [False, True, True, True]
     assert [counts[until]["flows"] for until in counts] == [0, 0, 41, 41]
     assert counts["http"]["exchanges"] == 202
+    for until, summary in counts.items():
+        ledgers = summary["ledgers"]
+        assert [ledger["difference"] + ledger["waiting"] for ledger in ledgers.values()] == [0, 0, 0], until
+        left = {unit: ledgers[unit]["reasons"].get("discarded", 0) for unit in ("packets", "bytes")}
+        assert (left["packets"] > 0, left["bytes"] > 0) == (until == "capture", until in ("capture", "ring")), until

@@ -128,6 +128,27 @@ def test_memory_stays_within_its_figure_and_headers_outlive_it(memory: int) -> N
     assert {item.request.target for item in road.exchanges if item.request} == {b"/%d" % flow for flow in range(150)}
 
 
+def test_bodies_go_before_the_flows_that_are_busy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Uploads at the same time, more than memory holds: every exchange is told, answered, with its heads."""
+    uploads = [
+        conversation([(0, request(f"/{flow}", "PUT", b"b" * 60_000)), (1, response(b"done"))], port=20000 + flow)
+        for flow in range(60)
+    ]
+    frames = [talk[step] for step in range(len(uploads[0])) for talk in uploads]
+    for number, frame in enumerate(frames):
+        frame.time = 1_700_000_000 + number * 1e-5
+    write_capture(tmp_path / "uploads.pcap", frames)
+    lines = tmp_path / "lines.jsonl"
+    arguments = ["analyze", "--workers", "1", "--simulate", "memory=512KiB", "--exchanges", str(lines)]
+    assert main([*arguments, str(tmp_path / "uploads.pcap")]) == EXIT_OK
+    told = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert sorted(line["uri"] for line in told) == sorted(f"/{flow}" for flow in range(60))
+    assert all(line["status"] == 200 for line in told)
+    shed = [line for line in told if "body_shed" in line["anomalies"]]
+    assert len(shed) > 30
+    assert all("gap" not in line["anomalies"] for line in told)
+
+
 def test_a_worker_that_cannot_follow_gets_fewer_flows_and_each_of_them_whole() -> None:
     road = Road(limits=Limits(segment_ring_bytes=1 << 20, report_ring_bytes=1 << 16))
     frames = mixed(3000, exchanges=2, padding=900)
