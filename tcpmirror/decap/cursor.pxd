@@ -26,6 +26,7 @@ cdef enum Layer:
     LAYER_WLAN = 0x10006
     LAYER_VXLAN = 0x10007     # the header itself, where a socket already took UDP off
     LAYER_GENEVE = 0x10008
+    LAYER_SUBFRAME = 0x10009  # of an 802.11 aggregate
 
 # Index into model.exchange.TUNNEL_NAMES.
 cdef enum Tunnel:
@@ -48,6 +49,8 @@ cdef struct Cursor:
     uint32_t next
     uint32_t missing            # bytes of the layer that the capture cut off
     const uint8_t* ip           # the innermost IP header, for fragments and checksums
+    const uint8_t* more         # the next frame of an aggregate that ends at `more_end`, or NULL
+    const uint8_t* more_end
     Segment* segment
 
 cdef inline uint16_t be16(const uint8_t* p) noexcept nogil:

@@ -19,6 +19,9 @@ cdef class Decapsulator:
     cdef bint is_own(self, Segment* segment)
     cdef Verdict decode(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
     cdef Verdict decode_ip(self, const uint8_t* data, Py_ssize_t length, Segment* out, const uint8_t** payload)
+    cdef Verdict decode_more(self, Segment* out, const uint8_t** payload)
+    cdef tuple facts(self, Verdict verdict, const Segment* segment, const uint8_t* payload)
+    cdef void enter_aggregate(self, Cursor* c)
     cdef Verdict walk(self, Cursor* c, const uint8_t** payload)
     cdef Verdict enter_vxlan(self, Cursor* c)
     cdef Verdict read_udp(self, Cursor* c)
@@ -29,5 +32,9 @@ cdef class Decapsulator:
     cdef uint16_t stripped_vlan       # id of a tag that the kernel took off the next frame, or 0
     cdef const uint8_t* inner_at      # what the innermost encapsulation of the segment last read carries, or NULL
     cdef bint is_inner_frame          # a frame; otherwise an IP packet
+    cdef const uint8_t* more_at       # the next frame of the aggregate that the frame last read is, up to `more_end`; or NULL
+    cdef const uint8_t* more_end
+    cdef Segment around               # what is known of the layers around the aggregate
+    cdef bint is_alone                # what is read now cannot have more frames beside it
     cdef const uint8_t* fragment_at
     cdef Py_ssize_t fragment_length

@@ -21,7 +21,7 @@ from tcpmirror.decap.mpls cimport read_mpls, read_nsh
 from tcpmirror.decap.network cimport read_ip
 from tcpmirror.decap.overlay cimport read_geneve, read_vxlan
 from tcpmirror.decap.point_to_point cimport read_ppp, read_pppoe
-from tcpmirror.decap.wireless cimport read_wlan
+from tcpmirror.decap.wireless cimport read_subframe, read_wlan
 from tcpmirror.model.segment cimport Segment, TcpFlag
 
 # Verdict -> the capture counter it is counted in.
@@ -112,8 +112,10 @@ cdef class Decapsulator:
         c.at = data
         c.end = data + length
         c.missing = 0
-        c.ip = NULL
+        c.ip = c.more = NULL
         c.segment = out
+        self.is_alone = False
+        self.more_at = NULL
         verdict = read_link(&c, self.link_type)
         return self.walk(&c, payload) if verdict == Verdict.AGAIN else verdict
 
@@ -123,10 +125,31 @@ cdef class Decapsulator:
         c.at = data
         c.end = data + length
         c.missing = 0
-        c.ip = NULL
+        c.ip = c.more = NULL
         c.segment = out
         c.next = Layer.LAYER_IP
+        self.is_alone = True
         return self.walk(&c, payload)
+
+    cdef Verdict decode_more(self, Segment* out, const uint8_t** payload):
+        """Fill *out* from the next frame of an aggregate, where `more_at` says that there is one."""
+        cdef Cursor c
+        out[0] = self.around
+        c.at = self.more_at
+        c.end = self.more_end
+        c.missing = 0
+        c.ip = c.more = NULL
+        c.segment = out
+        c.next = Layer.LAYER_SUBFRAME
+        self.is_alone = False
+        self.more_at = NULL
+        return self.walk(&c, payload)
+
+    cdef void enter_aggregate(self, Cursor* c):
+        """Keep what the other frames of an aggregate need; none is read where the aggregate itself is one of several frames."""
+        self.more_at = c.more
+        self.more_end = c.more_end
+        self.around = c.segment[0]
 
     cdef Verdict walk(self, Cursor* c, const uint8_t** payload):
         cdef Verdict verdict = Verdict.AGAIN
@@ -160,6 +183,14 @@ cdef class Decapsulator:
                 verdict = self.enter_vxlan(c)
             elif layer == Layer.LAYER_GENEVE:
                 verdict = read_geneve(c)
+            elif layer == Layer.LAYER_SUBFRAME:
+                verdict = read_subframe(c)
+                if c.more != NULL:
+                    if self.is_alone:
+                        return Verdict.DEPTH
+                    self.enter_aggregate(c)
+                    self.is_alone = True
+                    c.more = NULL
             else:
                 depth += 1
                 verdict = read_rare_layer(c, layer)
@@ -295,6 +326,8 @@ cdef class Decapsulator:
         c.at = <const uint8_t*><const char*>frame
         c.end = c.at + len(frame)
         c.segment = &s
+        self.is_alone = False
+        self.more_at = NULL
         verdict = read_link(&c, self.link_type)
         if verdict == Verdict.AGAIN:
             verdict = self.walk(&c, &payload)
@@ -321,9 +354,18 @@ cdef class Decapsulator:
 
         ``reason`` is "" for a segment, else the counter's name; ``facts`` is None or a dict of the segment's fields.
         """
+        return self.read_frames(frame)[0]
+
+    def read_frames(self, bytes frame):
+        """Return what `read_frame` returns for each frame of an aggregate; one for any other frame."""
         cdef Segment segment
         cdef const uint8_t* payload = NULL
-        cdef Verdict verdict = self.decode(<const uint8_t*><const char*>frame, len(frame), &segment, &payload)
+        cdef list found = [self.facts(self.decode(<const uint8_t*><const char*>frame, len(frame), &segment, &payload), &segment, payload)]
+        while self.more_at != NULL:
+            found.append(self.facts(self.decode_more(&segment, &payload), &segment, payload))
+        return found
+
+    cdef tuple facts(self, Verdict verdict, const Segment* segment, const uint8_t* payload):
         if verdict != Verdict.OK:
             return REASONS[verdict], None
         size = 4 if segment.ip_version == 4 else 16

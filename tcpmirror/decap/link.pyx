@@ -6,7 +6,7 @@ from tcpmirror.decap.cursor cimport *
 from tcpmirror.decap.ethernet cimport read_ethernet
 from tcpmirror.decap.nflog cimport read_nflog
 from tcpmirror.decap.point_to_point cimport read_cisco_hdlc, read_ppp, read_pppoe, read_serial
-from tcpmirror.decap.wireless cimport read_ppi, read_radiotap, read_wlan
+from tcpmirror.decap.wireless cimport read_ppi, read_radiotap
 
 cdef enum LinkType:
     DLT_NULL = 0
@@ -71,7 +71,7 @@ cdef Verdict read_rare_link(Cursor* c, int link_type) noexcept nogil:
     if link_type == DLT_CHDLC:
         return read_cisco_hdlc(c)
     if link_type == DLT_IEEE802_11:
-        return read_wlan(c)
+        return skip(c, 0, Layer.LAYER_WLAN)
     if link_type == DLT_RADIOTAP:
         return read_radiotap(c)
     if link_type == DLT_PPI:

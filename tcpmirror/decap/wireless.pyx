@@ -7,7 +7,7 @@ from tcpmirror.decap.ethernet cimport read_llc
 
 
 cdef Verdict read_wlan(Cursor* c) noexcept nogil:
-    """Take the MAC header off; of an aggregate (A-MSDU) the first subframe is read."""
+    """Take the MAC header off."""
     cdef Py_ssize_t length = 24
     cdef uint8_t kind, flags
     cdef bint has_qos, is_aggregate = False
@@ -26,13 +26,36 @@ cdef Verdict read_wlan(Cursor* c) noexcept nogil:
             return Verdict.TRUNCATED
         is_aggregate = c.at[length] & 0x80
         length += 6 if flags & 0x80 else 2  # with HT control
-    if is_aggregate:
-        length += 14
-    if left(c) < length + 4:
+    if left(c) < length + (18 if is_aggregate else 4):
         return Verdict.TRUNCATED
     c.at += length
+    if is_aggregate:
+        if c.at[14] != 0xaa and left(c) >= 20 and c.at[16] == 0xaa and c.at[17] == 0xaa:
+            c.at += 2
+        c.next = Layer.LAYER_SUBFRAME
+        return Verdict.AGAIN
     if c.at[0] != 0xaa and c.at[2] == 0xaa and c.at[3] == 0xaa:
         c.at += 2  # some cards pad the header to 4 bytes
+    return read_llc(c)
+
+
+cdef Verdict read_subframe(Cursor* c) noexcept nogil:
+    """Take the header of one frame of an aggregate off (A-MSDU, section 9.3.2.2: addresses, length, LLC); note where the next begins.
+
+    Each but the last is filled up to a multiple of 4 bytes. What is left may be a checksum of the whole: too short for a frame.
+    """
+    cdef Py_ssize_t length
+    if left(c) < 14 + 8:
+        return Verdict.TRUNCATED
+    length = be16(c.at + 12)
+    if length < 8:
+        return Verdict.MALFORMED
+    if left(c) - ((14 + length + 3) & ~3) >= 14 + 8:
+        c.more = c.at + ((14 + length + 3) & ~3)
+        c.more_end = c.end
+    c.at += 14
+    if left(c) > length:
+        c.end = c.at + length
     return read_llc(c)
 
 

@@ -259,7 +259,7 @@ _PER_PROCESS: Final = (
 # kind -> counter -> meaning; "gauge: " in front where the value may fall
 MEANINGS: Final[dict[str, dict[str, str]]] = {
     "capture": {
-        "packets": "Frames that the source delivered.",
+        "packets": "Frames that the source delivered; each frame of an 802.11 aggregate is one.",
         "bytes": "Bytes of those frames, as captured.",
         "segments": "TCP segments put on a worker's ring.",
         "segment_bytes": "Payload bytes of those segments.",

@@ -117,7 +117,7 @@ def open_road(
         [layout.worker_bell(worker) for worker in range(layout.workers)],
         page,
         Shedder(shedding.enabled, shedding.high_water, shedding.low_water),
-        FragmentJoiner(settings.limits.fragments),
+        FragmentJoiner(settings.limits.fragments, int.from_bytes(hash_key[:8])),
         is_patient,
         DuplicateTable(settings.capture.duplicate_window_ns) if settings.capture.deduplicate else None,
     )

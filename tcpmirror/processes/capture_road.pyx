@@ -3,8 +3,7 @@
 
 This is where capture, decap and ring meet. No Python bytecode runs for an ordinary frame.
 """
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from tcpmirror.capture.filter_program cimport FilterProgram
@@ -12,6 +11,7 @@ from tcpmirror.capture.receiver cimport FrameReceiver
 from tcpmirror.decap.cursor cimport Verdict
 from tcpmirror.decap.decapsulator cimport Decapsulator
 from tcpmirror.decap.duplicates cimport DuplicateTable
+from tcpmirror.decap.fragments cimport FragmentJoiner
 from tcpmirror.model.segment cimport Segment, TcpFlag
 from tcpmirror.ring.flow_hash cimport HashKey, flow_hash, read_key
 from tcpmirror.ring.ring cimport Doorbell, RingWriter
@@ -34,13 +34,12 @@ cdef class CaptureRoad(FrameReceiver):
     """Takes frames from a source: as a callable ``(time_ns, frame)``, or where they lie, by `take`.
 
     ``is_patient``: wait for room on a full ring (files) instead of dropping (live). ``domain`` keeps flows of different
-    files apart; live sources share domain 0, because one flow may arrive by several interfaces. ``fragments``: a
-    `FragmentJoiner`. ``duplicates``: drops and counts second copies, or None. ``is_discarding``: stop before the rings, to measure
-    capture alone. Each packet ends in one counter: `segments`, `duplicates`, one of `lost_*`, `fragments_joined`, or for as long
+    files apart; live sources share domain 0, because one flow may arrive by several interfaces. ``duplicates``: drops and counts second copies, or None. ``is_discarding``: stop before the rings, to measure
+    capture alone. Each frame of an aggregate (802.11) is a packet. Each packet ends in one counter: `segments`, `duplicates`, one of `lost_*`, `fragments_joined`, or for as long
     as it waits `fragments_held`.
     """
     cdef Decapsulator decapsulator
-    cdef object fragments
+    cdef FragmentJoiner fragments
     cdef DuplicateTable duplicates
     cdef FilterProgram inner_frames, inner_packets
     cdef HashKey key
@@ -63,7 +62,7 @@ cdef class CaptureRoad(FrameReceiver):
     cdef uint32_t gap_share, full_share  # of 2**32
     cdef uint64_t dice
 
-    def __init__(self, Decapsulator decapsulator, bytes hash_key, list writers, list bells, page, Shedder shedder, fragments,
+    def __init__(self, Decapsulator decapsulator, bytes hash_key, list writers, list bells, page, Shedder shedder, FragmentJoiner fragments,
                  bint is_patient=False, DuplicateTable duplicates=None):
         self.decapsulator = decapsulator
         self.key = read_key(hash_key)
@@ -148,11 +147,19 @@ cdef class CaptureRoad(FrameReceiver):
         self.counters[self.at_packets] += 1
         self.counters[self.at_bytes] += size
         verdict = self.decapsulator.decode(frame, size, &segment, &payload)
+        self.take_decoded(verdict, &segment, payload, time_ns)
+        while self.decapsulator.more_at != NULL:
+            self.counters[self.at_packets] += 1
+            verdict = self.decapsulator.decode_more(&segment, &payload)
+            self.take_decoded(verdict, &segment, payload, time_ns)
+        return 0
+
+    cdef int take_decoded(self, Verdict verdict, Segment* segment, const uint8_t* payload, uint64_t time_ns) except -1:
         if verdict == Verdict.OK:
             segment.time_ns = time_ns
-            return self.place(&segment, payload)
+            return self.place(segment, payload)
         if verdict == Verdict.FRAGMENT:
-            return self.join_fragment(&segment, time_ns)
+            return self.join_fragment(segment, time_ns)
         self.counters[self.at_reason[<int>verdict]] += 1
         return 0
 
@@ -166,27 +173,21 @@ cdef class CaptureRoad(FrameReceiver):
         return self.inner_packets.matches(d.inner_at, end - d.inner_at)
 
     cdef int join_fragment(self, Segment* segment, uint64_t time_ns) except -1:
-        """The slow road: hand the piece over, and go on with the whole datagram once it is there."""
+        """Hand the piece over, and go on with the whole datagram once it is there."""
         cdef Decapsulator d = self.decapsulator
         cdef const uint8_t* payload = NULL
         cdef Verdict verdict
         cdef int rounds
-        cdef bytes whole
-        piece = (<const char*>d.fragment_at)[:d.fragment_length]
+        cdef const uint8_t* whole
+        cdef Py_ssize_t length = 0
         for rounds in range(4):
-            joined = self.fragments.add(piece, time_ns, self.tags_of(segment))
+            whole = self.fragments.join(d.fragment_at, d.fragment_length, <int64_t>time_ns, self.tags_of(segment), &length)
             self.count_fragments()
-            if joined is None:
+            if whole == NULL:
                 return 0
-            whole = joined
-            verdict = d.decode_ip(<const uint8_t*>PyBytes_AS_STRING(whole), PyBytes_GET_SIZE(whole), segment, &payload)
-            if verdict == Verdict.OK:
-                segment.time_ns = time_ns
-                return self.place(segment, payload)
+            verdict = d.decode_ip(whole, length, segment, &payload)
             if verdict != Verdict.FRAGMENT:
-                self.counters[self.at_reason[<int>verdict]] += 1
-                return 0
-            piece = (<const char*>d.fragment_at)[:d.fragment_length]
+                return self.take_decoded(verdict, segment, payload, time_ns)
         self.counters[self.at_reason[<int>Verdict.DEPTH]] += 1  # fragments of fragments of fragments
         return 0
 

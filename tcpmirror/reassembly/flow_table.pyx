@@ -183,6 +183,7 @@ cdef class FlowTable(FlowStore):
     cdef bint begins_again(self, Flow flow, const Segment* s, bint from_b):
         """Whether the segment shows that a new connection has the 4-tuple; a SYN that is not believed yet is remembered."""
         cdef HalfStream half = flow.half(from_b)
+        cdef HalfStream peer = flow.half(not from_b)
         cdef int32_t ahead
         if flow.successor.exists and self.is_succeeded(flow, s, from_b):
             return True
@@ -197,7 +198,11 @@ cdef class FlowTable(FlowStore):
                 flow.successor.isn = s.seq
                 flow.successor.is_answer = s.flags & TcpFlag.TCP_ACK != 0
             return False
-        if flow.state < FlowState.CLOSED or not s.payload_length or not half.is_started or s.flags & TcpFlag.TCP_RST:
+        if flow.state < FlowState.CLOSED or s.flags & TcpFlag.TCP_RST:
+            return False
+        if s.flags & TcpFlag.TCP_ACK and peer.is_started and not -NEAR_BYTES < seq_diff(s.ack, peer.next_seq) < NEAR_BYTES:
+            return True  # its own numbers may be those of the one before, its peer's are not
+        if not s.payload_length or not half.is_started:
             return False
         ahead = seq_diff(s.seq, half.next_seq)
         return ahead >= 0 if flow.state == FlowState.RESET else not -NEAR_BYTES < ahead < NEAR_BYTES

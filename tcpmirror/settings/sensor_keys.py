@@ -87,7 +87,12 @@ LIMITS: Final = (
     _own("export_request", Size(_KIB, 4 * MIB), "Kept of a reported request.", "limits.export_request_bytes"),
     _own("export_response", Size(_KIB, 4 * MIB), "Kept of a reported response.", "limits.export_response_bytes"),
     _own("encapsulation_depth", Whole(1, 32), "Encapsulations within each other.", "limits.encapsulation_depth"),
-    _own("fragments", _COUNT, "IP datagrams in reassembly, for one capture process.", "limits.fragments"),
+    _own(
+        "fragments",
+        _COUNT,
+        "IP datagrams in reassembly, for one capture process; together they hold 16 KiB each at most.",
+        "limits.fragments",
+    ),
     _own("segment_ring", _RING, "Shared memory between one capture process and one worker.", "limits.segment_ring_bytes"),
     _own("report_ring", _RING, "Shared memory between one worker and the exporter.", "limits.report_ring_bytes"),
 )

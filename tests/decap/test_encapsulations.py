@@ -130,6 +130,53 @@ def test_the_segment_comes_out(name: str) -> None:
     assert not segment["has_bad_checksum"]
 
 
+def subframe(packet: bytes, *, is_last: bool = False) -> bytes:
+    body = bytes(snap()) + packet
+    made = b"\2" * 12 + len(body).to_bytes(2, "big") + body
+    return made if is_last else made + b"\0" * (-len(made) % 4)
+
+
+def aggregate(*packets: bytes) -> bytes:
+    head = bytearray(bytes(Dot11(type=2, subtype=8, FCfield=1, **WLAN) / Dot11QoS()))
+    head[24] |= 0x80
+    return bytes(head) + b"".join(subframe(packet, is_last=packet is packets[-1]) for packet in packets)
+
+
+def numbered(number: int) -> bytes:
+    head = IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=40000 + number, dport=80, seq=7, ack=9, flags="PA")
+    return bytes(head / (b"x" * number))
+
+
+AGGREGATES = {
+    "bare": (105, aggregate(*map(numbered, range(5)))),
+    "behind radiotap, with a checksum": (127, bytes(RadioTap()) + aggregate(*map(numbered, range(5))) + b"\1\2\3\4"),
+    "in gre, in a vlan": (
+        1, ether() / Dot1Q(vlan=5) / IP(src="192.0.2.1", dst="192.0.2.2", proto=47) / GRE(proto=0x8200) / aggregate(*map(numbered, range(5))),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AGGREGATES)
+def test_each_frame_of_an_aggregate_comes_out(name: str) -> None:
+    link_type, frame = AGGREGATES[name]
+    found = Decapsulator(link_type).read_frames(bytes(frame))
+    assert [reason for reason, _ in found] == [""] * 5
+    assert [(each["sport"], each["payload"]) for _, each in found] == [(40000 + n, b"x" * n) for n in range(5)]
+    assert {(each["vlan"], each["tunnel"]) for _, each in found} == {(5, 3) if link_type == 1 else (0, 0)}
+
+
+def test_a_frame_of_an_aggregate_that_is_no_tcp_says_so_for_itself_alone() -> None:
+    other = bytes(IP(src="10.0.0.1", dst="10.0.0.2") / UDP(dport=53) / b"?")
+    found = Decapsulator(105).read_frames(aggregate(numbered(0), other, numbered(1)))
+    assert [reason for reason, _ in found] == ["", "lost_not_tcp", ""]
+
+
+def test_an_aggregate_within_an_aggregate_is_too_deep() -> None:
+    inner = bytes(IP(src="192.0.2.1", dst="192.0.2.2", proto=47) / GRE(proto=0x8200) / aggregate(numbered(0), numbered(1)))
+    found = Decapsulator(105).read_frames(aggregate(inner, numbered(2)))
+    assert [reason for reason, _ in found] == ["lost_depth", ""]
+
+
 REFUSED = {
     "teredo port, not ipv6": (1, over_udp(3544) / b"hello there, this is something else, 40 bytes", "lost_not_tcp"),
     "teredo port, a length that does not fit": (1, over_udp(3544) / bytes(INNER6)[:-1], "lost_not_tcp"),
@@ -193,17 +240,17 @@ def test_any_order_of_encapsulations_gives_the_segment_back(is_six: bool, data) 
     assert (segment["sport"], segment["seq"], segment["payload"]) == (40000, 7, BODY)
 
 
-@given(st.sampled_from(sorted(WRAPPED)), st.data())
+@given(st.sampled_from(sorted([*WRAPPED, *AGGREGATES])), st.data())
 @settings(max_examples=500, deadline=None)
 def test_no_cut_or_changed_byte_makes_it_raise(name: str, data) -> None:
-    link_type, packet, _ = WRAPPED[name]
+    link_type, packet, *_ = WRAPPED[name] if name in WRAPPED else AGGREGATES[name]
     frame = bytearray(bytes(packet))
     for _ in range(data.draw(st.integers(0, 3))):
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(frame[: data.draw(st.integers(0, len(frame)))])
-    _, segment = Decapsulator(link_type).read_frame(cut)
-    if segment is not None:
-        assert segment["payload"] in cut
+    for _, segment in Decapsulator(link_type).read_frames(cut):
+        if segment is not None:
+            assert segment["payload"] in cut
 
 
 FOUR, SIX = {"src": "10.0.0.1", "dst": "10.0.0.2"}, {"src": "2001:db8::1", "dst": "2001:db8::2"}

@@ -85,6 +85,48 @@ def test_whatever_overlaps_the_first_copy_of_each_byte_stays(name: str) -> None:
     assert results[-1][20:] == expected
 
 
+def test_an_end_that_lies_elsewhere_than_the_first_is_not_believed() -> None:
+    first, middle, last = overlapping([(0, b"a" * 8), (1, b"B" * 8), (2, b"c" * 8)])
+    other_end = overlapping([(1, b"X" * 5)])[0]
+    joiner = FragmentJoiner()
+    results = [joiner.add(piece, 1) for piece in (last, other_end, middle, first)]
+    assert results[-1] is not None
+    assert results[-1][20:] == b"a" * 8 + b"B" * 8 + b"c" * 8
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=40))
+def test_it_does_what_a_map_of_units_does(pieces: list[tuple[int, int]]) -> None:
+    joiner, units = FragmentJoiner(), dict[int, bytes]()
+    for number, (first, count) in enumerate(pieces):
+        data = bytes([number + 1]) * 8 * count
+        assert joiner.add(overlapping([(first, data), (9999, b"")])[0], 1) is None
+        for unit in range(first, first + count):
+            units.setdefault(unit, data[:8])
+    end = max(units) + 1
+    whole = joiner.add(overlapping([(end, b"end")])[0], 1)
+    missing = [unit for unit in range(end) if unit not in units]
+    for at, unit in enumerate(missing):
+        assert whole is None, at
+        whole = joiner.add(overlapping([(unit, b"-" * 8), (9999, b"")])[0], 1)
+        units[unit] = b"-" * 8
+    assert whole is not None
+    assert whole[20:] == b"".join(units[unit] for unit in range(end)) + b"end"
+
+
+def test_datagrams_in_progress_are_bounded_in_bytes() -> None:
+    joiner = FragmentJoiner(limit=100)
+    for number in range(100):
+        joiner.add(bytes(IP(src="10.0.0.1", dst="10.0.0.2", id=number, frag=8000, flags="MF") / (b"x" * 16)), 1)
+    assert (joiner.incomplete, joiner.lost, joiner.held) == (75, 75, 25)  # 64 KiB each of the 1600 KiB
+
+
+def test_a_piece_that_the_capture_cut_is_lost() -> None:
+    for piece in (*pieces4(), *pieces6()):
+        joiner = FragmentJoiner()
+        assert joiner.add(piece[:-8], 1) is None
+        assert (joiner.lost, joiner.held) == (1, 0)
+
+
 def test_a_datagram_in_pieces_of_eight_bytes_is_whole() -> None:
     whole = IP(src="10.0.0.1", dst="10.0.0.2", id=77) / TCP(sport=1, dport=80) / (BODY * 40)
     joiner = FragmentJoiner()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from scapy.layers.dot11 import Dot11, Dot11QoS
 from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
@@ -119,6 +120,19 @@ def test_a_fragmented_segment_comes_by_the_slow_road() -> None:
     assert pieces > 0
 
 
+def test_every_frame_of_an_aggregate_is_a_packet() -> None:
+    frames = conversation(TALK)
+    head = bytearray(bytes(Dot11(type=2, subtype=8, FCfield=1) / Dot11QoS()))
+    head[24] |= 0x80
+    bodies = [b"\xaa\xaa\3\0\0\0\x08\0" + bytes(frame[IP]) for frame in frames]
+    subframes = [bytes(12) + len(body).to_bytes(2, "big") + body + bytes(-(14 + len(body)) % 4) for body in bodies]
+    road = Road(decapsulator=Decapsulator(105))
+    road.capture(1, bytes(head) + b"".join(subframes))
+    road.work()
+    assert road.targets() == [(b"/a", 200), (b"/b", 200)]
+    assert road.page.get("packets") == road.page.get("segments") == len(frames)
+
+
 def test_a_bug_costs_one_connection_and_is_counted() -> None:
     kept: list[Exchange] = []
 
@@ -215,12 +229,27 @@ def test_the_same_packets_by_two_sources_are_one_exchange() -> None:
     assert page.get("overlap_conflicts") == page.get("gaps") == 0
 
 
-def test_a_connection_that_takes_the_number_of_the_one_before_is_no_copy_of_it() -> None:
+# What the mirror lost -> the numbers of the packets of the second connection (SYN, SYN-ACK, ACK, ...).
+LOST = {"nothing": (), "the SYN-ACK": (1,), "the SYN": (0,), "both": (0, 1), "the handshake": (0, 1, 2)}
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_connection_that_takes_the_number_of_the_one_before_is_no_copy_of_it(lost: str) -> None:
     """Whoever chooses the client's number cannot choose the server's."""
     first = conversation([(0, request("/first")), (1, response(b"one"))])
     start = float(first[-1].time) + 0.01
     again = conversation([(0, request("/again")), (1, response(b"two"))], start=start, numbers=(1000, 5_000_000))
     road = Road()
-    road.send(first + again)
+    road.send(first + [frame for number, frame in enumerate(again) if number not in LOST[lost]])
     road.work()
     assert road.targets() == [(b"/first", 200), (b"/again", 200)]
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_copy_by_another_source_that_lost_its_beginning_is_no_second_exchange(lost: str) -> None:
+    frames = conversation(TALK)
+    road = Road()
+    road.send(frames)
+    road.send([frame for number, frame in enumerate(frames) if number not in LOST[lost]])
+    road.work()
+    assert road.targets() == [(b"/a", 200), (b"/b", 200)]
