@@ -59,7 +59,6 @@ class Outcome:
     counts: dict[str, int]
     fed: int = 0
     held: int = 0
-    has_gaps: bool = False
     lines: list[tuple[object, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -80,7 +79,6 @@ def cuts_of(data: bytes, dice: random.Random | None) -> Iterator[bytes]:
 def play(steps: Iterable[Step], flow: Flow, dice: random.Random | None) -> Outcome:
     """Take *steps* with the connection of *flow*, their bytes cut by *dice*; AssertionError when it holds less than nothing."""
     fed = held = 0
-    has_gaps = False
     for what, side, value in steps:
         if what == "data":
             assert isinstance(value, bytes)
@@ -88,7 +86,6 @@ def play(steps: Iterable[Step], flow: Flow, dice: random.Random | None) -> Outco
             for part in cuts_of(value, dice):
                 feed(flow.sink, side, part, flow.time_ns)
         elif what == "gap":
-            has_gaps = True
             flow.lose(side, int(value))
         elif what == "wait":
             expire(flow, int(value))
@@ -102,7 +99,7 @@ def play(steps: Iterable[Step], flow: Flow, dice: random.Random | None) -> Outco
     flow.end()
     if flow.decryption is not None:
         flow.decryption.finish()
-    return Outcome(flow.exchanges, {name: getattr(flow.factory, name) for name in COUNTERS}, fed, held, has_gaps)
+    return Outcome(flow.exchanges, {name: getattr(flow.factory, name) for name in COUNTERS}, fed, held)
 
 
 def expire(flow: Flow, seconds: int) -> None:
