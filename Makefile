@@ -5,6 +5,7 @@
 #   make test [ARGS=...]         the whole suite; ARGS go to pytest
 #   make check                   formatting, types, layers and the quick tests: before every commit
 #   make bench                   exchanges per CPU-second on traffic that it makes itself
+#   make bench-detect ARGS=DIR  detection and its CPU on labelled requests, into docs/detection.md
 #   make docs                    writes the generated pages of docs/ anew
 #   make clean                   removes what was built; `make distclean` also .venv
 
@@ -13,7 +14,7 @@ PYTHON_IN_VENV := .venv/bin/python
 ARGS ?=
 CONFIG ?=
 
-.PHONY: setup run test check bench docs clean distclean
+.PHONY: setup run test check bench bench-detect docs clean distclean
 .NOTPARALLEL:  # the targets share .venv and the compiled modules
 .DEFAULT_GOAL := setup
 
@@ -38,6 +39,10 @@ check:
 bench:
 	@scripts/setup.sh --tests
 	@$(PYTHON_IN_VENV) -m bench $(ARGS)
+
+bench-detect:
+	@scripts/setup.sh --tests
+	@$(PYTHON_IN_VENV) -m bench.detection $(ARGS)
 
 docs: setup
 	@scripts/docs.sh

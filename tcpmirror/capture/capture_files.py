@@ -65,25 +65,37 @@ def check_capture(path: str) -> bool:
 
 
 def is_pcapng(path: str) -> bool:
-    """Return whether *path* is a pcapng file that is not compressed; EnvironmentFault as `check_capture` raises it."""
-    if check_capture(path):
-        return False
+    """Return whether *path*, which needs no `Feeder`, is a pcapng file."""
     with Path(path).open("rb") as file:
         return file.read(4) == PCAPNG
 
 
 class Feeder:
-    """A process that writes the capture at *path*, unpacked, into a pipe, whose other end libpcap opens as ``name``."""
+    """A process that writes the capture at *path*, unpacked, into a pipe, whose other end is ``end``.
+
+    ``name``: how libpcap opens that. ``is_pcapng``: what the capture is.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._end, target = os.pipe()
-        self.name = f"/dev/fd/{self._end}"
+        """EnvironmentFault when there is no capture."""
+        self.end, target = os.pipe()
+        kind, kind_target = os.pipe()
+        self.name = f"/dev/fd/{self.end}"
         self._pid = os.fork()
         if not self._pid:
-            os.close(self._end)
-            _feed(path, target)
+            os.close(self.end)
+            os.close(kind)
+            _feed(path, target, kind_target)
         os.close(target)
+        os.close(kind_target)
+        magic = os.read(kind, len(PCAPNG))
+        os.close(kind)
+        self.is_pcapng = magic == PCAPNG
+        if not magic:
+            os.close(self.end)
+            self.end = -1
+            self.check()
 
     def check(self) -> None:
         """Wait for the process, after its last byte was read; EnvironmentFault when that was not the end of the capture."""
@@ -95,9 +107,9 @@ class Feeder:
 
     def close(self) -> None:
         """End the process, wherever it is."""
-        if self._end >= 0:
-            os.close(self._end)
-            self._end = -1
+        if self.end >= 0:
+            os.close(self.end)
+            self.end = -1
         if self._pid:
             os.kill(self._pid, signal.SIGKILL)
             self._reap()
@@ -110,14 +122,16 @@ class Feeder:
         return os.waitstatus_to_exitcode(status)
 
 
-def _feed(path: str, target: int) -> None:
-    """Write the capture into *target*, and end this process."""
+def _feed(path: str, target: int, kind_target: int) -> None:
+    """Write the first bytes of the capture into *kind_target*, all of it into *target*, and end this process."""
     code = _DAMAGED
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with os.fdopen(target, "wb") as out, _opened(path) as file:
             magic = file.read(4)
             if magic in MAGICS:
+                os.write(kind_target, magic)
+                os.close(kind_target)
                 out.write(magic)
                 while block := file.read1(BLOCK_BYTES):  # what is readable before the damage, however little
                     out.write(block)

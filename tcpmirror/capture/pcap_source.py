@@ -83,12 +83,14 @@ class LiveSource:
 
 
 class FileSource:
-    """A capture file (pcap or pcapng, also compressed with gzip); `-` is standard input."""
+    """A capture file (pcap or pcapng); what *feeder* unpacks, if there is one."""
 
-    def __init__(self, path: str, bpf: str = "") -> None:
+    def __init__(self, path: str, bpf: str = "", feeder: Feeder | None = None) -> None:
         """Open *path*; EnvironmentFault when it is missing, unreadable or no capture."""
         self._path = path
-        self._feeder = Feeder(path) if check_capture(path) else None
+        if feeder is None and check_capture(path):
+            feeder = Feeder(path)
+        self._feeder = feeder
         try:
             self._handle: Handle = pcap.pcap(name=self._feeder.name if self._feeder else path, timestamp_in_ns=True)
         except OSError as problem:
@@ -111,6 +113,11 @@ class FileSource:
         if not count and self._feeder:
             self._feeder.check()
         return count
+
+    @property
+    def link_types(self) -> frozenset[int]:
+        """Every link type met so far in the file."""
+        return frozenset((self.link_type,))
 
     def stats(self) -> KernelStats:
         return KernelStats()

@@ -28,6 +28,7 @@ cdef enum:
     LINK_RAW = 12
     LINKTYPE_RAW = 101
     SECOND_NS = 1000000000
+    LONGEST_BLOCK = 1 << 26      # of what comes by a pipe, where a wrong length would be waited for in memory
 
 
 cdef class CaptureInterface:
@@ -64,6 +65,9 @@ cdef class PcapngReader:
     cdef list interfaces
     cdef uint64_t last_ns
     cdef str name, expression
+    cdef uint64_t before             # bytes of the file in front of `memory`
+    cdef set link_numbers
+    cdef public bint is_partial      # more follows what is in memory: a block that ends there is waited for
 
     def __init__(self, memory, str name, str expression=""):
         self.memory = memory
@@ -71,10 +75,28 @@ cdef class PcapngReader:
         self.name = name
         self.expression = expression
         self.interfaces = []
+        self.link_numbers = set()
 
     def link_types(self):
-        """Return the link types of the interfaces met so far, in order."""
+        """Return the link types of the interfaces met so far in this section, in order."""
         return [(<CaptureInterface>each).link_type for each in self.interfaces]
+
+    @property
+    def all_link_types(self):
+        """Every link type met so far in the file."""
+        return frozenset(self.link_numbers)
+
+    @property
+    def taken(self):
+        """How many bytes of what is in memory are done with."""
+        return self.at
+
+    def go_on(self, memory):
+        """Read *memory*, which begins where the last one was not done with."""
+        self.before += self.at
+        self.memory = memory
+        self.size = self.memory.shape[0]
+        self.at = 0
 
     def receive(self, FrameReceiver receiver, int limit):
         """Hand over up to *limit* packets; return how many, 0 at the end of the file.
@@ -82,14 +104,32 @@ cdef class PcapngReader:
         DamagedCaptureFault where a block is cut or cannot be; what came before it was handed over.
         """
         cdef int taken = 0
-        while taken < limit and self.at < self.size:
+        while taken < limit and self.at < self.size and not self.is_starved():
             taken += self.read_block(receiver)
         return taken
 
     def prepare(self):
         """Read on to the first packet, so that link types and faults of the file's beginning are known."""
-        while self.at < self.size and self.is_head(self.kind_at(self.at)):
+        while self.at < self.size and not self.is_starved() and self.is_head(self.kind_at(self.at)):
             self.read_block(None)
+
+    cdef bint is_starved(self) except -1:
+        """Whether the next block ends behind what is in memory, and more follows."""
+        cdef uint32_t length
+        cdef uint32_t magic
+        if not self.is_partial:
+            return False
+        if self.size - self.at < 12:
+            return True
+        length = self.u32(self.at + 4)
+        if self.u32(self.at) == SECTION:  # its own byte order holds, which may be another than that of the section before
+            memcpy(&magic, &self.memory[self.at + 8], 4)
+            memcpy(&length, &self.memory[self.at + 4], 4)
+            if magic != BYTE_ORDER:
+                length = __builtin_bswap32(length)
+        if length > LONGEST_BLOCK:
+            raise self.fault(f"a block of {length} bytes is longer than any should be,")
+        return length > self.size - self.at
 
     cdef bint is_head(self, uint32_t kind) noexcept:
         return kind not in (OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET)
@@ -108,7 +148,7 @@ cdef class PcapngReader:
         return __builtin_bswap16(value) if self.is_swapped else value
 
     cdef object fault(self, str text):
-        return DamagedCaptureFault(f"{self.name}: {text} at byte {self.at}")
+        return DamagedCaptureFault(f"{self.name}: {text} at byte {self.before + self.at}")
 
     cdef int read_block(self, FrameReceiver receiver) except -1:
         """Read one block; return 1 when it was a packet that was handed over."""
@@ -166,6 +206,7 @@ cdef class PcapngReader:
         if self.expression:
             made.program = FilterProgram(self.expression, made.link_type)
         self.interfaces.append(made)
+        self.link_numbers.add(made.link_type)
         return 0
 
     cdef int hand_over(self, uint32_t kind, Py_ssize_t at, Py_ssize_t end, FrameReceiver receiver) except -1:

@@ -1,11 +1,13 @@
-"""A pcapng file as a source, with interfaces of any link types; read where it lies in memory, by the page."""
+"""A pcapng file as a source, with interfaces of any link types: where it lies on disk, or as it comes by a pipe."""
 
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+from tcpmirror.capture.capture_files import BLOCK_BYTES, Feeder
 from tcpmirror.capture.pcap_source import BATCH_FRAMES, KernelStats
 from tcpmirror.capture.pcapng_file import PcapngReader
 from tcpmirror.capture.receiver import FrameReceiver
@@ -36,12 +38,73 @@ class PcapngSource:
         taker = receiver if isinstance(receiver, FrameReceiver) else _Untyped(receiver)
         return self._reader.receive(taker, BATCH_FRAMES)
 
+    @property
+    def link_types(self) -> frozenset[int]:
+        """Every link type met so far in the file."""
+        return self._reader.all_link_types
+
     def stats(self) -> KernelStats:
         return KernelStats()
 
     def close(self) -> None:
         self._reader.close()
         self._memory.close()
+
+
+class PcapngPipe:
+    """A pcapng file that *feeder* unpacks. Memory holds the blocks that came, and one that has not come whole."""
+
+    def __init__(self, path: str, bpf: str, feeder: Feeder) -> None:
+        """As `PcapngSource`; *path* is for messages."""
+        self._feeder = feeder
+        self._memory = bytearray()
+        self._reader = PcapngReader(self._memory, path, bpf)
+        self._reader.is_partial = True
+        try:
+            while self._reader.is_partial and not self._reader.link_types():
+                self._refill()
+                self._reader.prepare()
+        except BaseException:
+            self.close()
+            raise
+        self.link_type = next(iter(self._reader.link_types()), ETHERNET)
+
+    def receive(self, receiver: FrameReceiver | Callable[[int, bytes], None]) -> int:
+        """Hand over the next frames; 0 at the end. DamagedCaptureFault where the file is cut, after what came before.
+
+        A plain callable is not told the link type.
+        """
+        taker = receiver if isinstance(receiver, FrameReceiver) else _Untyped(receiver)
+        while True:
+            taken = self._reader.receive(taker, BATCH_FRAMES)
+            if taken or not self._reader.is_partial:
+                return taken
+            self._refill()
+
+    @property
+    def link_types(self) -> frozenset[int]:
+        """Every link type met so far in the file."""
+        return self._reader.all_link_types
+
+    def stats(self) -> KernelStats:
+        return KernelStats()
+
+    def close(self) -> None:
+        self._reader.close()
+        self._feeder.close()
+
+    def _refill(self) -> None:
+        """Let the reader go on with what is left and what comes next; at the end tell it so."""
+        came = os.read(self._feeder.end, BLOCK_BYTES)
+        if not came:
+            self._reader.is_partial = False
+            self._feeder.check()
+            return
+        taken = self._reader.taken
+        self._reader.go_on(b"")  # a bytearray that is read from keeps its length
+        del self._memory[:taken]
+        self._memory += came
+        self._reader.go_on(self._memory)
 
 
 class _Untyped(FrameReceiver):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import select
 import socket
@@ -18,6 +19,8 @@ from tcpmirror.settings.tree import Source
 # Link types of our own (`decap.link`), beyond those of libpcap.
 LINK_TYPES: Final = {"vxlan_socket": 0x10001, "geneve_socket": 0x10002}
 
+log = logging.getLogger(__name__)
+
 
 class TunnelSocket:
     """A UDP socket on the address of *source*; each datagram is a tunnel's header and a frame of any size."""
@@ -25,6 +28,7 @@ class TunnelSocket:
     def __init__(self, source: Source) -> None:
         """EnvironmentFault when the address cannot be listened on."""
         self.link_type = LINK_TYPES[source.kind]
+        self._name = source.listen_address
         host, _, port = source.listen_address.rpartition(":")
         address = ipaddress.ip_address(host.strip("[]") or "::")
         self._socket = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_DGRAM)
@@ -54,9 +58,9 @@ class TunnelSocket:
         if not events:
             return 0
         if events[0][1] & (select.POLLERR | select.POLLNVAL):
+            # Reading the error clears it. The socket stays: a new one might have to do with a smaller buffer.
             number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if number:
-                raise OSError(number, os.strerror(number))
+            log.warning("%s: %s", self._name, os.strerror(number))
         return self._reader.receive(receiver)
 
     def stats(self) -> KernelStats:

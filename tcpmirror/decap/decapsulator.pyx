@@ -192,9 +192,9 @@ cdef class Decapsulator:
                     self.is_alone = True
                     c.more = NULL
             else:
-                depth += 1
+                depth += layer != 0x880b  # PPP was counted with what carries it
                 verdict = read_rare_layer(c, layer)
-            if depth > self.depth_limit:
+            if depth > self.depth_limit + 1:  # the segment's own IP header is no encapsulation
                 return Verdict.DEPTH
         if verdict == Verdict.FRAGMENT:
             self.fragment_at = c.ip

@@ -1,2 +1,3 @@
 LINK_VXLAN: int
 LINK_GENEVE: int
+SUPPORTED: dict[int, str]

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from tcpmirror.capture.capture_files import capture_files
@@ -17,6 +17,7 @@ from tcpmirror.capture.sources import Live, open_file, open_live
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
+from tcpmirror.decap.link import SUPPORTED
 from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
 from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.context import Context
@@ -149,6 +150,15 @@ def read_file(
     finally:
         road.end_source()
         file.close()
+        tell_unsupported(path, file.link_types)
+
+
+def tell_unsupported(path: str, link_types: Iterable[int]) -> None:
+    """Warn of the link types of a file of which no frame can be read."""
+    for link_type in sorted(set(link_types) - SUPPORTED.keys()):
+        supported = ", ".join(dict.fromkeys(SUPPORTED.values()))
+        text = "%s: link type %d is not supported, its frames are counted as unknown_link; supported are %s"
+        log.warning(text, path, link_type, supported)
 
 
 def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) -> None:

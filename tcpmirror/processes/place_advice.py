@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from tcpmirror.decap.link import SUPPORTED
 from tcpmirror.processes.advice import FEW, Advice, loss_advice, no_syn_advice, one_sided_advice
-from tcpmirror.processes.place_survey import PlaceSurvey
+from tcpmirror.processes.place_survey import UNKNOWN_LINK, PlaceSurvey
 from tcpmirror.processes.surveyed_flow import HTTP1, TLS
 
 NOT_IP_NAMES: Final = {
@@ -111,10 +112,12 @@ def _tunnels(where: str, place: PlaceSurvey) -> Iterator[Advice]:
 
 
 def _unreadable(where: str, place: PlaceSurvey) -> Iterator[Advice]:
-    if place.reasons["lost_unknown_link"]:
+    links = {kind - UNKNOWN_LINK: count for kind, count in place.ended_at.items() if kind >= UNKNOWN_LINK}
+    if links:
+        kinds = ", ".join(f"{number} ({count:,} frames)" for number, count in sorted(links.items()))
         yield Advice(
-            "unknown-link", "problem", where, "Frames of a link type that is not known here.",
-            "Capture on an Ethernet, Linux cooked or raw IP interface.",
+            "unknown-link", "problem", where, f"Frames of a link type that is not supported: {kinds}.",
+            f"Supported are {', '.join(dict.fromkeys(SUPPORTED.values()))}: capture on an interface of one of them.",
         )  # fmt: skip
     if place.reasons["lost_depth"]:
         yield Advice(

@@ -8,6 +8,7 @@ from typing import Final
 
 PORTS_LIMIT: Final = 1024
 NAMES_LIMIT: Final = 50
+UNKNOWN_LINK: Final = 0x20000  # in `ended_at`: the number of a link type that is not supported, on top of this
 INNER_TYPES: Final = (0x0800, 0x86DD, 0x8100, 0x88A8, 0x0806)
 
 Place = tuple[int, int, int]  # VLAN, inner VLAN (0: none), VNI (-1: none)

@@ -8,8 +8,10 @@ and what a configuration says of it is asked beside that.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
+from tcpmirror.capture.receiver import FrameReceiver
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
@@ -19,7 +21,7 @@ from tcpmirror.model.stream import FlowInfo
 from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.processes.left_out import Configured
-from tcpmirror.processes.place_survey import Place, PlaceSurvey
+from tcpmirror.processes.place_survey import UNKNOWN_LINK, Place, PlaceSurvey
 from tcpmirror.processes.surveyed_flow import SurveyFactory
 from tcpmirror.processes.worker import Publisher, contained, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
@@ -40,8 +42,8 @@ UDP: Final = 17
 End = tuple[bytes, int]  # address and port
 
 
-class Survey:
-    """Takes frames of one link type as a callable ``(time_ns, frame)``; `finish` sums up.
+class Survey(FrameReceiver):
+    """Takes frames, as a callable ``(time_ns, frame)`` those of *link_type*; `finish` sums up.
 
     *source*: how a configuration reads this place; None: only look. *expression*: the packet filter it uses here.
     *decryption*: with what TLS is read; None: it is not.
@@ -55,13 +57,15 @@ class Survey:
         expression: str = "",
         decryption: Decryption | None = None,
     ) -> None:
-        self._wide = _wide(link_type, source)
-        self._configured = Configured(link_type, settings, source, expression) if source else None
+        self._link_type = link_type
+        self._wide, self._taking = _wide(link_type, source), _wide(link_type, source)
+        self._configure = partial(Configured, settings=settings, source=source, expression=expression) if source else None
+        self._configured = {link_type: self._configure(link_type)} if self._configure else {}
         layout = SharedLayout(1, 1, replace(settings.limits, segment_ring_bytes=RING_BYTES, report_ring_bytes=4096))
         self._captured = layout.counters(ProcessName("capture", 0))
         self._worked = layout.counters(ProcessName("worker", 0))
         self._capture = CaptureRoad(
-            _wide(link_type, source),
+            self._taking,
             bytes(16),
             [layout.segment_writer(0, 0)],
             [layout.worker_bell(0)],
@@ -93,7 +97,7 @@ class Survey:
     @property
     def filter_fault(self) -> str:
         """Why libpcap does not take the configured filter here; empty when it does, or when there is none."""
-        return self._configured.filter_fault if self._configured else ""
+        return next((each.filter_fault for each in self._configured.values() if each.filter_fault), "")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -104,7 +108,9 @@ class Survey:
     def ledgers(self) -> tuple[Ledger, Ledger, Ledger]:
         return read_ledgers([self._captured], [self._worked])
 
-    def __call__(self, time_ns: int, frame: bytes) -> None:
+    def receive_frame(self, time_ns: int, frame: bytes, link_type: int, vlan: int) -> None:
+        if link_type >= 0 and link_type != self._link_type:
+            self._turn_to(link_type)
         (reason, vlan, inner, vni, tunnel, src, dst, ip_protocol, sport, dport, _, _, _, missing, is_bad, _, layer,
          payload) = self._wide.observe(frame)  # fmt: skip
         self.packets += 1
@@ -119,14 +125,14 @@ class Survey:
         place.duplicates += self._send(time_ns, frame)
         if reason:
             place.reasons[reason] += 1
-            place.ended_at[layer] += 1
+            place.ended_at[UNKNOWN_LINK + self._link_type if reason == "lost_unknown_link" else layer] += 1
             if ip_protocol == UDP and reason == "lost_not_tcp":
                 place.note_udp(dport, payload)
             return
         place.segments += 1
         place.bad_checksums += is_bad
         place.truncated += missing > 0
-        if self._configured is not None:
+        if self._configured:
             self._judge(place, frame, ((src, sport), (dst, dport)))
 
     def finish(self) -> None:
@@ -144,6 +150,12 @@ class Survey:
             place, sums = self._place((origin.vlan, origin.inner_vlan, origin.vni)), origin.sums()
             place.seen_bytes, place.lost_bytes = sums["delivered_bytes"], sums["lost_bytes"]
             place.one_sided, place.no_syn = sums["one_sided_flows"], sums["no_syn_flows"]
+
+    def _turn_to(self, link_type: int) -> None:
+        """Take the frames that follow as those of *link_type*."""
+        self._link_type = self._wide.link_type = self._taking.link_type = link_type
+        if self._configure and link_type not in self._configured:
+            self._configured[link_type] = self._configure(link_type)
 
     def _send(self, time_ns: int, frame: bytes) -> int:
         """Send *frame* down the road; return 1 where it is a second copy."""
@@ -167,8 +179,7 @@ class Survey:
 
     def _judge(self, place: PlaceSurvey, frame: bytes, ends: tuple[End, End]) -> None:
         """Count a TCP segment that the configuration leaves out, under the setting that does it."""
-        assert self._configured is not None
-        setting = self._configured.left_out_by(frame, place.place, ends)
+        setting = self._configured[self._link_type].left_out_by(frame, place.place, ends)
         if setting:
             place.filtered[setting] += 1
             if len(self._left_out) < LEFT_OUT_LIMIT:

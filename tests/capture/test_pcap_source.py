@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,29 @@ def test_every_frame_of_a_file_comes_with_its_time(tmp_path: Path, write) -> Non
     seen = read(tmp_path / "capture")
     assert [frame for _, frame in seen] == [bytes(frame) for frame in FRAMES]
     assert abs(seen[1][0] - 1_700_000_000_001_000_000) < 1_000_000
+
+
+# id -> (byte order, magic, a second's parts as the file counts them)
+CLASSIC = {
+    "microseconds, little-endian": ("<", 0xA1B2C3D4, 123_456, 0),
+    "microseconds, big-endian": (">", 0xA1B2C3D4, 123_456, 0),
+    "nanoseconds, little-endian": ("<", 0xA1B23C4D, 123_456_789, 0),
+    "nanoseconds, big-endian": (">", 0xA1B23C4D, 123_456_789, 0),
+    "modified (Kuznetzov), little-endian": ("<", 0xA1B2CD34, 123_456, 8),
+    "modified (Kuznetzov), big-endian": (">", 0xA1B2CD34, 123_456, 8),
+}
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+@pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "gzip"])
+def test_every_form_of_the_classic_format_is_read(tmp_path: Path, name: str, is_packed: bool) -> None:
+    order, magic, fraction, more = CLASSIC[name]
+    frame = bytes(FRAMES[0])
+    content = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 65535, 1)
+    content += (struct.pack(order + "IIII", 1_700_000_000, fraction, len(frame), len(frame)) + bytes(more) + frame) * 2
+    (tmp_path / "a.pcap").write_bytes(gzip.compress(content) if is_packed else content)
+    parts = fraction if magic == 0xA1B23C4D else fraction * 1000
+    assert read(tmp_path / "a.pcap") == [(1_700_000_000 * 10**9 + parts, frame)] * 2
 
 
 def test_a_compressed_capture_is_read_as_it_was(tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from scapy.layers.inet import IP, TCP
 from tcpmirror.capture.pcap_source import FileSource
 from tcpmirror.capture.sources import open_file
 from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
+from tcpmirror.processes.capture import tell_unsupported
 from tests.capture.frames import Kept, segment
 
 ETHERNET, RAW, SLL = 1, 101, 113
@@ -61,6 +66,56 @@ def read(path: Path, content: bytes, bpf: str = "") -> list[tuple[int, int, byte
     finally:
         source.close()
     return [(each.link_type, each.time_ns, each.frame) for each in kept.frames]
+
+
+def mixed(order: str) -> bytes:
+    raw = bytes(IP() / TCP())
+    content = section(order) + interface(order) + interface(order, RAW)
+    return content + b"".join(packet(order, segment(number)) + packet(order, raw, 1) for number in range(1, 3000))
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little-endian", "big-endian"])
+def test_several_link_types_are_read_compressed_too(tmp_path: Path, order: str) -> None:
+    content = mixed(order) + mixed("<")
+    plain = read(tmp_path / "plain", content)
+    assert {link for link, _, _ in plain} == {1, 12}
+    assert read(tmp_path / "packed", gzip.compress(content)) == plain
+
+
+def test_several_link_types_are_read_from_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "packed").write_bytes(gzip.compress(mixed("<")))
+    code = "import sys; from tcpmirror.cli import main; sys.exit(main(['doctor', '--json', '-']))"
+    with (tmp_path / "packed").open("rb") as file:
+        done = subprocess.run([sys.executable, "-c", code], stdin=file, capture_output=True, check=True)
+    (found,) = json.loads(done.stdout)["examinations"]
+    assert sum(place["packets"] for place in found["places"]) == 5998
+
+
+def test_a_compressed_file_that_is_cut_gives_what_came_before(tmp_path: Path) -> None:
+    path, kept = tmp_path / "a", Kept()
+    path.write_bytes(gzip.compress(mixed("<")[:-3]))
+    source = open_file(str(path))
+    with pytest.raises(DamagedCaptureFault, match="cut inside a block"):
+        while source.receive(kept):
+            pass
+    source.close()
+    assert len(kept.frames) == 5997
+
+
+def test_a_block_that_would_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
+    content = section("<") + interface("<") + struct.pack("<II", 6, 0xFFFFFFF0)
+    with pytest.raises(DamagedCaptureFault, match="longer than any should be, at byte 52"):
+        read(tmp_path / "a", gzip.compress(content + bytes(100)))
+
+
+def test_a_link_type_that_is_not_supported_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a").write_bytes(section("<") + interface("<") + interface("<", 147) + packet("<", segment(1)))
+    source = open_file(str(tmp_path / "a"))
+    tell_unsupported("a.pcapng", source.link_types)
+    source.close()
+    (record,) = caplog.records
+    assert record.getMessage().startswith("a.pcapng: link type 147 is not supported, its frames are counted as unknown_link")
+    assert "EN10MB" in record.getMessage()
 
 
 @pytest.mark.parametrize("order", ["<", ">"], ids=["little-endian", "big-endian"])

@@ -7,7 +7,7 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scapy.contrib.erspan import ERSPAN_III
+from scapy.contrib.erspan import ERSPAN_II, ERSPAN_III
 from scapy.contrib.geneve import GENEVE
 from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
 from scapy.contrib.mpls import MPLS
@@ -15,7 +15,7 @@ from scapy.contrib.nsh import NSH
 from scapy.layers.dot11 import Dot11, Dot11QoS, RadioTap
 from scapy.layers.inet import GRE, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import GRE_PPTP, LLC, SNAP, Dot1AD, Dot1AH, Dot1Q, Dot3, Ether
+from scapy.layers.l2 import GRE_PPTP, LLC, SNAP, CookedLinux, Dot1AD, Dot1AH, Dot1Q, Dot3, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet
@@ -49,9 +49,8 @@ def gre() -> Packet:
     return ether() / IP(src="192.0.2.1", dst="192.0.2.2", proto=47)
 
 
-def nflog(order: str) -> bytes:
+def nflog(order: str, data: bytes = bytes(INNER)) -> bytes:
     prefix = struct.pack(order + "HH", 8, 10) + b"web\0"
-    data = bytes(INNER)
     packet = struct.pack(order + "HH", 4 + len(data), 9) + data
     return b"\x02\0\0\1" + prefix + packet + b"\0" * (-len(packet) % 4)
 
@@ -220,21 +219,71 @@ WRAPPINGS = {
     "gtp": ("packet", "packet", lambda inner: IP() / UDP(sport=1, dport=2152) / GTP_U_Header(gtp_type=255) / inner),
     "802.1ah": ("frame", "frame", lambda inner: Ether(**MAC, type=0x88E7) / Dot1AH(isid=5) / inner),
     "ethernet": ("packet", "frame", lambda inner: ether() / inner),
+    "802.1ad": ("packet", "frame", lambda inner: ether() / Dot1AD(vlan=5) / Dot1Q(vlan=6) / inner),
+    "vntag": ("packet", "frame", lambda inner: ether(type=0x8926) / struct.pack("!IH", 51, ethertype(inner)) / bytes(inner)),
+    "erspan I": ("frame", "packet", lambda inner: IP(proto=47) / GRE(proto=0x88BE) / inner),
+    "erspan II": ("frame", "packet", lambda inner: IP(proto=47) / GRE(seqnum_present=1, proto=0x88BE) / ERSPAN_II(session_id=1) / inner),
+    "erspan III": ("frame", "packet", lambda inner: IP(proto=47) / GRE(seqnum_present=1, proto=0x22EB) / ERSPAN_III(session_id=1) / inner),
+    "vxlan-gpe": (
+        "packet", "packet",
+        lambda inner: IP() / UDP(sport=1, dport=4789) / VXLAN(vni=9, flags=0x0C, NextProtocol=2 if inner.version == 6 else 1) / inner,
+    ),
+    "geneve around ip": ("packet", "packet", lambda inner: IP() / UDP(sport=1, dport=6081) / GENEVE(vni=9, proto=ethertype(inner)) / inner),
+    "geneve around vxlan": (
+        "frame", "packet",
+        lambda inner: IP() / UDP(sport=1, dport=6081) / GENEVE(vni=9, proto=0x0800) / IP() / UDP(sport=1, dport=4789) / VXLAN(vni=8, flags=8) / inner,
+    ),
+    "teredo": (
+        "packet", "packet",
+        lambda inner: IP() / UDP(sport=1, dport=3544) / bytes(inner if inner.version == 6 else IPv6(nh=4) / inner),
+    ),
     "802.3": ("packet", "frame", lambda inner: Dot3(**MAC) / LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(code=0x86DD if inner.version == 6 else 0x800) / inner),
 }  # fmt: skip
 
 
-@given(st.booleans(), st.data())
-@settings(max_examples=300, deadline=None)
-def test_any_order_of_encapsulations_gives_the_segment_back(is_six: bool, data) -> None:
-    kind, packet = "packet", INNER6 if is_six else INNER
-    for _ in range(data.draw(st.integers(0, 6))):
+# Links that carry an IP packet -> link type, function.
+LINKS = {
+    "ethernet": (1, lambda inner: ether(type=ethertype(inner)) / bytes(inner)),
+    "null": (0, lambda inner: b"\2\0\0\0" + bytes(inner)),
+    "loop": (108, lambda inner: b"\0\0\0\2" + bytes(inner)),
+    "raw": (12, bytes),
+    "ppp": (9, lambda inner: bytes(PPP(proto=0x57 if inner.version == 6 else 0x21)) + bytes(inner)),
+    "cisco hdlc": (104, lambda inner: b"\x0f\0" + ethertype(inner).to_bytes(2, "big") + bytes(inner)),
+    "linux cooked": (113, lambda inner: bytes(CookedLinux(proto=ethertype(inner))) + bytes(inner)),
+    "linux cooked v2": (276, lambda inner: struct.pack("!HHIHBB8s", ethertype(inner), 0, 1, 1, 0, 6, b"") + bytes(inner)),
+    "nflog": (239, lambda inner: nflog("<", bytes(inner))),
+    "802.11": (
+        105,
+        lambda inner: bytes(Dot11(type=2, subtype=0, **WLAN) / LLC(ctrl=3) / SNAP(code=ethertype(inner))) + bytes(inner),
+    ),
+}
+TWO_LEVELS = {"802.1ad": 2, "geneve around vxlan": 2}
+
+
+def ethertype(packet: Packet) -> int:
+    return 0x86DD if packet.version == 6 else 0x0800
+
+
+def levels(name: str, packet: Packet) -> int:
+    """Return how many encapsulations the wrapping adds around *packet*."""
+    return 2 if name == "teredo" and packet.version == 4 else TWO_LEVELS.get(name, 0 if name == "ethernet" else 1)
+
+
+@given(st.booleans(), st.sampled_from(sorted(LINKS)), st.data())
+@settings(max_examples=500, deadline=None)
+def test_any_order_of_eight_encapsulations_gives_the_segment_back(is_six: bool, link: str, data) -> None:
+    kind, packet, depth = "packet", INNER6 if is_six else INNER, 0
+    limit = data.draw(st.integers(0, 8)) - (link == "802.11") * 2  # its own two
+    while depth < limit or kind == "frame":
         fitting = sorted(name for name, (takes, _, _) in WRAPPINGS.items() if takes == kind)
-        _, kind, wrap = WRAPPINGS[data.draw(st.sampled_from(fitting))]
+        name = data.draw(st.sampled_from(fitting))
+        if depth + levels(name, packet) > 8 - (link == "802.11") * 2:
+            break
+        depth += levels(name, packet)
+        _, kind, wrap = WRAPPINGS[name]
         packet = wrap(packet.copy())
-    if kind == "packet":
-        packet = ether(type=0x86DD if packet.version == 6 else 0x0800) / packet
-    reason, segment = Decapsulator(1, depth_limit=20).read_frame(bytes(packet))
+    link_type, made = LINKS[link] if kind == "packet" else (1, bytes)
+    reason, segment = Decapsulator(link_type).read_frame(bytes(made(packet)))
     assert reason == ""
     assert segment is not None
     assert (segment["sport"], segment["seq"], segment["payload"]) == (40000, 7, BODY)
