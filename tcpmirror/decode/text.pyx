@@ -337,8 +337,10 @@ cdef inline Py_ssize_t _comment(const uchar* data, Py_ssize_t left) noexcept nog
 
 
 cdef inline Py_ssize_t _quoting(const uchar* data, Py_ssize_t left) noexcept nogil:
-    """Return the size of an empty piece of shell quoting between two letters: ``''``, ``""``, a backslash or a caret."""
-    if left >= 3 and (data[0] == 39 or data[0] == 34) and data[1] == data[0] and _is_letter(data[2]):
+    """Return the size of an empty piece of shell quoting behind a letter: ``''``, ``""``, ``$@``, ``$*``, a backslash or a caret."""
+    if left >= 3 and (data[0] == 39 or data[0] == 34) and data[1] == data[0] and (_is_letter(data[2]) or data[2] == 32):
+        return 2
+    if left >= 2 and data[0] == 36 and (data[1] == 64 or data[1] == 42):
         return 2
     if left >= 2 and (data[0] == 92 or data[0] == 94) and _is_letter(data[1]):
         return 1

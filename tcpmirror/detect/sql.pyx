@@ -137,8 +137,11 @@ cdef Py_ssize_t _tokenize(const uchar* data, Py_ssize_t size, Py_ssize_t at, uch
                 at += 1
             kind = 118
         elif byte == 45 and following == 45 and (at + 1 >= size or _is_blank(data[at + 1]) or data[at + 1] in (43, 45, 59)):
+            while at < size and data[at] != 10:
+                at += 1
+            if at < size - 1:
+                continue
             kind = 45
-            at = size
         elif byte == 35:
             stop = at
             while stop < size and data[stop] != 10:

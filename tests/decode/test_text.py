@@ -27,6 +27,7 @@ FOLDED = {
     "hex words": (b"0x2e0x2e0x2fetc", b"../etc"),
     "IFS": (b"cat$IFS/etc${IFS}x", b"cat /etc x"),
     "empty shell quotes": (b"c''at w\"\"ho p\\ing a^b", b"cat who ping ab"),
+    "quotes behind a word, empty parameters": (b"cat'' /x c$@at who$*ami", b"cat /x cat whoami"),
     "honest apostrophe": (b"it's", b"it's"),
     "honest UTF-8": ("größer".encode(), "größer".encode()),
 }

@@ -18,6 +18,7 @@ TOKENS = {
     "comments are blanks": (b"1/**/or/*x*/2", 0, "nln"),
     "conditional comments are code": (b"1 /*!50000union*/ /*!select*/ 2", 0, "nUSn"),
     "the rest in a comment": (b"1 -- and more", 0, "n-"),
+    "a comment up to the line's end": (b"1 -- x\nor 2", 0, "nln"),
     "an open comment": (b"1/*", 0, "n-"),
     "two minus signs": (b"1--1", 0, "noon"),
     "a number runs into a word": (b"1e1union", 0, "nU"),
