@@ -1,12 +1,13 @@
 """Compiles the modules of tcpmirror/ that changed, in place, and removes what deleted ones left behind.
 
 What changed is decided by content, not by time: a checkout or a copy sets times as it likes. A record under ``build/``
-holds, for each module, a digest of its own text, of every ``.pxd`` (any of which it may cimport), of ``setup.py`` and of the
-versions of Cython and Python that compiled it.
+holds, for each module, a digest of its own text, of every ``.pxd`` that it cimports, directly or through another, of
+``setup.py`` and of the versions of Cython and Python that compiled it.
 """
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tcpmirror"
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+# `from a.b cimport c, d` or `cimport a.b`: any of them may be a module.
+CIMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?cimport[ \t]+\(?([\w., \t]+)", re.MULTILINE)
 RECORD = ROOT / "build" / f"compiled{SUFFIX}.json"
 
 
@@ -29,11 +32,27 @@ def digest(*parts: bytes) -> str:
 
 def module_digests() -> dict[str, str]:
     """Return path below the root -> digest of all that its compilation depends on, for each .pyx."""
-    declarations = [path.read_bytes() for path in sorted(PACKAGE.rglob("*.pxd"))]
     toolchain = f"{version('cython')} {sys.version}".encode()
-    shared = digest(toolchain, (ROOT / "setup.py").read_bytes(), *declarations).encode()
-    modules = sorted(PACKAGE.rglob("*.pyx"))
-    return {str(path.relative_to(ROOT)): digest(shared, path.read_bytes()) for path in modules}
+    shared = digest(toolchain, (ROOT / "setup.py").read_bytes()).encode()
+    return {
+        str(path.relative_to(ROOT)): digest(shared, *(source.read_bytes() for source in (path, *declarations(path))))
+        for path in sorted(PACKAGE.rglob("*.pyx"))
+    }
+
+
+def declarations(source: Path) -> list[Path]:
+    """Return each .pxd that *source* is compiled with: its own, those it cimports, and what those cimport."""
+    found: set[Path] = set()
+    unread = [source, source.with_suffix(".pxd")]
+    while unread:
+        path = unread.pop()
+        if path in found or not path.exists():
+            continue
+        found.add(path)
+        for package, names in CIMPORT.findall(path.read_text(encoding="utf-8")):
+            for module_name in (package, *(f"{package}.{name}".strip(".") for name in re.findall(r"[\w.]+", names))):
+                unread.append((ROOT / module_name.replace(".", "/")).with_suffix(".pxd"))
+    return sorted(found - {source})
 
 
 def recorded() -> dict[str, str]:

@@ -12,3 +12,6 @@ write() { # write FILE PAGE: keep the old file unless the new one was written wh
 write docs/configuration.md page
 write configs/tcpmirror-v3.yaml v3
 write configs/tcpmirror.yaml v4
+
+.venv/bin/python -m bench.detection
+echo "docs: docs/detection.md"

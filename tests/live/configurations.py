@@ -41,6 +41,20 @@ tcp_reassembler:
   response_timeout: 2s
 """
 V4_RING: Final = V4.replace("interface: mon0", "interface: mon0\n    engine: af_packet")
+V4_ANY: Final = V4.replace("interface: mon0", "interface: any")
+V4_FANOUT: Final = """
+version: 4
+mode: tcp-capture-v2
+tcp_stream:
+  from_interface:
+    - {enabled: true, interface: mon0, engine: af_packet, fanout: true}
+    - {enabled: true, interface: mon0, engine: af_packet, fanout: true}
+    - {enabled: true, interface: mon0, engine: af_packet, fanout: true}
+tcp_reassembler:
+  response_timeout: 2s
+"""
+V4_TIGHT: Final = V4.replace("interface: mon0", "interface: mon0\n    buffer_size: 64KiB")
+V4_RING_TIGHT: Final = V4_RING.replace("engine: af_packet", "engine: af_packet\n    buffer_size: 256KiB")
 V4_RAW: Final = V4.replace("interface: mon0", "interface: mon0\n    engine: raw_socket\n    ports: [80]")
 V4_VXLAN_SOCKET: Final = """
 version: 4

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow  # each case runs a C compiler
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Return a small project with the real setup.py and compile.py: two modules, one of which cimports from the other."""
+    """Return a small project with the real setup.py and compile.py: of three modules, one cimports from another."""
     for name in ("setup.py", "scripts/compile.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -26,6 +26,7 @@ def tree(tmp_path: Path) -> Path:
     (package / "unit.pxd").write_text("cdef inline int unit() noexcept:\n    return 1\n")
     (package / "unit.pyx").write_text("def value():\n    return unit()\n")
     (package / "twice.pyx").write_text("from tcpmirror.unit cimport unit\n\n\ndef value():\n    return 2 * unit()\n")
+    (package / "alone.pyx").write_text("def value():\n    return 7\n")
     return tmp_path
 
 
@@ -43,7 +44,7 @@ def value_of(tree: Path, module: str) -> int:
 def test_what_changed_is_compiled_whatever_its_time_says(tree: Path) -> None:
     first = compile_in(tree)
     assert first.returncode == 0, first.stderr
-    assert "2 of 2 modules" in first.stdout
+    assert "3 of 3 modules" in first.stdout
     assert (value_of(tree, "unit"), value_of(tree, "twice")) == (1, 2)
 
     assert compile_in(tree).stdout == "", "nothing changed, nothing is compiled"
@@ -51,7 +52,7 @@ def test_what_changed_is_compiled_whatever_its_time_says(tree: Path) -> None:
     declaration = tree / "tcpmirror" / "unit.pxd"
     declaration.write_text(declaration.read_text().replace("1", "21"))
     os.utime(declaration, (1, 1))  # older than all that was built from it
-    assert "2 of 2 modules" in compile_in(tree).stdout
+    assert "2 of 3 modules" in compile_in(tree).stdout
     assert (value_of(tree, "unit"), value_of(tree, "twice")) == (21, 42)
 
 
@@ -61,7 +62,7 @@ def test_a_module_without_source_is_removed(tree: Path) -> None:
     done = compile_in(tree)
     assert done.returncode == 0
     assert "removing tcpmirror/twice" in done.stdout
-    assert sorted(path.name.partition(".")[0] for path in (tree / "tcpmirror").glob("*.so")) == ["unit"]
+    assert sorted(path.name.partition(".")[0] for path in (tree / "tcpmirror").glob("*.so")) == ["alone", "unit"]
 
 
 def test_a_module_that_does_not_compile_is_an_error_every_time(tree: Path) -> None:

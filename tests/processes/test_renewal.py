@@ -14,7 +14,7 @@ from tcpmirror.model.exchange import Exchange, Request
 from tcpmirror.processes.renewal import Renewal, Renewed
 from tcpmirror.settings.tree import Settings
 
-KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror" / "cache"  # for compiled rules
+KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"  # for compiled rules
 ONE_SOURCE = """version: 4
 mode: tcp-capture-v2
 tcp_stream: {from_interface: {enabled: true, interface: lo}}
@@ -60,7 +60,7 @@ def taken(renewal: Renewal) -> tuple[Renewed, float]:
         found.extend(filter(None, [renewal.take()]))
         return bool(found)
 
-    wait_until(is_there, "the renewal", 60, 0.001)
+    wait_until(is_there, "the renewal", 120, 0.001)
     return found[0], longest
 
 
