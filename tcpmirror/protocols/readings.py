@@ -58,8 +58,8 @@ class Readings:
     def disagreement(self, taken: int, is_whole: bool, sees_on: bool = True) -> Disagreement | None:
         """Return the two readings that lie furthest apart, or None if all agree.
 
-        *taken*: bytes of body that were read here; *is_whole*: its end came; *sees_on*: what follows them counts too. A request told
-        before its response has only what came in the same segment behind it, which must not matter.
+        *taken*: bytes of body that were read here; *is_whole*: its end came; *sees_on*: what follows them counts too. Behind
+        a request that is told before its response only the rest of its segment is there, which must not matter.
         """
         wire = bytes(self._wire if sees_on else self._wire[:taken])
         ends: dict[int, _Reading] = {}
