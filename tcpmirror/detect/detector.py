@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from tcpmirror.detect import entities, graphql, smuggling, tokens
 from tcpmirror.detect.compiled import Expression, Matchers, value_expressions
 from tcpmirror.detect.gates import Gates
+from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.verdict import Sign, Verdict, counting, judge
 from tcpmirror.model.anomaly import Anomaly
@@ -57,11 +58,14 @@ class Views(Protocol):
 class Detector:
     """Finds attacks in exchanges, one at a time; not to be shared between threads.
 
-    ``tier2`` counts the requests that the first tier let through; ``inspected`` all of them.
+    ``tier2`` counts the requests that the first tier let through; ``inspected`` all of them. ``ignored``: what of the last
+    exchange was found and is not to be reported, because ``ignoring`` says so.
     """
 
     def __init__(self, pack: Pack, limits: Limits, views: Views, cache_dir: Path | None = None) -> None:
         self.others: tuple[Callable[[Exchange], list[Finding]], ...] = ()  # what else judges requests, such as SecLang rules
+        self.ignoring: Ignoring | None = None
+        self.ignored: list[Ignored] = []
         matched = [rule for rule in pack.rules if rule.patterns]
         request_rules = [rule for rule in matched if not rule.is_for_responses]
         response_rules = [rule for rule in matched if rule.is_for_responses]
@@ -85,6 +89,7 @@ class Detector:
     def inspect(self, exchange: Exchange) -> list[Finding]:
         """Return what *exchange* shows, strongest sign per value and type; empty for a clean one."""
         findings: list[Finding] = []
+        sieve = None if self.ignoring is None else self.ignoring.of(exchange)
         request = exchange.request
         if request is not None:
             self.inspected += 1
@@ -92,11 +97,14 @@ class Detector:
             findings += smuggling.findings(exchange)
             if bomb or self.is_suspect(request):
                 self.tier2 += 1
-                findings += self.judge_request(request, bomb)
+                findings += self.judge_request(request, bomb, sieve)
             for inspect in self.others:
                 findings += inspect(exchange)
         if exchange.response is not None and exchange.response.body:
             findings += self._judge_response(exchange.response)
+        if sieve is not None:
+            findings = list(filter(sieve.passes, findings)) if findings else findings
+            self.ignored = sieve.ignored
         return findings[:FINDINGS_LIMIT]
 
     def is_suspect(self, request: Request) -> bool:
@@ -124,8 +132,8 @@ class Detector:
         """Return the points of *request* that are judged."""
         return self.views.request_points(request, self._limits).points
 
-    def judge_request(self, request: Request, anomalies: int = 0) -> list[Finding]:
-        """Return what the full path finds in *request*, whatever the first tier would say of it."""
+    def judge_request(self, request: Request, anomalies: int = 0, sieve: Sieve | None = None) -> list[Finding]:
+        """Return what the full path finds in *request*, whatever the first tier would say of it; *sieve* holds some back."""
         decoded = self.views.request_points(request, self._limits)
         collected = _Findings()
         budget_ns = self._limits.process_time_ns
@@ -134,16 +142,33 @@ class Detector:
             if budget_ns < 0:
                 anomalies |= 1 << Anomaly.TIME_LIMIT
                 break
-            for verdict in judge(point, self.signs(point.value), self.values.rules, self.values.expressions):
-                collected.add(_finding(point, verdict))
+            for finding in self._at_point(point, sieve):
+                collected.add(finding)
         for finding in (
             *self._tokens.findings(decoded.points),
             *entities.findings(request, decoded.points),
             *graphql.findings(decoded.points),
             *_limit_findings(anomalies | decoded.anomalies),
         ):
-            collected.add(finding)
+            if sieve is None or sieve.passes(finding):
+                collected.add(finding)
         return collected.found
+
+    def _at_point(self, point: Point, sieve: Sieve | None) -> Iterator[Finding]:
+        """Yield what rules find at *point*. Where one is ignored, the others are asked again without it."""
+        rules, expressions = self.values.rules, self.values.expressions
+        signs = self.signs(point.value)
+        while True:
+            ignored = set()
+            for verdict in judge(point, signs, rules, expressions):
+                finding = _finding(point, verdict)
+                if sieve is None or sieve.passes(finding):
+                    yield finding
+                else:
+                    ignored.add(finding.rule)
+            if not ignored:
+                return
+            signs = [sign for sign in signs if rules[expressions[sign.expression].rule].id not in ignored]
 
     def shows(self, kind: str, value: bytes) -> bool:
         """Tell whether *value*, as that of some parameter, is an attack of type *kind*."""

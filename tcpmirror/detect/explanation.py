@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from tcpmirror.detect.compiled import Expression, Role
 from tcpmirror.detect.detector import Detector, Tier
 from tcpmirror.detect.gates import Gates
+from tcpmirror.detect.ignoring import Ignored
 from tcpmirror.detect.pack import Rule
 from tcpmirror.detect.sql_injection import skeleton
 from tcpmirror.detect.verdict import THRESHOLD, Sign, Verdict, applies, counting, is_document, judge
-from tcpmirror.model.exchange import Request
+from tcpmirror.model.exchange import Exchange, Request
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.point import Point
 
@@ -47,15 +48,19 @@ class Explanation:
     gates: tuple[tuple[str, str], ...]
     points: tuple[PointWord, ...]
     findings: tuple[Finding, ...]
+    ignored: tuple[Ignored, ...] = ()
     threshold: float = THRESHOLD
 
 
-def explain(detector: Detector, request: Request) -> Explanation:
-    """Return the explanation of what *detector* makes of *request*."""
+def explain(detector: Detector, exchange: Exchange, request: Request) -> Explanation:
+    """Return the explanation of what *detector* makes of *request*, that of *exchange*."""
     form = detector.views.normal_form(request)
     gates = _gates(detector.gates, form) if form is not None else ()
     points = tuple(_point(detector, point) for point in detector.decoded_points(request))
-    return Explanation(form, detector.is_suspect(request), gates, points, tuple(detector.judge_request(request)))
+    sieve = None if detector.ignoring is None else detector.ignoring.of(exchange)
+    findings = tuple(detector.judge_request(request, sieve=sieve))
+    ignored = () if sieve is None else tuple(sieve.ignored)
+    return Explanation(form, detector.is_suspect(request), gates, points, findings, ignored)
 
 
 def _gates(gates: Gates, form: tuple[bytes, ...]) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tcpmirror.detect.compiled import Expression, Matcher, RefusedPattern, Role, database_bytes, refused_patterns
-from tcpmirror.detect.pack import Rule, examine_rules
+from tcpmirror.detect.pack import Rule, examine_pack
 from tcpmirror.detect.verdict import THRESHOLD
 from tcpmirror.errors import SettingsError
 
@@ -42,8 +42,8 @@ def lint_packs(packs: Iterable[tuple[str, str]], taken: Iterable[Rule] = ()) -> 
     remarks: list[Remark] = []
     rules: list[Rule] = []
     for file, text in packs:
-        found, problems = examine_rules(file, text)
-        rules += found
+        found, problems = examine_pack(file, text)
+        rules += found.rules
         remarks += map(_error, problems)
     for rule in rules:
         remarks += map(_error, refused_patterns(rule))

@@ -14,6 +14,10 @@ import yaml
 from tcpmirror.detect.sql_injection import GRAMMARS
 from tcpmirror.errors import SettingsError
 from tcpmirror.model.attack import ATTACK_TYPES
+from tcpmirror.settings.ignore_keys import IGNORES
+from tcpmirror.settings.reading import Reading
+from tcpmirror.settings.schema import MISSING
+from tcpmirror.settings.tree import Ignore
 
 BUILT_IN: Final = Path(__file__).parent / "rules"
 SEVERITIES: Final = ("low", "medium", "high", "critical")
@@ -80,9 +84,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """All rules in force, ids unique."""
+    """All rules in force, ids unique; ``ignores``: what is not to be reported of what they find."""
 
     rules: tuple[Rule, ...]
+    ignores: tuple[Ignore, ...] = ()
 
 
 def load_pack(*folders: Path) -> Pack:
@@ -107,52 +112,74 @@ def own_texts(folders: Iterable[Path]) -> list[tuple[str, str]]:
 def join_packs(own: Iterable[tuple[str, str]]) -> Pack:
     """Return the built-in rules and, behind them, those of the packs *own*: (file, text)."""
     rules: dict[str, Rule] = {}
+    ignores: list[Ignore] = []
     built_in = [(str(file), file.read_text(encoding="utf-8")) for file in sorted(BUILT_IN.glob("*.yaml"))]
     for is_own, packs in ((False, built_in), (True, own)):
         for file, text in packs:
-            for rule in read_rules(file, text, is_own):
+            read = read_pack(file, text, is_own)
+            ignores += read.ignores
+            for rule in read.rules:
                 if rule.id in rules:
                     taken = rules[rule.id]
                     problem = f"{rule.id!r} stands in {taken.file}:{taken.line} already"
                     raise SettingsError(file, rule.line, "id", rule.id, "an id that no other rule has", problem)
                 rules[rule.id] = rule
-    return Pack(tuple(rules.values()))
+    return Pack(tuple(rules.values()), tuple(ignores))
 
 
 def read_rules(file: str, text: str, own: bool = True) -> list[Rule]:
     """Return the rules in the YAML *text* of *file*; SettingsError tells the first that cannot be used."""
-    rules, problems = examine_rules(file, text, own)
+    return list(read_pack(file, text, own).rules)
+
+
+def read_pack(file: str, text: str, own: bool = True) -> Pack:
+    """Return what the YAML *text* of *file* holds; SettingsError tells the first thing that cannot be used."""
+    pack, problems = examine_pack(file, text, own)
     if problems:
         raise problems[0]
-    return rules
+    return pack
 
 
-def examine_rules(file: str, text: str, own: bool = True) -> tuple[list[Rule], list[SettingsError]]:
-    """Return the rules in the YAML *text* of *file* that can be used, and what is wrong with the others."""
+def examine_pack(file: str, text: str, own: bool = True) -> tuple[Pack, list[SettingsError]]:
+    """Return what can be used of the YAML *text* of *file*, and what is wrong with the rest."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        return [], [SettingsError(file, line, "(document)", None, "YAML", error.problem or "not YAML")]
+        return Pack(()), [SettingsError(file, line, "(document)", None, "YAML", error.problem or "not YAML")]
     except yaml.YAMLError as error:
-        return [], [SettingsError(file, 0, "(document)", None, "YAML", str(error))]
+        return Pack(()), [SettingsError(file, 0, "(document)", None, "YAML", str(error))]
     rules: list[Rule] = []
     problems: list[SettingsError] = []
     try:
         top = _Section(file, node, "(document)")
-        common = _common(top)
+        ignores = _ignores(file, top.node("ignore"), problems)
         listed = top.node("rules")
+        if listed is None and top.node("ignore") is not None:
+            top.finish()
+            return Pack((), ignores), problems
+        common = _common(top)
         if not isinstance(listed, yaml.SequenceNode) or not listed.value:
             raise SettingsError(file, top.line, "rules", None, "a list of rules")
         top.finish()
     except SettingsError as problem:
-        return [], [problem]
+        return Pack(()), [*problems, problem]
     for index, item in enumerate(listed.value):
         try:
             rules.append(_rule(_Section(file, item, f"rules[{index}]"), common, own))
         except SettingsError as problem:
             problems.append(problem)
-    return rules, problems
+    return Pack(tuple(rules), ignores), problems
+
+
+def _ignores(file: str, node: yaml.Node | None, problems: list[SettingsError]) -> tuple[Ignore, ...]:
+    """Return the entries under ``ignore``, read as those of the settings are."""
+    if node is None:
+        return ()
+    reading = Reading(file, 4)
+    found = reading.value(IGNORES, node, "ignore")
+    problems += reading.problems
+    return () if found is MISSING else tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,13 @@ _SPECIAL: Final = (
     ),
     Family("findings_total", "counter", "Findings reported, by attack type.", labels=("type",), is_own=True),
     Family(
+        "ignored_findings_total",
+        "counter",
+        "Findings not reported, by the entry that ignores them and by rule; `__other__` beyond 1,000 pairs.",
+        labels=("by", "rule"),
+        is_own=True,
+    ),
+    Family(
         "ledger_in",
         "gauge",
         "What came in: packets, payload bytes (with those known to be missing), exchanges.",
@@ -314,6 +321,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "rules": "gauge: Detection rules in force.",
         "own_rules": "gauge: Of the detection rules, those of the operator's packs.",
         "rules_refused": "gauge: 1 while changed rules are refused and those before stay in force.",
+        "ignored_findings": "Findings not reported because `inspection.ignore` or a rule pack says so.",
         "tls_flows": "Flows that spoke TLS, decrypted or not.",
         "tls_bytes": "Stream bytes of TLS that were not decrypted.",
         "tls_decrypted_flows": "TLS flows decrypted with secrets of the key log.",

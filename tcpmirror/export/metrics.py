@@ -116,6 +116,8 @@ class SensorCollector(Collector):
                 return _ends(self._ledgers())
             case "findings_total":
                 return _by_label(self.tallies.findings_by_type)
+            case "ignored_findings_total":
+                return {row: float(count) for row, count in self.tallies.ignored.copy().items()}
             case "http_inspector_threats_found_per_app_total":
                 return _by_label(self.tallies.findings_by_application)
             case "http_inspector_threats_found_per_host_total":

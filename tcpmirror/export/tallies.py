@@ -10,13 +10,13 @@ from typing import Final
 
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.model.digest import MirrorNews
+from tcpmirror.model.ignored_news import OTHER, IgnoredCounts, add_ignored
 from tcpmirror.model.report import Report
 
 HOSTS_LIMIT: Final = 1000  # time series per scrape that traffic can make; a scanner sends any Host it likes
 APPLICATIONS_LIMIT: Final = 1000
 ORIGINS_LIMIT: Final = 1024  # what a worker keeps apart, too
 INVALID_HOST: Final = "__invalid_host__"
-OTHER: Final = "__other__"
 MIRROR_COUNTS: Final = ("seen_bytes", "lost_bytes", "flows", "one_sided_flows", "no_syn_flows")
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
 
@@ -37,6 +37,7 @@ class Tallies:
     findings_by_type: Counter[str] = field(default_factory=Counter)
     findings_by_host: Counter[str] = field(default_factory=Counter)
     findings_by_application: Counter[str] = field(default_factory=Counter)
+    ignored: IgnoredCounts = field(default_factory=Counter)
     per_host: bool = True
     sources: tuple[str, ...] = ()  # by index of the capture process
     mirror: dict[Origin, Counter[str]] = field(default_factory=dict)
@@ -49,6 +50,11 @@ class Tallies:
         _add(self.findings_by_application, str(report.application), len(report.findings), APPLICATIONS_LIMIT)
         if self.per_host:
             _add(self.findings_by_host, host_label(report.host), len(report.findings), HOSTS_LIMIT)
+
+    def add_ignored_news(self, counts: IgnoredCounts) -> None:
+        """Add what workers tell about findings that are not reported."""
+        for row, count in counts.items():
+            add_ignored(self.ignored, row, count)
 
     def add_mirror_news(self, news: Iterable[MirrorNews]) -> None:
         """Add what workers tell about the mirror."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.decode.normal import Normalizer
 from tcpmirror.decode.points import Decoded, request_points
 from tcpmirror.decode.text import fold
 from tcpmirror.detect.compiled import INSTALLED, RefusedPattern, check_rules
 from tcpmirror.detect.detector import Detector
+from tcpmirror.detect.ignoring import Ignoring, Requester
 from tcpmirror.detect.pack import Pack, load_pack
-from tcpmirror.model.exchange import Request
+from tcpmirror.model.exchange import Exchange, Request
 from tcpmirror.settings.tree import Limits, Settings
 
 
@@ -59,11 +62,19 @@ def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None, seclang:
     except RefusedPattern:
         check_rules(sorted(pack.rules, key=lambda rule: not rule.own))  # the built-in ones were tried before they came here
         raise
+    ignores = (*settings.inspection.ignore, *pack.ignores)
+    if ignores:
+        detector.ignoring = Ignoring(ignores, _who(settings))
     if seclang or (seclang is None and settings.inspection.seclang.directory):
         from tcpmirror.processes.seclang import seclang_engine  # lark is loaded where it is needed only
 
         detector.others = (seclang_engine(settings.inspection.seclang, detector.shows, cache_dir, seclang).inspect,)
     return detector
+
+
+def _who(settings: Settings) -> Callable[[Exchange], Requester]:
+    addresses = ClientAddress(settings.inspection.proxy_headers)
+    return lambda exchange: Requester(addresses.host(exchange) or "", addresses.real_ip(exchange))
 
 
 def compile_rules() -> Path:

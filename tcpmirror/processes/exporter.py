@@ -20,10 +20,11 @@ from tcpmirror.export.spool import Spool, SpoolState
 from tcpmirror.export.tallies import Tallies
 from tcpmirror.export.wire import read_report
 from tcpmirror.model.digest import decode_digest
+from tcpmirror.model.ignored_news import decode_ignored
 from tcpmirror.model.report import Report
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
-from tcpmirror.ring.ring import KIND_DIGEST, KIND_REPORT, RingReader
+from tcpmirror.ring.ring import KIND_DIGEST, KIND_IGNORED, KIND_REPORT, RingReader
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -122,6 +123,9 @@ class ReportRings:
         try:
             if kind == KIND_DIGEST:
                 self.tallies.add_mirror_news(decode_digest(record))
+                return None
+            if kind == KIND_IGNORED:
+                self.tallies.add_ignored_news(decode_ignored(record))
                 return None
             if kind != KIND_REPORT:
                 raise ValueError(f"kind {kind}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from tcpmirror.detect.ignoring import Ignored
 from tcpmirror.errors import EXIT_OK, EXIT_USAGE, EnvironmentFault
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
@@ -43,8 +44,9 @@ def run_inspect(paths: list[Path], out: Path | None, settings: Settings) -> int:
 
     In: ``{"id", "method", "uri", "headers": [[name, value] ...], "body_b64"}``, texts with one character a byte, or ``{"id",
     "raw_b64"}``, the bytes as they are sent, where framing itself is to be judged. Out: ``{"id", "attack", "types",
-    "findings"}``. A line that is no request is told on stderr and counted, and makes the exit code 2; the others are judged
-    all the same. EnvironmentFault: a file that cannot be read or written.
+    "findings"}``, and ``ignored`` where `inspection.ignore` or a rule pack holds something back. A line that is no request
+    is told on stderr and counted, and makes the exit code 2; the others are judged all the same. EnvironmentFault: a file
+    that cannot be read or written.
     """
     state = Path(settings.supervisor.state_dir)
     inspection = Inspection(settings, state / "rules" if state.is_dir() else None)
@@ -94,7 +96,7 @@ class Inspection:
     def _verdict(self, record: dict[str, Any]) -> dict[str, object]:
         request = _base64(record["raw_b64"]) if "raw_b64" in record else raw_request(record)
         started = time.process_time_ns()
-        findings = self._findings(request)
+        findings, ignored = self._findings(request)
         self.tally.cpu_ns += time.process_time_ns() - started
         self.tally.requests += 1
         self.tally.attacks += bool(findings)
@@ -103,17 +105,23 @@ class Inspection:
             "attack": bool(findings),
             "types": sorted({finding.type for finding in findings}),
             "findings": [_finding_fields(finding) for finding in findings],
+            **({"ignored": [{"by": item.by} | _finding_fields(item.finding) for item in ignored]} if ignored else {}),
         }
 
-    def _findings(self, raw: bytes) -> list[Finding]:
-        """Return what the requests in *raw* show: one, or more if the bytes of one smuggle another in."""
+    def _findings(self, raw: bytes) -> tuple[list[Finding], list[Ignored]]:
+        """Return what *raw* shows and what of it is ignored: one request, or more if its bytes smuggle another in."""
         flow = self._parser.open_flow(FlowInfo())
         flow.feed(0, raw)
         flow.finish(0)
         exchanges, self._parsed[:] = list(self._parsed), []
         if not exchanges:
             raise BadLine("no HTTP request that the parser could read")
-        return [finding for exchange in exchanges for finding in self.detector.inspect(exchange)]
+        findings: list[Finding] = []
+        ignored: list[Ignored] = []
+        for exchange in exchanges:
+            findings += self.detector.inspect(exchange)
+            ignored += self.detector.ignored
+        return findings, ignored
 
 
 def raw_request(record: dict[str, Any]) -> bytes:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.decode.scope import ScopeRules
+from tcpmirror.detect.ignoring import Ignored
 from tcpmirror.model.anomaly import Anomaly, anomaly_names
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
+from tcpmirror.model.ignored_news import IgnoredCounts, add_ignored
 from tcpmirror.model.overlap import overlap_texts
 from tcpmirror.model.report import Report, report_id
 from tcpmirror.settings.tree import Settings
@@ -30,9 +33,12 @@ PARTIAL: Final = GAPS | LIMITS
 
 
 class Inspector(Protocol):
-    """Finds attacks in one exchange."""
+    """Finds attacks in one exchange; ``ignored``: what it found in the last one and does not tell."""
 
     tier2: int
+
+    @property
+    def ignored(self) -> Sequence[Ignored]: ...
 
     def inspect(self, exchange: Exchange) -> list[Finding]: ...
 
@@ -55,7 +61,8 @@ def slowed(emit: Callable[[Exchange], object], slow_ns: int) -> Callable[[Exchan
 class Judge:
     """Called with each exchange; hands those worth keeping to *keep*.
 
-    *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list).
+    *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list). ``ignored`` counts
+    findings held back; who tells others of them takes them off.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class Judge:
         self._keep = keep
         self._keep_all = keep_all
         self._page = page
+        self.ignored: IgnoredCounts = Counter()
         self.configure(settings, detector)
 
     def configure(self, settings: Settings, detector: Inspector | None) -> None:
@@ -99,9 +107,16 @@ class Judge:
         findings = self._detector.inspect(exchange)
         self._page.add("detect_ns", time.thread_time_ns() - started)
         self._page.add("tier2", self._detector.tier2 - in_full)
+        if self._detector.ignored:
+            self._count_ignored(self._detector.ignored)
         self._count_partial(exchange)
         self._page.add("inspected")
         return findings
+
+    def _count_ignored(self, ignored: Sequence[Ignored]) -> None:
+        self._page.add("ignored_findings", len(ignored))
+        for item in ignored:
+            add_ignored(self.ignored, (item.by, item.finding.rule))
 
     def _note_failure(self) -> None:
         """Count a fault of ours, and log the first, the second, the fourth and so on: traffic decides how many there are."""

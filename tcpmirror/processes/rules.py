@@ -116,9 +116,8 @@ def explain_text(given: str, settings: Settings, cache_dir: Path, as_json: bool)
     """Explain what is made of *given*: a raw HTTP request, a file with one, ``-`` for standard input, or a bare value."""
     raw = _given(given)
     detector = detector_of(load_pack(*rule_folders(settings)), settings, cache_dir)
-    requests = _requests(raw, settings)
-    for request in requests:
-        told = explain(detector, request)
+    for exchange, request in _requests(raw, settings):
+        told = explain(detector, exchange, request)
         print(json.dumps(_explanation_facts(told)) if as_json else _explanation_page(request, told))
     return EXIT_OK
 
@@ -218,7 +217,7 @@ def _given(given: str) -> bytes:
     return given.encode("utf-8", "surrogateescape")
 
 
-def _requests(raw: bytes, settings: Settings) -> list[Request]:
+def _requests(raw: bytes, settings: Settings) -> list[tuple[Exchange, Request]]:
     """Return the requests in *raw*, as the sensor's parser reads them; a bare value goes into a query parameter."""
     if not _RAW.match(raw):
         value = quote_from_bytes(raw.removesuffix(b"\n"), safe="").encode()
@@ -235,7 +234,7 @@ def _requests(raw: bytes, settings: Settings) -> list[Request]:
     flow = factory.open_flow(FlowInfo())
     flow.feed(0, head + b"\r\n\r\n" + body)
     flow.finish(0)
-    requests = [exchange.request for exchange in found if exchange.request is not None]
+    requests = [(exchange, exchange.request) for exchange in found if exchange.request is not None]
     if not requests:
         raise BadRequest("no HTTP request that the parser could read")
     return requests
@@ -257,6 +256,7 @@ def _explanation_facts(told: Explanation) -> dict[str, object]:
         "threshold": told.threshold,
         "points": [_point_facts(word) for word in told.points],
         "findings": [asdict(finding) for finding in told.findings],
+        "ignored": [{"by": item.by} | asdict(item.finding) for item in told.ignored],
     }
 
 
@@ -292,6 +292,9 @@ def _explanation_page(request: Request, told: Explanation) -> str:
     lines += ["", "findings:" if told.findings else "findings: none"]
     for finding in told.findings:
         lines.append(f"  {finding.type} at {point_text(finding.point)} by {finding.rule}, confidence {finding.confidence}")
+    for item in told.ignored:
+        found = item.finding
+        lines.append(f"  ignored by {item.by}: {found.type} at {point_text(found.point)} by {found.rule}")
     return "\n".join(lines)
 
 

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from tcpmirror.detect.seclang.engine import Engine, Options
+from tcpmirror.detect.seclang.engine import Engine, Judges, Options
 from tcpmirror.detect.seclang.ruleset import Refused, Ruleset, load_ruleset, parse_ruleset, written
+from tcpmirror.detect.sql_injection import breaks_out, is_statement
 from tcpmirror.errors import EXIT_OK, EXIT_SETTINGS, EnvironmentFault
 from tcpmirror.settings.tree import SecLang
 
@@ -22,14 +23,19 @@ def seclang_engine(
 ) -> Engine:
     """Return an engine with the rules in *text*, or else of ``settings.directory``.
 
-    *shows* stands for @detectSQLi and @detectXSS.
+    The SQL grammar stands for @detectSQLi, *shows* of tcpmirror's own rules for @detectXSS.
 
     SettingsError: there are no rules, or a file cannot be read.
     """
     options = Options(settings.paranoia_level, settings.threshold)
-    judges = {kind: partial(shows, kind) for kind in ("sqli", "xss")}
+    judges: Judges = {"sqli": _is_sql, "xss": partial(shows, "xss")}
     ruleset = load_ruleset(Path(settings.directory)) if text is None else parse_ruleset(text)
     return Engine(ruleset, options, judges, cache_dir)
+
+
+def _is_sql(value: bytes) -> bool:
+    """Of the answers that there are this one agrees best with libinjection's; see docs/rules.md."""
+    return breaks_out(value) or is_statement(value)
 
 
 def import_seclang(path: Path, out: Path | None, as_json: bool) -> int:
@@ -57,12 +63,12 @@ def import_seclang(path: Path, out: Path | None, as_json: bool) -> int:
 
 
 def _page(ruleset: Ruleset, refused: list[Refused]) -> str:
-    loaded, others = len(ruleset.rules), len(ruleset.refused) - len(refused)
+    loaded = len(ruleset.rules)
     share = 100 * loaded / ((loaded + len(refused)) or 1)
     lines = [f"{len(ruleset.files)} files: {loaded} of {loaded + len(refused)} request rules loaded ({share:.1f} %)"]
     lines += [f"{item.file}:{item.line}: rule {item.id or '?'} not loaded: {item.reason}" for item in refused]
-    if others:
-        lines.append(f"{others} rules left out that judge responses or run at logging")
+    groups = Counter((item.file, item.phase, item.reason) for item in ruleset.refused if item not in refused)
+    lines += [f"{file}: {count} rules of phase {phase} not loaded: {why}" for (file, phase, why), count in groups.items()]
     by_action = Counter(rule.action for rule in ruleset.rules)
     lines.append("actions: " + ", ".join(f"{name} {count}" for name, count in by_action.most_common()))
     return "\n".join(lines)

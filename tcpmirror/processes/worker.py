@@ -14,6 +14,7 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import encode_report
 from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.context import Context
+from tcpmirror.processes.ignored_news import send_ignored_news
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.mirror_news import send_mirror_news
@@ -241,7 +242,7 @@ class Worker:
                 pass  # each failure ends one flow, so this ends
             finish_waiting(self._factory, self._page)
             self._counts.publish()
-            send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
+            self._send_news()
             return False
         self._bell.wait(ticket, WAIT_MS)
         return True
@@ -257,11 +258,15 @@ class Worker:
         self._page.set("ring_corruptions", self._road.ring_corruptions)
         if now - self._last_news > NEWS_NS:
             self._last_news = now
-            send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
+            self._send_news()
         if self._context.reloading and not self._renewal.is_under_way:
             self._context.reloading = False
             self._renewal.begin()
         self._renew()
+
+    def _send_news(self) -> None:
+        send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
+        send_ignored_news(self._judge.ignored, self._writer, self._exporter_bell)
 
     def _renew(self) -> None:
         """Take the settings file's rules and inspection settings once they are ready; on an error the old ones stay."""

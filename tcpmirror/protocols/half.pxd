@@ -36,6 +36,7 @@ cdef class Half:
     cdef Body body
     cdef Message message
     cdef Entry entry
+    cdef Entry loss                  # lost bytes behind which nothing came yet
     cdef uint64_t order
     cdef uint64_t begin_ns
     cdef uint64_t end_ns

@@ -4,7 +4,7 @@ from tcpmirror.model.exchange cimport Request, Response
 from tcpmirror.model.stream cimport EndKind, FlowInfo, StreamSink
 from tcpmirror.protocols.factory cimport ExchangeFactory
 from tcpmirror.protocols.framing cimport FramingKind
-from tcpmirror.protocols.half cimport Half, HalfEvent
+from tcpmirror.protocols.half cimport Half, HalfEvent, HalfState
 from tcpmirror.protocols.pairing cimport Entry, Pairing
 
 
@@ -45,6 +45,7 @@ cdef class Http1Connection(StreamSink):
     cdef bint is_tunnel     # a CONNECT was answered; what follows may be HTTP or anything
     cdef inline Half half(self, int side)
     cdef int take_roles(self, Half client, Half server) except -1
+    cdef int lost(self, Half half, uint64_t length, uint64_t left, HalfState before, uint64_t time_ns) except -1
     cdef int watch(self, const uint8_t* data, Py_ssize_t size) except -1
     cdef int settle_readings(self, Entry entry) except -1
     cdef int take_event(self, Half half, HalfEvent event) except -1
@@ -52,6 +53,7 @@ cdef class Http1Connection(StreamSink):
     cdef int role_came_late(self, Half half) except -1
     cdef int message_began(self, Half half) except -1
     cdef bint is_quiet(self)
+    cdef bint is_even(self)
     cdef int message_dropped(self, Half half) except -1
     cdef int head_whole(self, Half half) except -1
     cdef int request_head(self, Half half) except -1

@@ -5,7 +5,7 @@ Time is packet time only, and whatever is due at a time is done before bytes of 
 the flow's own packets alone. Bytes never raise: what is not HTTP is counted, what is odd sets an Anomaly.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint8_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from tcpmirror.model.exchange cimport Message, Request, Response
@@ -16,7 +16,7 @@ from tcpmirror.protocols.framing cimport (
     BODY_CHUNKED, BODY_LENGTH, BODY_NONE, BODY_UNTIL_CLOSE, FramingKind)
 from tcpmirror.protocols.half cimport (
     AT_START, CLOSED, HEAD_WHOLE, IN_BODY, IN_HEAD, MESSAGE_BEGAN, MESSAGE_DROPPED, MESSAGE_WHOLE, NOT_HTTP_HERE, WANTS_DATA,
-    Half, HalfEvent)
+    Half, HalfEvent, HalfState)
 from tcpmirror.protocols.head cimport (
     ROLE_CLIENT, ROLE_EITHER, ROLE_SERVER, START_RESPONSE, START_SIMPLE, Head, parse_header_lines, parse_start_line)
 from tcpmirror.protocols.pairing cimport Entry, Pairing
@@ -44,6 +44,7 @@ cdef uint64_t ODD_FRAMING = ODD_HEAD | 1 << Anomaly.BAD_CHUNK | 1 << Anomaly.CHU
 cdef uint64_t FRAMING_CONFLICT = 1 << Anomaly.FRAMING_CONFLICT
 
 cdef enum:
+    LINE_ENDS = 4            # so many bytes between messages may be empty lines
     AHEAD_NS = 250_000_000   # a lost packet delays a direction by 100 ms (reassembly waits so long for it); this is ample
 
 cdef tuple METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
@@ -103,6 +104,7 @@ cdef class Http1Connection(StreamSink):
     cdef int data(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1:
         cdef Half half = self.half(side)
         cdef HalfEvent event
+        cdef const uint8_t* at
         if self.deadline_ns and time_ns >= self.deadline_ns:
             self.tick(time_ns)
         self.now_ns = time_ns
@@ -111,16 +113,23 @@ cdef class Http1Connection(StreamSink):
         if half.state == CLOSED:
             self.factory.not_http_bytes += length
             return 0
-        if self.watched is not None and half is self.client:
+        if half.loss is not None and length:
+            half.loss.begin_ns = half.loss.response_ns = time_ns
+            half.loss = None
+        if self.watched is not None and half is self.client and self.factory.parse_responses:
             self.watch(data, length)
         while True:
+            at = data
             event = half.advance(&data, &length, time_ns)
+            if self.watched is not None and not self.factory.parse_responses:
+                self.watch(at, data - at)  # told when it is whole, so what follows is not looked at
             if event == WANTS_DATA:
                 break
             self.take_event(half, event)
             if event == HEAD_WHOLE and half.entry is not None and half.entry.readings is not None and half is self.client:
                 self.watched = half.entry.readings
-                self.watch(data, length)
+                if self.factory.parse_responses:
+                    self.watch(data, length)
             if self.handover != STAYS:
                 self.rest = length
                 break
@@ -130,7 +139,8 @@ cdef class Http1Connection(StreamSink):
 
     cdef int gap(self, int side, uint64_t length, uint64_t time_ns) except -1:
         cdef Half half = self.half(side)
-        cdef bint is_between
+        cdef HalfState before = half.state
+        cdef uint64_t left = half.framing.left if before == IN_BODY and half.framing.kind == BODY_LENGTH else 0
         if self.deadline_ns and time_ns >= self.deadline_ns:
             self.tick(time_ns)
         self.now_ns = time_ns
@@ -141,16 +151,22 @@ cdef class Http1Connection(StreamSink):
                 half.end_ns = time_ns
                 return self.data(side, NULL, 0, time_ns)
             return 0
-        is_between = half.state == AT_START
         self.cut(half, GAP | INCOMPLETE)
         if half.state != CLOSED:
             half.hunt()
             self.asked_ns = time_ns
-            if half.role == ROLE_SERVER:
-                self.pairing.lose_responses()
-            else:
-                self.pairing.lose_requests(is_between)
+            self.lost(half, length, left, before, time_ns)
         return self.settle(half)
+
+    cdef int lost(self, Half half, uint64_t length, uint64_t left, HalfState before, uint64_t time_ns) except -1:
+        """Tell the pairing of *length* bytes that may have held messages; the first *left* belonged to a body."""
+        cdef bint is_between = before == AT_START or left > 0
+        if half.role != ROLE_SERVER:
+            half.loss = self.pairing.lose_requests(self.begun, time_ns, half.end_ns, before == AT_START)
+        else:
+            half.loss = self.pairing.lose_responses(
+                self.begun, time_ns, length - left, 1 if is_between and length - left >= LINE_ENDS else 0)
+        return 0
 
     cdef int end(self, int side, EndKind how, uint64_t time_ns) except -1:
         cdef Half half = self.half(side)
@@ -180,6 +196,10 @@ cdef class Http1Connection(StreamSink):
             if self.is_endless and self.server.state == IN_BODY:
                 self.tell_endless()
                 continue
+            if self.pairing.next_ns():
+                self.pairing.replay(max(self.pairing.next_ns(), self.deadline_ns - AHEAD_NS))
+                self.settle(self.half0)
+                continue
             if self.pairing.ahead:
                 self.pairing.give_up_ahead(False)
                 self.settle(self.server)
@@ -188,7 +208,7 @@ cdef class Http1Connection(StreamSink):
             if front.is_certain:
                 self.pairing.give_up_front(RESPONSE_TIMEOUT)
             else:
-                self.pairing.settle(RESPONSE_TIMEOUT, len(self.pairing.waiting) == 1 and not self.pairing.is_pipelined)
+                self.pairing.settle(RESPONSE_TIMEOUT, self.is_even())
             self.settle(self.server)
         return 0
 
@@ -241,13 +261,17 @@ cdef class Http1Connection(StreamSink):
         if half.role == ROLE_CLIENT:
             if self.pairing.is_uncertain and self.is_quiet():
                 self.pairing.become_certain()
-            half.entry = self.pairing.begin_request(half.order, half.begin_ns, not self.server.is_in_message())
+            half.entry = self.pairing.begin_request(half.order, half.begin_ns)
             return self.emit_finished()
         return 0
 
+    cdef bint is_even(self):
+        """Whether what waits and what is held are a pair, though no FIN said that all was answered."""
+        return len(self.pairing.waiting) == 1 and not self.pairing.is_pipelined and len(self.pairing.held) == 1
+
     cdef bint is_quiet(self):
         """Whether nothing was in flight for as long as a response may take."""
-        return (not self.pairing.waiting and not self.pairing.held and not self.server.is_in_message() and self.begun > 1
+        return (not self.pairing.next_ns() and not self.pairing.waiting and not self.pairing.held and not self.server.is_in_message() and self.begun > 1
                 and self.now_ns >= max(self.asked_ns, self.idle_ns) + self.factory.response_timeout_ns)
 
     cdef int message_dropped(self, Half half) except -1:
@@ -277,7 +301,7 @@ cdef class Http1Connection(StreamSink):
                 self.take_roles(other, half)
             else:
                 self.take_roles(half, other)
-                half.entry = self.pairing.begin_request(half.order, half.begin_ns, True)
+                half.entry = self.pairing.begin_request(half.order, half.begin_ns)
             if other.state == IN_HEAD:
                 self.role_came_late(other)
         if half.role == ROLE_SERVER:
@@ -289,7 +313,7 @@ cdef class Http1Connection(StreamSink):
         if half.has_start_line and (half.head.start == START_RESPONSE) != (half.role == ROLE_SERVER):
             half.hunt()
         elif half.role == ROLE_CLIENT:
-            half.entry = self.pairing.begin_request(half.order, half.begin_ns, True)
+            half.entry = self.pairing.begin_request(half.order, half.begin_ns)
         return 0
 
     cdef int request_head(self, Half half) except -1:
@@ -437,7 +461,9 @@ cdef class Http1Connection(StreamSink):
         self.asked_ns = half.end_ns
         self.pairing.end_request(entry)
         if not self.factory.parse_responses:
-            self.pairing.give_up_front(0)
+            self.pairing.replay(UINT64_MAX)
+            if self.pairing.front() is not None:
+                self.pairing.give_up_front(0)
             self.pairing.late = 0
         elif self.server.has_ended:
             self.release(0)
@@ -514,8 +540,9 @@ cdef class Http1Connection(StreamSink):
 
         Numbers of requests and responses that agree prove nothing where the last ones may be missing.
         """
-        self.pairing.settle(
-            anomaly, not self.is_cut_off or (len(self.pairing.waiting) == 1 and not self.pairing.is_pipelined))
+        self.pairing.replay(UINT64_MAX)
+        self.pairing.settle(anomaly, not self.is_cut_off or (
+            self.is_even() and (not self.pairing.may_pipeline or self.pairing.is_first_pair())))
         return self.emit_finished()
 
     cdef int settle(self, Half half) except -1:
@@ -528,6 +555,9 @@ cdef class Http1Connection(StreamSink):
         self.deadline_ns = 0
         if self.is_endless and self.server.state == IN_BODY:
             self.deadline_ns = self.server.begin_ns + self.factory.response_timeout_ns
+            return 0
+        if self.pairing.next_ns():
+            self.deadline_ns = self.pairing.next_ns() + AHEAD_NS
             return 0
         if self.pairing.ahead:
             self.deadline_ns = (<Entry>self.pairing.ahead[0]).response_ns + AHEAD_NS

@@ -3,26 +3,32 @@
 
 HTTP/1 answers in order (RFC 9112, section 9.3.2), so as long as every byte was seen a queue is all it takes. A response that
 began before the request's first byte is not its answer. The two directions may reach the sensor out of step, when one waits
-for lost bytes: a response that comes first is kept `ahead` for a moment, and packet times tell. A request that was given up (time-out, limit) leaves its place in
-the queue behind (`late`), so that its late response does not go to the next one.
+for lost bytes: a response that comes first is kept `ahead` for a moment, and packet times tell. A request that was given up
+(time-out, limit) leaves its place in the queue behind (`late`), so that its late response does not go to the next one.
 
-After lost bytes that may have held a whole message the order is *uncertain*: the requests after the loss, and after a loss
-of response bytes also those before it, are not paired at once. Their responses are held until the picture is complete:
+Bytes that were lost may have held whole messages. From then on what comes is first put in the order of packet times, both
+directions together (`asked`, `answered`; the owner calls `replay` when nothing older can come any more), and then judged:
 
-- another request begins while exactly one request and one response are held: a client that does not pipeline has its answer,
-  so the two are a pair, and order is certain again;
-- another request begins and the numbers differ: nobody knows which is missing, so all stay alone;
-- the flow ends: equal numbers are paired in order, unequal ones stay alone;
-- a request waits too long: as when another one begins.
+- Lost response bytes: a request that began after them was not answered in them. Some tell that a response began in them
+  (they began between two messages), and that is counted as held. When another request begins while as many
+  responses are held as requests wait, nothing else can have been lost, since no response comes before its request: all of
+  them are pairs, in order. (The request that follows without a loss tells that none is missing before it.)
+- Lost request bytes: another request begins while exactly one request and one response are held. A client that does not
+  pipeline has its answer, so the two are a pair, and order is certain again. Where the numbers differ all stay alone.
+- The flow ends: equal numbers are paired in order. If responses are missing and there was but one hole in them it held these.
+- A request waits too long: as when another one begins.
 
-A second loss inside such a window rules pairing out. A flow whose client was seen to pipeline is paired at its end only; so
-is one where a request follows lost request bytes with no response between them, which a client that waits does not do. Order
-is certain again as well once nothing was in flight for as long as a response may take. A flow joined after its start begins
-uncertain. What remains: a client that always keeps the same number of requests in flight and loses one of them together
-with the only sign of it (a response out of turn) cannot be told from one that waits.
+A second loss of request bytes inside such a window rules pairing out. A flow whose client was seen to pipeline is paired by
+numbers only; so is one where a request follows lost request bytes with no response between them, which a client that waits
+does not do. Order is certain again as well once nothing was in flight for as long as a response may take.
+
+A flow joined after its start begins uncertain, for its client may keep several requests in flight; so may one that loses
+bytes before it showed whether it waits. It is certain once a request begins after a silence much longer than any answer took,
+while all that was asked is answered; a client that always has something in flight sends when an answer comes. A response
+more than there are requests is one to a request before. A flow of one request and one response is taken for a pair.
 """
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport UINT64_MAX, uint64_t
 
 from tcpmirror.model.exchange cimport Request, Response
 
@@ -32,54 +38,201 @@ cdef uint64_t RESPONSE_ONLY = 1 << Anomaly.RESPONSE_ONLY
 cdef uint64_t PIPELINE_LIMIT = 1 << Anomaly.PIPELINE_LIMIT
 cdef uint64_t EARLY_RESPONSE = 1 << Anomaly.EARLY_RESPONSE
 
+cdef uint64_t BUSY = UINT64_MAX
+cdef uint64_t SILENCE_NS = 250_000_000
 
 cdef enum:
     LATE_REQUESTS = 16  # remembered of the requests given up, for the framing of their late responses
+    SILENCES = 4        # times the slowest answer: a silence in which an answer would have come
+    HABIT = 4           # answers after which it is known whether a client waits for them
+    LEAST_RESPONSE = 19  # bytes: a status line and an empty line
 
 
 @cython.no_gc  # refers to messages only, so it is in no cycle; two thirds of what is allocated are such values
 cdef class Entry:
-    """An exchange on its way."""
+    """An exchange on its way, or bytes that were lost."""
 
 
 cdef class Pairing:
     """The exchanges of one flow that are not finished. Whatever is, goes to ``finished`` in the order of emission."""
 
-    def __init__(self, Py_ssize_t limit, bint is_uncertain):
+    def __init__(self, Py_ssize_t limit, bint is_joined):
         self.limit = limit if limit > 0 else 1
-        self.is_uncertain = is_uncertain
+        self.is_uncertain = is_joined
+        self.may_pipeline = is_joined
+        self.asked = []
+        self.answered = []
         self.waiting = []
         self.held = []
         self.ahead = []
         self.finished = []
         self.late_requests = []
 
-    cdef Entry begin_request(self, uint64_t order, uint64_t begin_ns, bint is_server_idle):
+    # -- what the owner tells ---------------------------------------------------------------------------------------------
+
+    cdef Entry begin_request(self, uint64_t order, uint64_t begin_ns):
         """Return the entry of a request whose first byte, sent at *begin_ns*, came."""
         cdef Entry entry
         if begin_ns < self.alone_ns and not self.is_uncertain:  # its answer may be among those told alone
-            self.lose_responses()
-        if self.ahead:
+            self.doubt()
+        if self.ahead and not self.is_replaying():
             entry = self.take_ahead(order, begin_ns)
             if entry is not None:
                 return entry
         entry = Entry.__new__(Entry)
-        if self.is_uncertain:
-            self.settle_before_request(is_server_idle)
-            if self.is_request_missing:  # the lost bytes held no request, or the client did not wait for its answer
-                self.is_pipelined = True
-                self.is_request_missing = False
-        if len(self.waiting) + len(self.held) >= self.limit:
-            if self.is_uncertain and self.held:
-                self.part_held(PIPELINE_LIMIT)
-            if len(self.waiting) >= self.limit:
-                self.give_up_front(PIPELINE_LIMIT)
         entry.order = order
         entry.begin_ns = begin_ns
         entry.has_request = True
-        entry.is_certain = not self.is_uncertain
+        if self.is_replaying():
+            self.asked.append(entry)
+            if len(self.asked) > self.limit:
+                self.replay(max(self.next_ns(), (<Entry>self.asked[0]).begin_ns))
+            return entry
+        if len(self.waiting) >= self.limit:
+            self.give_up_front(PIPELINE_LIMIT)
+        entry.is_certain = True
         self.waiting.append(entry)
         return entry
+
+    cdef int drop_request(self, Entry entry) except -1:
+        """Forget a request that turned out to be none; a response that it was given stays alone."""
+        entry.has_request = False
+        entry.anomalies &= ~EARLY_RESPONSE
+        if entry in self.asked:
+            self.asked.remove(entry)
+        elif entry in self.waiting:
+            self.waiting.remove(entry)
+            if self.held and not self.waiting:
+                self.part_held(0)
+        elif entry is not self.answering or entry.is_response_whole:
+            if entry is self.answering:
+                self.answering = None
+            self.leave_alone(entry)
+        return 0
+
+    cdef int end_request(self, Entry entry) except -1:
+        """Note that the request of *entry* is whole."""
+        cdef Py_ssize_t size = 256 + len(entry.request.head) + len(entry.request.body)
+        entry.is_request_whole = True
+        entry.held_bytes += size
+        self.held_bytes += size
+        if entry.is_response_whole:
+            self.finish(entry)
+        if entry.request.method == b"HEAD" and entry.response is not None and entry.response.wire_length:
+            self.doubt()  # it was read with a body, which held others
+        return 0
+
+    cdef Entry begin_response(self, uint64_t order, uint64_t begin_ns):
+        """Return the entry that a final response belongs to whose first byte was the *order*-th beginning of the flow."""
+        cdef Entry entry
+        self.is_request_missing = False
+        if self.answering is None and not self.late and self.waiting and not self.is_replaying():
+            entry = <Entry>self.waiting[0]
+            if entry.order < order or entry.begin_ns < begin_ns:
+                del self.waiting[0]
+                if self.waiting and (<Entry>self.waiting[0]).begin_ns < begin_ns:
+                    self.is_pipelined = True
+                if not entry.is_request_whole:
+                    entry.anomalies |= EARLY_RESPONSE
+                self.answering = entry
+                self.answered_ns = begin_ns
+                self.seen += 1
+                entry.response_order = order
+                return entry
+        entry = Entry.__new__(Entry)
+        entry.response_order = order
+        entry.response_ns = begin_ns
+        entry.is_kept = True
+        if self.is_replaying():
+            self.answered.append(entry)
+            if len(self.answered) > self.limit:
+                self.replay(max(self.next_ns(), (<Entry>self.answered[0]).response_ns))
+        elif self.late:
+            self.late -= 1
+            if self.late_requests:
+                del self.late_requests[0]
+            self.leave_alone(entry)
+        elif self.waiting and self.answering is None:  # the oldest request began later
+            self.leave_alone(entry)
+        else:
+            self.ahead.append(entry)
+            if len(self.ahead) > self.limit:
+                self.give_up_ahead(False)
+        return entry
+
+    cdef int end_response(self, Entry entry) except -1:
+        """Note that the response of *entry* is whole."""
+        entry.is_response_whole = True
+        if self.busy_ns == BUSY or not self.answered:
+            self.busy_ns = entry.response.end_ns
+        if entry is self.answering:
+            self.answering = None
+            if not entry.has_request:
+                entry.anomalies |= RESPONSE_ONLY
+            if entry.is_request_whole or not entry.has_request:
+                self.finish(entry)
+            return 0
+        if entry.is_kept:
+            entry.held_bytes = 256 + len(entry.response.head) + len(entry.response.body)
+            self.held_bytes += entry.held_bytes
+            return 0
+        if entry.is_request_whole or not entry.has_request:
+            self.finish(entry)
+        return 0
+
+    cdef Entry lose_requests(self, uint64_t order, uint64_t time_ns, uint64_t since_ns, bint is_between):
+        """Take note of lost bytes that may have held whole requests; *is_between*: they came after a whole one.
+
+        They were sent after *since_ns*; the owner sets `begin_ns` when it sees the first byte behind them.
+        """
+        cdef Entry loss = Entry.__new__(Entry)
+        loss.is_loss = True
+        loss.order = order
+        loss.begin_ns = time_ns
+        loss.since_ns = since_ns
+        loss.is_between = is_between
+        self.keep_order()
+        self.asked.append(loss)
+        return loss
+
+    cdef Entry lose_responses(self, uint64_t order, uint64_t time_ns, uint64_t size, Py_ssize_t least):
+        """Take note of *size* lost bytes that may have held whole responses, *least* of which began in them for sure."""
+        cdef Entry loss = Entry.__new__(Entry)
+        loss.is_loss = True
+        loss.response_order = order
+        loss.response_ns = time_ns
+        loss.size = size
+        loss.least = least
+        self.keep_order()
+        self.answered.append(loss)
+        return loss
+
+    cdef Request partner(self, uint64_t order):
+        """Return the request that a response beginning now most likely answers, or None: its method decides the framing."""
+        cdef Entry entry
+        cdef Py_ssize_t place = len(self.held)
+        if self.late:
+            return self.late_requests[0] if self.late_requests else None
+        if self.answering is not None:
+            return None
+        for entry in self.answered:
+            place += entry.least if entry.is_loss else 1
+        if place < len(self.waiting):
+            entry = <Entry>self.waiting[place]
+            return entry.request if entry.order < order else None
+        place -= len(self.waiting)
+        for entry in self.asked:
+            if not entry.is_loss:
+                if place == 0:
+                    return entry.request if entry.order < order else None
+                place -= 1
+        return None
+
+    cdef Entry front(self):
+        """Return the oldest request that waits for its response to begin, or None."""
+        return <Entry>self.waiting[0] if self.waiting else None
+
+    # -- while order is certain -------------------------------------------------------------------------------------------
 
     cdef Entry take_ahead(self, uint64_t order, uint64_t begin_ns):
         """Return the entry of the first response in `ahead` that began after *begin_ns*, or None; those before it stay alone."""
@@ -87,15 +240,20 @@ cdef class Pairing:
         while self.ahead:
             entry = self.ahead.pop(0)
             if entry.response_ns > begin_ns:
+                entry.is_kept = False
                 entry.order = order
+                entry.begin_ns = begin_ns
                 entry.has_request = True
                 entry.is_certain = True
+                if not entry.is_response_whole:
+                    self.answering = entry
                 return entry
             self.leave_alone(entry)
         return None
 
     cdef int leave_alone(self, Entry entry) except -1:
         """Tell the response of *entry*, when it is whole, as one that nobody is known to have asked for."""
+        entry.is_kept = False
         entry.anomalies |= RESPONSE_ONLY
         self.alone_ns = max(self.alone_ns, entry.response_ns)
         if entry.is_response_whole:
@@ -108,133 +266,6 @@ cdef class Pairing:
             self.leave_alone(self.ahead.pop(0))
             if not all_of_them:
                 break
-        return 0
-
-    cdef int drop_request(self, Entry entry) except -1:
-        """Forget a request that turned out to be none; a response that it was given stays alone."""
-        entry.has_request = False
-        entry.anomalies &= ~EARLY_RESPONSE
-        if entry in self.waiting:
-            self.waiting.remove(entry)
-            if self.held and not self.waiting:
-                self.part_held(0)
-        elif entry is not self.answering or entry.is_response_whole:
-            if entry is self.answering:
-                self.answering = None
-            self.leave_alone(entry)
-        return 0
-
-    cdef int end_request(self, Entry entry) except -1:
-        """Note that the request of *entry* is whole."""
-        entry.is_request_whole = True
-        entry.held_bytes = 256 + len(entry.request.head) + len(entry.request.body)
-        self.held_bytes += entry.held_bytes
-        if entry.is_response_whole:
-            if entry is self.answering:
-                self.answering = None
-            self.finish(entry)
-        if entry.request.method == b"HEAD" and entry.response is not None and entry.response.wire_length:
-            self.lose_responses()  # it was read with a body, which held others
-        return 0
-
-    cdef Entry begin_response(self, uint64_t order, uint64_t begin_ns):
-        """Return the entry that a final response belongs to whose first byte was the *order*-th beginning of the flow."""
-        cdef Entry entry
-        cdef Py_ssize_t place = len(self.held)
-        self.is_request_missing = False
-        if self.answering is None and not self.late and self.waiting:
-            entry = <Entry>self.waiting[0]
-            if entry.is_certain and (entry.order < order or entry.begin_ns < begin_ns):
-                del self.waiting[0]
-                if self.waiting and (<Entry>self.waiting[0]).order < order:
-                    self.is_pipelined = True
-                if not entry.is_request_whole:
-                    entry.anomalies |= EARLY_RESPONSE
-                self.answering = entry
-                entry.response_order = order
-                return entry
-        entry = Entry.__new__(Entry)
-        entry.response_order = order
-        entry.response_ns = begin_ns
-        if self.late:
-            self.late -= 1
-            if self.late_requests:
-                del self.late_requests[0]
-        elif self.answering is None and self.is_uncertain and self.waiting and (<Entry>self.waiting[0]).order < order:
-            self.held.append(entry)
-            if not self.is_response_missing and place + 1 < len(self.waiting):
-                self.is_pipelined = True
-            return entry
-        elif not self.is_uncertain and (self.answering is not None or not self.waiting):
-            self.ahead.append(entry)
-            if len(self.ahead) > self.limit:
-                self.give_up_ahead(False)
-            return entry
-        self.leave_alone(entry)
-        return entry
-
-    cdef int end_response(self, Entry entry) except -1:
-        """Note that the response of *entry* is whole."""
-        entry.is_response_whole = True
-        if entry is self.answering:
-            if entry.is_request_whole or not entry.has_request:
-                if not entry.has_request:
-                    entry.anomalies |= RESPONSE_ONLY
-                self.answering = None
-                self.finish(entry)
-            return 0
-        if entry in self.held or entry in self.ahead:
-            entry.held_bytes = 256 + len(entry.response.head) + len(entry.response.body)
-            self.held_bytes += entry.held_bytes
-            return 0
-        if entry.is_request_whole or not entry.has_request:
-            self.finish(entry)
-        return 0
-
-    cdef Request partner(self, uint64_t order):
-        """Return the request that a response beginning now most likely answers, or None: its method decides the framing."""
-        cdef Entry entry
-        cdef Py_ssize_t place = len(self.held)
-        if self.late:
-            return self.late_requests[0] if self.late_requests else None
-        if self.answering is not None or place >= len(self.waiting):
-            return None
-        entry = <Entry>self.waiting[place]
-        return entry.request if entry.order < order else None
-
-    cdef Entry front(self):
-        """Return the oldest request that waits for its response to begin, or None."""
-        return <Entry>self.waiting[0] if self.waiting else None
-
-    cdef int lose_requests(self, bint is_between) except -1:
-        """Take note of lost bytes that may have held whole requests; *is_between*: they came after a whole one."""
-        if is_between and self.waiting:
-            self.is_pipelined = True
-        self.give_up_ahead(True)
-        self.is_tainted = self.is_tainted or (self.is_uncertain and (self.held or self.waiting))
-        self.is_uncertain = True
-        self.is_request_missing = True
-        return 0
-
-    cdef int lose_responses(self) except -1:
-        """Take note of lost bytes that may have held whole responses: no request that waits can be sure of the next one."""
-        cdef Entry entry
-        self.give_up_ahead(True)
-        self.is_tainted = self.is_tainted or (self.is_uncertain and (self.held or self.waiting))
-        self.is_uncertain = True
-        self.is_response_missing = True
-        self.late = 0
-        self.late_requests.clear()
-        for entry in self.waiting:
-            entry.is_certain = False
-        return 0
-
-    cdef int become_certain(self) except -1:
-        """Forget former losses: nothing of their time can be in flight any more."""
-        self.is_uncertain = False
-        self.is_tainted = False
-        self.is_request_missing = False
-        self.is_response_missing = False
         return 0
 
     cdef int give_up_front(self, uint64_t anomaly) except -1:
@@ -250,26 +281,230 @@ cdef class Pairing:
             self.part_held(0)
         return 0
 
-    cdef int settle(self, uint64_t anomaly, bint may_pair) except -1:
-        """Pair what is held if *may_pair* and the numbers agree, else emit each alone, requests with *anomaly*."""
-        self.give_up_ahead(True)
-        if may_pair and not self.is_tainted and self.held and len(self.held) == len(self.waiting):
-            self.pair_held(anomaly)
-        else:
-            self.part_held(anomaly)
+    cdef int become_certain(self) except -1:
+        """Forget former losses: nothing of their time can be in flight any more."""
+        self.is_uncertain = False
+        self.is_countable = False
+        self.may_pipeline = False
+        self.is_tainted = False
+        self.is_request_missing = False
+        self.is_response_missing = False
+        self.losses = 0
         return 0
 
-    cdef int settle_before_request(self, bint is_server_idle) except -1:
+    # -- in the order of packet times -------------------------------------------------------------------------------------
+
+    cdef int keep_order(self) except -1:
+        """From here on messages are looked at by their packet times; those that waited for their requests come first."""
+        if self.ahead:
+            self.answered = self.ahead + self.answered
+            self.ahead = []
+        return 0
+
+    cdef uint64_t next_ns(self) noexcept:
+        """Return the packet time of what is looked at next; 0: nothing waits for that."""
+        cdef uint64_t asked = (<Entry>self.asked[0]).begin_ns if self.asked else UINT64_MAX
+        cdef uint64_t answered = (<Entry>self.answered[0]).response_ns if self.answered else UINT64_MAX
+        return 0 if not self.asked and not self.answered else min(asked, answered)
+
+    cdef int replay(self, uint64_t until_ns) except -1:
+        """Look at what was sent up to *until_ns*. Once order is certain there is nothing to wait for."""
+        cdef Entry asked, answered
+        while self.asked or self.answered:
+            if self.is_uncertain and self.next_ns() > until_ns:
+                break
+            asked = <Entry>self.asked[0] if self.asked else None
+            answered = <Entry>self.answered[0] if self.answered else None
+            if (not self.is_uncertain and self.next_ns() > until_ns
+                    and ((asked is not None and asked.is_loss) or (answered is not None and answered.is_loss))):
+                break
+            if answered is None or (asked is not None and (
+                    asked.begin_ns < answered.response_ns
+                    or (asked.begin_ns == answered.response_ns and asked.order <= answered.response_order))):
+                del self.asked[0]
+                self.replay_request(asked)
+            else:
+                del self.answered[0]
+                self.replay_response(answered)
+        return 0
+
+    cdef int replay_request(self, Entry entry) except -1:
+        if entry.is_loss:
+            return self.requests_lost(entry)
+        if self.is_uncertain:
+            self.settle_before_request(entry)
+        self.asked_ns = entry.begin_ns
+        if not self.is_uncertain:
+            return self.ask(entry)
+        if self.is_request_missing:  # the lost bytes held no request, or the client did not wait for its answer
+            self.is_pipelined = True
+            self.is_request_missing = False
+        self.make_room()
+        self.waiting.append(entry)
+        return 0
+
+    cdef int make_room(self) except -1:
+        """Give up what is uncertain past the limit."""
+        if len(self.waiting) + len(self.held) >= self.limit:
+            if self.held:
+                self.part_held(PIPELINE_LIMIT)
+            if len(self.waiting) >= self.limit and (<Entry>self.waiting[0]).is_request_whole:
+                self.give_up_front(PIPELINE_LIMIT)
+        return 0
+
+    cdef int ask(self, Entry entry) except -1:
+        """Take a request while order is certain."""
+        cdef Entry answered
+        if entry.begin_ns < self.alone_ns:
+            self.doubt()
+        while self.ahead:
+            answered = self.ahead.pop(0)
+            if answered.response_ns > entry.begin_ns:
+                return self.join(entry, answered)
+            self.leave_alone(answered)
+        if len(self.waiting) >= self.limit and (<Entry>self.waiting[0]).is_request_whole:
+            self.give_up_front(PIPELINE_LIMIT)
+        entry.is_certain = not self.is_uncertain
+        self.waiting.append(entry)
+        return 0
+
+    cdef int replay_response(self, Entry entry) except -1:
+        cdef Entry asked
+        if entry.is_loss:
+            return self.responses_lost(entry)
+        self.is_request_missing = False
+        if self.asked_ns and self.waiting and entry.response_ns > max(self.asked_ns, self.answered_ns):
+            self.slowest_ns = max(self.slowest_ns, entry.response_ns - max(self.asked_ns, self.answered_ns))
+        self.answered_ns = entry.response_ns
+        self.busy_ns = entry.response.end_ns if entry.is_response_whole else BUSY
+        if self.late:
+            self.late -= 1
+            if self.late_requests:
+                del self.late_requests[0]
+            return self.leave_alone(entry)
+        asked = self.front()
+        if asked is not None and asked.is_certain and self.answering is None:
+            del self.waiting[0]
+            if self.waiting and (<Entry>self.waiting[0]).begin_ns < entry.response_ns:
+                self.is_pipelined = True
+            return self.join(asked, entry)
+        if not self.is_uncertain:
+            self.ahead.append(entry)
+            return 0
+        return self.hold(entry)
+
+    cdef int hold(self, Entry entry) except -1:
+        """Keep a response until it is known whose it is."""
+        if not self.waiting:
+            return self.leave_alone(entry)
+        if not self.is_response_missing and len(self.held) + 1 < len(self.waiting):
+            self.is_pipelined = True
+        if self.may_pipeline and len(self.held) == len(self.waiting) and not self.is_response_missing:
+            self.leave_alone(self.held.pop(0))  # one was under way when the flow was joined
+        if self.is_countable and len(self.held) >= len(self.waiting):  # so a request was lost that nobody told of yet
+            self.is_countable = False
+            self.is_tainted = True
+            return self.leave_alone(entry)
+        self.held.append(entry)
+        return 0
+
+    cdef int join(self, Entry asked, Entry answered) except -1:
+        """Make one entry of a request and its response, either of which may be under way."""
+        answered.is_kept = False
+        if answered.is_response_whole:
+            asked.response = answered.response
+            asked.anomalies |= answered.anomalies
+            asked.held_bytes += answered.held_bytes
+            asked.is_response_whole = True
+            if asked.is_request_whole:
+                self.finish(asked)
+            else:
+                asked.anomalies |= EARLY_RESPONSE
+        elif asked.is_request_whole:
+            answered.request = asked.request
+            answered.readings = asked.readings
+            answered.order = asked.order
+            answered.anomalies |= asked.anomalies
+            answered.held_bytes += asked.held_bytes
+            answered.has_request = True
+            answered.is_request_whole = True
+            self.answering = answered
+        else:
+            asked.is_response_whole = True
+            self.leave_alone(answered)
+        return 0
+
+    # -- while order is uncertain -----------------------------------------------------------------------------------------
+
+    cdef int doubt(self) except -1:
+        """No request that waits can be sure of the next response, for a reason that no counting settles."""
+        cdef Entry entry
+        self.keep_order()
+        self.is_tainted = self.is_tainted or (self.is_uncertain and (self.held or self.waiting))
+        self.is_uncertain = True
+        self.is_countable = False
+        self.is_response_missing = True
+        self.late = 0
+        self.late_requests.clear()
+        for entry in self.waiting:
+            entry.is_certain = False
+        return 0
+
+    cdef int requests_lost(self, Entry loss) except -1:
+        if loss.is_between and self.waiting:
+            self.is_pipelined = True
+        self.give_up_ahead(True)
+        self.is_tainted = self.is_tainted or (self.is_uncertain and (self.held or self.waiting))
+        self.is_uncertain = True
+        self.is_countable = False
+        self.may_pipeline = self.may_pipeline or self.seen < HABIT
+        self.is_request_missing = self.answered_ns <= loss.since_ns
+        return 0
+
+    cdef int responses_lost(self, Entry loss) except -1:
+        """Requests that began after the first byte behind the lost ones were not answered in them."""
+        cdef Entry entry
+        cdef bint may_count = self.is_countable or (not self.is_uncertain and self.late == 0)
+        while self.waiting and (<Entry>self.waiting[len(self.waiting) - 1]).begin_ns > loss.response_ns:
+            entry = self.waiting.pop()
+            entry.is_certain = False
+            self.asked.insert(0, entry)
+        self.give_up_ahead(True)
+        if not may_count:
+            return self.doubt()
+        self.is_uncertain = self.is_countable = self.is_response_missing = True
+        self.may_pipeline = self.may_pipeline or (len(self.waiting) > 1 and self.seen < HABIT)
+        for entry in self.waiting:
+            entry.is_certain = False
+            if entry.request is not None and entry.request.header(b"expect") is not None:
+                loss.least = 0  # the lost bytes may have been an interim response
+        loss.least = max(0, min(loss.least, <Py_ssize_t>(len(self.waiting) - len(self.held))))
+        self.losses += 1
+        if self.losses == 1:
+            self.loss_place = len(self.held)
+            self.loss_room = loss.size // LEAST_RESPONSE
+        if loss.least:
+            self.held.append(loss)
+        if not self.waiting:
+            self.become_certain()
+        return 0
+
+    cdef int settle_before_request(self, Entry entry) except -1:
         """Look whether the request about to begin tells something about what is held."""
-        if not is_server_idle or not self.held or (<Entry>self.waiting[0]).is_certain:
+        cdef bint is_even = len(self.held) == len(self.waiting) and not self.is_tainted
+        if not self.held or (<Entry>self.waiting[0]).is_certain:
+            return 0
+        if self.is_countable and is_even:
+            return self.pair_held(0)
+        if self.busy_ns > entry.begin_ns:
             return 0
         if len(self.waiting) > len(self.held) + 1:  # more than the one whose answer was lost: the others may be in flight
             self.is_pipelined = True
-        if self.is_pipelined and not self.is_tainted:
-            return 0
-        if len(self.held) == 1 and len(self.waiting) == 1 and not self.is_tainted:
+        if (self.is_pipelined or self.may_pipeline) and not self.is_tainted:
+            if is_even and not self.is_request_missing and entry.begin_ns - self.busy_ns >= max(SILENCE_NS, SILENCES * self.slowest_ns):
+                self.pair_held(0)
+        elif is_even and len(self.held) == 1:
             self.pair_held(0)
-            self.become_certain()
         elif self.is_last_whole():
             self.part_held(0)
         return 0
@@ -277,33 +512,73 @@ cdef class Pairing:
     cdef bint is_last_whole(self) noexcept:
         return (<Entry>self.waiting[len(self.waiting) - 1]).is_request_whole
 
+    cdef int settle(self, uint64_t anomaly, bint may_pair) except -1:
+        """Pair what is held if *may_pair* and the numbers agree, else emit each alone, requests with *anomaly*."""
+        self.give_up_ahead(True)
+        if may_pair and not self.is_tainted and self.held and self.may_count_back():
+            self.pair_held(anomaly)
+        else:
+            self.part_held(anomaly)
+        return 0
+
+    cdef bint may_count_back(self):
+        """Whether all requests were answered, for all that is known, and it is clear what was lost; lost ones are added."""
+        cdef Py_ssize_t missing = len(self.waiting) - len(self.held)
+        cdef Entry asked = <Entry>self.waiting[len(self.waiting) - 1]
+        cdef Entry answered = <Entry>self.held[len(self.held) - 1]
+        cdef Entry loss
+        if missing < 0:
+            return False
+        if missing or (self.may_pipeline and not self.is_first_pair()):
+            if answered.is_loss or answered.response is None or asked.request is None:
+                return False
+            if closes(answered.response.header(b"connection")) and not closes(asked.request.header(b"connection")):
+                return False  # the server may have left the last requests unanswered
+        if missing and (not self.is_countable or self.losses != 1 or missing > self.loss_room):
+            return False
+        for _ in range(missing):
+            loss = Entry.__new__(Entry)
+            loss.is_loss = True
+            self.held.insert(self.loss_place, loss)
+        return True
+
+    cdef bint is_first_pair(self):
+        """Whether what waits and what is held are the first request and the first response of the flow, and there is no more."""
+        return (len(self.waiting) == 1 and len(self.held) == 1
+                and (<Entry>self.waiting[0]).order == 1 and (<Entry>self.held[0]).response_order == 2)
+
     cdef int pair_held(self, uint64_t anomaly) except -1:
-        """Join held responses and waiting requests in order, if each response began after its request."""
+        """Join held responses and waiting requests in order, if each response began after its request; order is certain then."""
         cdef Entry asked, answered
-        for asked, answered in zip(self.waiting, self.held):
-            if asked.order > answered.response_order or not asked.is_request_whole or not answered.is_response_whole:
+        cdef list waiting = self.waiting, held = self.held
+        for asked, answered in zip(waiting, held):
+            if not answered.is_loss and asked.begin_ns > answered.response_ns:
                 return self.part_held(anomaly)
-        for asked, answered in zip(self.waiting, self.held):
-            asked.response = answered.response
-            asked.anomalies |= answered.anomalies
-            asked.held_bytes += answered.held_bytes
-            self.finish(asked)
-        self.waiting.clear()
-        self.held.clear()
-        self.is_tainted = False
+        self.waiting = []
+        self.held = []
+        self.become_certain()
+        for asked, answered in zip(waiting, held):
+            if not answered.is_loss:
+                self.join(asked, answered)
+            else:
+                asked.is_response_whole = True
+                if asked.is_request_whole:
+                    self.finish(asked)
         return 0
 
     cdef int part_held(self, uint64_t anomaly) except -1:
         """Emit what waits and what is held each alone, in the order in which they began; what is not whole stays."""
         cdef Entry entry
         cdef list alone = [entry for entry in self.waiting if (<Entry>entry).is_request_whole]
-        cdef list answers = [entry for entry in self.held]
+        cdef list answers = [entry for entry in self.held if not (<Entry>entry).is_loss]
         self.waiting = [entry for entry in self.waiting if not (<Entry>entry).is_request_whole]
         self.held = []
         self.is_tainted = False
+        self.is_countable = False
         for entry in alone:
             entry.anomalies |= anomaly
         for entry in answers:
+            entry.is_kept = False
             entry.anomalies |= RESPONSE_ONLY
             entry.order = entry.response_order
         for entry in sorted(alone + answers, key=entry_order):
@@ -320,3 +595,8 @@ cdef class Pairing:
 
 def entry_order(Entry entry):
     return entry.order
+
+
+cdef bint closes(bytes connection):
+    """Whether the value of a Connection field says that the connection ends (RFC 9112, section 9.6)."""
+    return connection is not None and b"close" in connection.lower()

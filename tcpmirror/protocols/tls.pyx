@@ -372,6 +372,8 @@ cdef class TlsConnection(StreamSink):
 
     cdef int deliver_gap(self, int side, Py_ssize_t length, uint64_t time_ns) except -1:
         if length > 0:
+            if self.inner is None:
+                length = 1  # how many of them were not of the handshake nobody knows
             self.open_inner(time_ns)
             self.inner.gap(side, length, time_ns)
         return 0

@@ -300,8 +300,8 @@ cdef class HalfStream:
         finally:  # whatever the sink raised, no piece is there twice
             if count:
                 self.queue.remove(0, count)
-        if count and pieces:
-            self.hole_since_ns = max(self.hole_since_ns, piece.time_ns)
+        if count and pieces:  # each hole waits from when the first bytes behind it came, not for the hole before it
+            self.hole_since_ns = (<Piece>pieces[0]).time_ns
         return 0
 
     cdef int deliver_piece(self, StreamSink sink, int side, Piece piece) except -1:
@@ -326,10 +326,7 @@ cdef class HalfStream:
             self.lose(length)
             self.next_seq += <uint32_t>length
             sink.gap(side, length, time_ns)
-        self.drain(sink, side)
-        if self.is_holding():
-            self.hole_since_ns = max(self.hole_since_ns, time_ns)
-        return 0
+        return self.drain(sink, side)
 
     cdef uint64_t hole_deadline(self, bint is_one_sided) noexcept:
         """Return the packet time at which the first hole becomes a gap, or 0."""

@@ -7,6 +7,7 @@ KIND_REPORT: int
 KIND_LINE: int
 KIND_DRAIN: int
 KIND_DIGEST: int
+KIND_IGNORED: int
 
 def ring_bytes(capacity: int) -> int: ...
 

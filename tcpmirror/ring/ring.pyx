@@ -23,6 +23,7 @@ KIND_REPORT = 3
 KIND_LINE = 4
 KIND_DRAIN = 5
 KIND_DIGEST = 6
+KIND_IGNORED = 7
 
 
 def ring_bytes(unsigned long long capacity):

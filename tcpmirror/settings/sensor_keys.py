@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
+from tcpmirror.settings.ignore_keys import IGNORES
 from tcpmirror.settings.kinds import (
     FLAG,
     LISTEN,
@@ -232,6 +233,13 @@ INSPECTION: Final = (
     _own("enabled", FLAG, "Look for attacks; `false`: only inventory and metrics.", "inspection.enabled"),
     _own("rules_dir", PATH, "Directory of own rule packs, beside the built-in ones.", "inspection.rules_dir"),
     Key("seclang", Section(lambda: SECLANG), "Rules in ModSecurity's language; off until a directory is named.", own=True),
+    Key(
+        "ignore",
+        IGNORES,
+        "Findings that are counted and not reported: those for which all conditions of one entry hold (see docs/rules.md).",
+        "inspection.ignore",
+        own=True,
+    ),
 )
 
 SENSOR_KEYS: Final = (

@@ -123,6 +123,24 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Ignore:
+    """Findings that are counted and not reported. All conditions have to hold; an empty one holds for everything.
+
+    ``rules``: ids, with ``*`` and ``?``. ``path`` and ``parameter``: a glob for all of it, or ``~`` and an expression.
+    ``point``: names from the outside in with dots, ``*`` for any one; ``networks``: of the client's real address.
+    """
+
+    name: str = ""  # never empty in what was read
+    rules: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    host: str = ""
+    path: str = ""
+    point: str = ""
+    parameter: str = ""
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SecLang:
     directory: str = ""  # of rules in ModSecurity's language; empty: none
     paranoia_level: int = 1
@@ -138,6 +156,7 @@ class Inspection:
     routes: Route = field(default_factory=Route)  # the root: its values are the defaults
     rules_dir: str = ""  # own rule packs beside the built-in one
     seclang: SecLang = field(default_factory=SecLang)
+    ignore: tuple[Ignore, ...] = ()
     libdetection: bool = True
     api_specification: bool = True
 

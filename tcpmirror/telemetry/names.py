@@ -134,6 +134,7 @@ WORKER: Final = (
     "own_rules",  # gauge: of them, the operator's
     "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
     "discarded_bytes",  # the road was to end before reassembly (`analyze --until ring`)
+    "ignored_findings",  # not reported, because the operator said so
 )
 
 EXPORTER: Final = (

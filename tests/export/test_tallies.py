@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from tcpmirror.export.tallies import HOSTS_LIMIT, INVALID_HOST, ORIGINS_LIMIT, OTHER, Tallies, host_label
 from tcpmirror.model.digest import MirrorNews
+from tcpmirror.model.ignored_news import ROWS_LIMIT, decode_ignored, encode_ignored
 from tests.export.reports import EXAMPLE, SQLI
 
 HOSTS = {
@@ -94,3 +96,19 @@ def test_traffic_cannot_make_origins_without_end() -> None:
         tallies.add_mirror_news([MirrorNews(0, 0, 0, vni, 1, 0, 0, 0, 0)])
     assert len(tallies.mirror) == ORIGINS_LIMIT + 1
     assert tallies.mirror[OTHER, OTHER, OTHER]["seen_bytes"] == 50
+
+
+def test_ignored_findings_are_counted_within_bounds() -> None:
+    tallies = Tallies()
+    for _ in range(2):
+        rows = Counter({("mine", f"rule-{number}"): 2 for number in range(ROWS_LIMIT + 5)})
+        tallies.add_ignored_news(decode_ignored(encode_ignored(rows)))
+    assert tallies.ignored["mine", "rule-0"] == 4
+    assert tallies.ignored[OTHER, OTHER] == 20
+    assert len(tallies.ignored) == ROWS_LIMIT + 1
+
+
+@pytest.mark.parametrize("record", [b"", b"{}}", b"[1]", b'[["a"]]', b'[["a","b","c"]]', b"\xff"])
+def test_what_are_no_counts_of_ignored_findings_is_refused(record: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode_ignored(record)

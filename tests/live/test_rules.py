@@ -31,6 +31,10 @@ MORE = """  - id: own-second
 """
 
 
+COUNT = "tcpmirror_ignored_findings_total"
+IGNORE = "ignore: [{name: mine, rules: [own-second], path: /quiet}]\n"
+
+
 @pytest.fixture
 def ground(artefacts: Path) -> Iterator[Bed]:
     with bed("span", artefacts / "bed") as made:
@@ -64,11 +68,24 @@ def test_rules_change_while_it_runs(ground: Bed, artefacts: Path) -> None:
         wait_until(lambda: sensor.metrics().total("tcpmirror_worker_own_rules") == 4, "both workers", SEEN_S, 0.2)
         assert sensor.metrics().total("tcpmirror_worker_rules_refused") == 0
         visit(ground, sensor, "/?q=second-marker")
+
+        before = sensor.status()["rules"]["digest"]
+        pack.write_text(PACK + MORE + IGNORE)
+        wait_until(lambda: sensor.status()["rules"]["digest"] != before, "the entry", SEEN_S, 0.2)
+        wait_until(lambda: ignored(ground, sensor) > 0, "a finding that is ignored", SEEN_S, 0.5)
+        visit(ground, sensor, "/?q=second-marker&n=4")
         assert sensor.command("reload").returncode == 0
 
 
 def state(sensor: Sensor) -> str:
     return str(sensor.status()["rules"]["state"])
+
+
+def ignored(ground: Bed, sensor: Sensor) -> float:
+    """Ask for what is ignored; return how much was so far, by its entry."""
+    curl(ground, path="/quiet?q=second-marker")
+    samples = sensor.metrics().samples
+    return sum(value for name, labels, value in samples if name == COUNT and labels == {"by": "mine", "rule": "own-second"})
 
 
 def visit(ground: Bed, sensor: Sensor, target: str) -> None:

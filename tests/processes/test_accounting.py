@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from scapy.packet import Packet, Raw
 
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
+from tcpmirror.detect.ignoring import Ignored
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.processes.judging import Judge
@@ -148,6 +150,7 @@ class Nothing:
     """Finds nothing, and has a fault: each *fault*-th exchange is one too many for it."""
 
     tier2 = 0
+    ignored: Sequence[Ignored] = ()
 
     def __init__(self, fault: int = 0) -> None:
         self.fault = fault

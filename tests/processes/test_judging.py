@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from tcpmirror.detect.ignoring import Ignored
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import Report, decode_report, encode_report
@@ -19,6 +22,7 @@ class Suspicious:
     """Finds the same in everything."""
 
     tier2 = 0
+    ignored: Sequence[Ignored] = ()
 
     def inspect(self, exchange: Exchange) -> list[Finding]:
         return [ATTACK]
@@ -125,6 +129,7 @@ class Faulty:
     """Cannot inspect what has `admin` in its target."""
 
     tier2 = 0
+    ignored: Sequence[Ignored] = ()
 
     def inspect(self, exchange: Exchange) -> list[Finding]:
         if exchange.request and b"admin" in exchange.request.target:
@@ -144,3 +149,21 @@ def test_an_exchange_that_cannot_be_inspected_is_counted_and_costs_no_other(capl
         "emitted": 6, "inspected": 1, "inspection_failures": 5, "bugs": 5,
     }  # fmt: skip
     assert [record.getMessage()[-9:] for record in caplog.records] == ["1 so far)", "2 so far)", "4 so far)"]
+
+
+class Silenced(Suspicious):
+    """Finds the same in everything, and is told not to say so."""
+
+    ignored = (Ignored(ATTACK, "mine"),)
+
+    def inspect(self, exchange: Exchange) -> list[Finding]:
+        return []
+
+
+def test_what_is_ignored_is_counted_by_entry_and_rule() -> None:
+    page = CounterPage.private(WORKER)
+    judged = Judge(Settings(), Silenced(), lambda one, found: None, page)
+    for _ in range(3):
+        judged(exchange())
+    assert (page.get("ignored_findings"), page.get("findings"), page.get("inspected")) == (3, 0, 3)
+    assert judged.ignored == {("mine", "rule"): 3}

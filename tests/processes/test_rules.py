@@ -127,7 +127,7 @@ def test_seclang_is_imported_and_what_is_left_out_told(capsys: pytest.CaptureFix
     page = said(capsys, "import-seclang", str(tmp_path), "--out", str(tmp_path / "all.conf"))
     assert "1 of 2 request rules loaded (50.0 %)" in page
     assert "own.conf:2: rule 2 not loaded: operator @geolookup" in page
-    assert "1 rules left out that judge responses" in page
+    assert ": 1 rules of phase 4 not loaded: judges the body of responses" in page
     facts = json.loads(said(capsys, "import-seclang", str(tmp_path / "all.conf"), "--json"))
     assert (facts["rules"], facts["refused"]) == (1, [])
     said(capsys, "import-seclang", str(tmp_path / "none"), code=3)
@@ -141,3 +141,27 @@ def test_seclang_rules_run_beside_the_others(tmp_path: Path) -> None:
     assert detector.inspect(request(b"GET", b"/?q=good")) == []
     both = {finding.rule for finding in detector.inspect(request(b"GET", b"/?q=bad&r=1%27+union+select+1,2--"))}
     assert both == {"seclang-1", "sqli-union-select"}
+
+
+def test_what_is_ignored_is_explained_and_inspected_with_its_name(
+    capsys: pytest.CaptureFixture[str], pack: Path, tmp_path: Path
+) -> None:
+    pack.write_text(pack.read_text() + "ignore: [{name: mine, rules: [own-rule], path: /quiet}]\n")
+    config = tmp_path / "settings.yaml"
+    source = "version: 4\nmode: tcp-capture-v2\ntcp_stream: {from_vxlan: {enabled: true}}\n"
+    config.write_text(f"{source}inspection: {{rules_dir: {tmp_path / 'rules'}}}\n")
+    (tmp_path / "rules").mkdir()
+    pack.rename(tmp_path / "rules" / "own.yaml")
+    quiet = "GET /quiet?q=own-marker HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert "ignored by mine: " in said(capsys, "explain", quiet, "-c", str(config))
+    told = json.loads(said(capsys, "explain", quiet, "-c", str(config), "--json"))
+    assert (told["findings"], [(item["by"], item["rule"]) for item in told["ignored"]]) == ([], [("mine", "own-rule")])
+    assert "ignored by" not in said(capsys, "explain", quiet.replace("quiet", "loud"), "-c", str(config))
+
+    requests, verdicts = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    lines = [{"id": path, "method": "GET", "uri": f"/{path}?q=own-marker", "headers": []} for path in ("quiet", "loud")]
+    requests.write_text("\n".join(map(json.dumps, lines)))
+    assert main(["inspect", str(requests), "--out", str(verdicts), "-c", str(config)]) == 0
+    first, second = map(json.loads, verdicts.read_text().splitlines())
+    assert (first["attack"], first["ignored"][0]["by"], first["ignored"][0]["rule"]) == (False, "mine", "own-rule")
+    assert (second["attack"], "ignored" in second) == (True, False)

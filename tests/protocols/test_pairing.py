@@ -38,20 +38,22 @@ TWO_IN_FLIGHT = [request(1), request(2), plain(1), request(3), plain(2), request
 
 
 def play(steps: list[Step], side: int, start: int, stop: int, known: bool = True) -> Flow:
-    """Deliver *steps* but for bytes [start, stop) of *side*'s stream."""
+    """Deliver *steps* but for bytes [start, stop) of *side*'s stream, of which is told when the next ones come, or the end."""
     flow = Flow(is_client_known=known)
     at = [0, 0]
-    is_told = False
+    is_told = start >= stop
     for sender, data in steps:
         begin, at[sender] = at[sender], at[sender] + len(data)
-        if sender != side or at[sender] <= start or begin >= stop:
+        if sender != side or at[sender] <= start:
             flow.send(sender, data)
             continue
         flow.send(sender, data[: max(0, start - begin)])
-        if not is_told:
+        if not is_told and at[sender] > stop:
             flow.lose(sender, stop - start)
             is_told = True
-        flow.send(sender, data[max(0, stop - begin) :])
+        flow.send(sender, data[max(0, max(start, stop) - begin) :])
+    if not is_told and at[side] > start:
+        flow.lose(side, stop - start)
     return flow.end()
 
 

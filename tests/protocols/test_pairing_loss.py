@@ -1,8 +1,4 @@
-"""Packets lost at random, reassembled and paired: fewer pairs, never a wrong one.
-
-Left out is what nothing on the wire tells apart: a flow joined late whose client always keeps the same number of requests in
-flight (see pairing.pyx).
-"""
+"""Packets lost at random, reassembled and paired: fewer pairs, never a wrong one."""
 
 from __future__ import annotations
 
@@ -117,11 +113,13 @@ KINDS = {
     "two in flight": lambda total, rng: in_flight(2, total, rng),
     "all at once": lambda total, rng: in_flight(total, total, rng),
 }
-TOLD_APART = [("one after the other", True), ("bursts", True), *((kind, False) for kind in KINDS)]
+# (kind, loss) -> the least share of pairs on flows seen from their SYN
+SHARES = {("one after the other", 0.005): 0.95, ("one after the other", 0.02): 0.7, ("bursts", 0.005): 0.75}
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.005, 0.02, 0.1])
-@pytest.mark.parametrize(("kind", "is_joined"), TOLD_APART)
+@pytest.mark.parametrize("is_joined", [False, True], ids=["from the SYN", "joined"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_random_loss_never_makes_a_wrong_pair(kind: str, is_joined: bool, loss: float) -> None:
     rng = Random(f"{kind} {is_joined} {loss}")
     right = wrong = total = 0
@@ -131,9 +129,10 @@ def test_random_loss_never_makes_a_wrong_pair(kind: str, is_joined: bool, loss: 
         pairs = mirror.pairs()
         right, wrong, total = right + pairs[0], wrong + pairs[1], total + 60
     assert wrong == 0
-    if loss == 0 and not is_joined:  # a joined client that pipelines is sure at a FIN only
-        assert right == total
-    assert right > 0
+    if not is_joined:
+        assert right >= total * (1 if loss == 0 else SHARES.get((kind, loss), 0))
+    elif loss == 0:  # sure at a FIN
+        assert right >= total // 2
 
 
 @pytest.mark.parametrize("side", [0, 1], ids=["request", "response"])

@@ -32,6 +32,12 @@ from tcpmirror.detect.seclang.rules import (
 from tcpmirror.errors import SettingsError
 
 ACCEPTED: Final = "a folder of SecLang files (*.conf), or one such file"
+# Why rules of these phases are left out.
+_NOT_RUN: Final = {
+    3: "judges the head of responses; responses are judged by tcpmirror's own rules only",
+    4: "judges the body of responses; responses are judged by tcpmirror's own rules only",
+    5: "runs at logging, when a server has answered: a tap has nothing to decide there",
+}
 _BLANK: Final = re.compile(r"[ \t|]")
 _INCLUDES_DEEP: Final = 8
 # Directives of servers that say nothing about which requests are attacks.
@@ -189,7 +195,7 @@ class _Reader:
         directive, actions = chain[0]
         phase, number = read_phase(actions), _id(actions)
         if phase not in (1, 2):
-            self._refuse(directive.file, directive.line, number, phase, "judges responses or runs at logging")
+            self._refuse(directive.file, directive.line, number, phase, _NOT_RUN.get(phase, "no phase of a request"))
             return
         try:
             head = read_link(directive, self._with_defaults(actions, phase))

@@ -13,20 +13,21 @@ Transformation = Callable[[bytes], bytes]
 
 _PERCENT: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _PERCENT_UNI: Final = re.compile(rb"%(?:[uU]([0-9A-Fa-f]{4})|([0-9A-Fa-f]{2}))")
-_ENTITY: Final = re.compile(rb"&(?:#[xX]([0-9A-Fa-f]{1,8})|#([0-9]{1,9})|([A-Za-z]{2,6}));?")
+_ENTITY: Final = re.compile(rb"&(?:#[xX]([0-9A-Fa-f]{1,8})|#([0-9]{1,9})|([A-Za-z][A-Za-z0-9]*));?")
 _NAMED: Final = {b"quot": b'"', b"amp": b"&", b"lt": b"<", b"gt": b">", b"nbsp": b"\xa0"}
 _JS: Final = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([0-3]?[0-7]{1,2})|(.))", re.DOTALL)
-_C_ESCAPE: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([0-3]?[0-7]{1,2})|([abfnrtv\\?'\"]))")
+_C_ESCAPE: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([0-3]?[0-7]{1,2})|(.))", re.DOTALL)
 _LETTERS: Final = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-_CSS: Final = re.compile(rb"\\(?:([0-9A-Fa-f]{1,6})[ \t\r\n\f]?|(\n)|(.))", re.DOTALL)
+_CSS: Final = re.compile(rb"\\(?:([0-9A-Fa-f]{1,6})[ \t\r\n\f]?|(\n|\Z)|(.))", re.DOTALL)
 _COMMENT: Final = re.compile(rb"/\*.*?(?:\*/|\Z)", re.DOTALL)
-_REMOVED_COMMENT: Final = re.compile(rb"/\*.*?(?:\*/|\Z)|<!--.*?(?:-->|\Z)|--.*?(?:\n|\Z)|#.*?(?:\n|\Z)", re.DOTALL)
+_REMOVED_COMMENT: Final = re.compile(rb"(?:/\*.*?(?:\*/|(\Z))|<!--.*?(?:-->|(\Z)))|--.*?(?:\n|\Z)|#.*?(?:\n|\Z)", re.DOTALL)
 _COMMENT_MARK: Final = re.compile(rb"/\*|\*/|<!--|-->|--|#")
 _BLANKS: Final = re.compile(rb"[\s\xa0]+")
+_SPACES: Final = re.compile(rb"\s+")
 _HEX: Final = re.compile(rb"0x([0-9A-Fa-f]{2,})")
-_CMD_BEFORE: Final = re.compile(rb"\s+([/(])")
+_CMD_BLANKS: Final = re.compile(rb"[ \t\r\n]+([/(])?")
 _SLASHES: Final = re.compile(rb"/{2,}")
-_BEYOND_ASCII: Final = re.compile(r"[\x80-\ud7ff\ue000-\U0010ffff]")
+_SEQUENCE: Final = re.compile(rb"[\xc0-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\x80-\xff]")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*")
 
 
@@ -80,17 +81,29 @@ def css_decode(value: bytes) -> bytes:
     def decoded(match: re.Match[bytes]) -> bytes:
         if match[1]:
             return _low_byte(match[1][-4:]) if len(match[1]) > 3 else bytes([int(match[1], 16) & 0xFF])
-        return b"" if match[2] else match[3]
+        return match[3] or b""
 
     return _CSS.sub(decoded, value) if b"\\" in value else value
 
 
 def utf8_to_unicode(value: bytes) -> bytes:
-    """Write what is beyond ASCII as ``%uXXXX``; bytes that are no UTF-8 stay."""
-    if value.isascii():
-        return value
-    text = value.decode("utf-8", "surrogateescape")
-    return _BEYOND_ASCII.sub(lambda match: f"%u{ord(match[0]):04x}", text).encode("utf-8", "surrogateescape")
+    """Write what is beyond ASCII as ``%uXXXX``.
+
+    As libmodsecurity does it: a byte that begins a sequence and has none behind it is left out, one that begins nothing
+    stays, and overlong forms are written as what they stand for, with their first byte behind them: evasions show in both.
+    """
+    return value if value.isascii() else _SEQUENCE.sub(_unicode, value)
+
+
+def _unicode(match: re.Match[bytes]) -> bytes:
+    found = match[0]
+    if len(found) == 1:
+        return found if found[0] < 0xC0 or found[0] > 0xF7 else b""
+    code = found[0] & (0xFF >> (len(found) + 1))
+    for byte in found[1:]:
+        code = code << 6 | byte & 0x3F
+    is_bad = code < (0x80, 0x800, 0x10000)[len(found) - 2] or 0xD800 <= code <= 0xDFFF
+    return b"%%u%04x" % code + (found[:1] if is_bad else b"")
 
 
 def base64_decode(value: bytes) -> bytes:
@@ -119,7 +132,7 @@ def sql_hex_decode(value: bytes) -> bytes:
 
 def cmd_line(value: bytes) -> bytes:
     value = value.translate(None, b"\\\"'^").replace(b",", b" ").replace(b";", b" ")
-    return _CMD_BEFORE.sub(rb"\1", re.sub(rb"\s+", b" ", value)).lower()
+    return _CMD_BLANKS.sub(lambda match: match[1] or b" ", value).lower()
 
 
 def normalize_path(value: bytes) -> bytes:
@@ -140,6 +153,11 @@ def normalize_path(value: bytes) -> bytes:
     return (b"/" if absolute else b"") + b"/".join(steps) + end
 
 
+def _remove_comments(value: bytes) -> bytes:
+    """Leave comments out; one that has no end becomes a blank."""
+    return _REMOVED_COMMENT.sub(lambda match: b"" if match[1] is None and match[2] is None else b" ", value)
+
+
 def _replace_comments(value: bytes) -> bytes:
     return _COMMENT.sub(b" ", value) if b"/*" in value else value
 
@@ -153,7 +171,7 @@ TRANSFORMATIONS: Final[dict[str, Transformation]] = {
     "base64decodeext": base64_decode_ext,
     "base64encode": base64.b64encode,
     "cmdline": cmd_line,
-    "compresswhitespace": lambda value: _BLANKS.sub(b" ", value),
+    "compresswhitespace": lambda value: _SPACES.sub(b" ", value),
     "cssdecode": css_decode,
     "escapeseqdecode": escape_seq_decode,
     "hexdecode": hex_decode,
@@ -167,7 +185,7 @@ TRANSFORMATIONS: Final[dict[str, Transformation]] = {
     "normalizepath": normalize_path,
     "normalisepathwin": lambda value: normalize_path(value.replace(b"\\", b"/")),
     "normalizepathwin": lambda value: normalize_path(value.replace(b"\\", b"/")),
-    "removecomments": lambda value: _REMOVED_COMMENT.sub(b"", value),
+    "removecomments": _remove_comments,
     "removecommentschar": lambda value: _COMMENT_MARK.sub(b"", value),
     "removenulls": lambda value: value.replace(b"\0", b""),
     "removewhitespace": lambda value: _BLANKS.sub(b"", value),
