@@ -68,6 +68,7 @@ cdef class Http2Connection(StreamSink):
     cdef void after_request_line(self) noexcept
     cdef int consume(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1
     cdef int found(self, int side, uint64_t time_ns) except -1
+    cdef int take_last(self, int side, uint64_t time_ns) except -1
     cdef int broken(self, int side) except -1
     cdef int lose_sync(self, int side) except -1
     cdef int mark(self, int side, uint64_t anomalies) except -1

@@ -149,6 +149,7 @@ cdef class Http2Connection(StreamSink):
                         (<Body>body).skip(length)
             self.consume(side, NULL, 0, time_ns)
             return self.settle()
+        self.take_last(side, time_ns)
         self.lose_sync(side)
         self.mark(side, GAP)
         return self.settle()
@@ -163,6 +164,7 @@ cdef class Http2Connection(StreamSink):
             self.tick(time_ns)
         self.now_ns = time_ns
         half.has_ended = True
+        self.take_last(side, time_ns)
         self.drop_block(side)
         half.reader.finish()
         for tunnel in self.tunnels.values():
@@ -230,6 +232,12 @@ cdef class Http2Connection(StreamSink):
         cdef bytes held = PyBytes_FromStringAndSize(<const char*>reader.buffer.data, reader.buffer.size)
         buffer_clear(&reader.buffer)
         return self.consume(side, <const uint8_t*>PyBytes_AS_STRING(held), len(held), time_ns)
+
+    cdef int take_last(self, int side, uint64_t time_ns) except -1:
+        """Read the frame that was held back in case that another one follows: none will."""
+        if self.half(side).reader.take_last():
+            self.found(side, time_ns)
+        return 0
 
     cdef int broken(self, int side) except -1:
         self.factory.http_errors += 1
