@@ -43,7 +43,7 @@ http {{
     server {{
         listen {port} http2;
         root {directory}/nginx/html;
-        location /api/ {{ return 200 '{{"ok":true}}'; }}
+        location /api/ {{ proxy_pass http://127.0.0.1/api/; }}
         location /none {{ return 204; }}
     }}
 }}
