@@ -62,6 +62,7 @@ cdef class Http2Connection(StreamSink):
     cdef bint may_be_wrong           # it is a guess that this is HTTP/2: no preface and no header block was read
     cdef bint is_refuted             # a wrong one
     cdef Py_ssize_t rest             # bytes at the end of the last `data` that were not read then
+    cdef bytes held_rest             # of what was held back and refuted the guess before its end: what was not read
     cdef void doubt(self) noexcept
     cdef inline Half2 half(self, int side)
     cdef int begin_upgraded(self, Request request, unsigned int index) except -1

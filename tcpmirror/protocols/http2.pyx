@@ -211,7 +211,7 @@ cdef class Http2Connection(StreamSink):
                 return 0
             if event == FRAME_FOUND:
                 self.found(side, time_ns)
-                if self.is_refuted:  # by what was held back: that is gone, what follows it is not
+                if self.is_refuted:  # by what was held back: the end of that is in `held_rest`
                     self.rest = length
                     return 0
             elif event == FRAME_BROKEN:
@@ -231,7 +231,10 @@ cdef class Http2Connection(StreamSink):
         cdef FrameReader reader = self.half(side).reader
         cdef bytes held = PyBytes_FromStringAndSize(<const char*>reader.buffer.data, reader.buffer.size)
         buffer_clear(&reader.buffer)
-        return self.consume(side, <const uint8_t*>PyBytes_AS_STRING(held), len(held), time_ns)
+        self.consume(side, <const uint8_t*>PyBytes_AS_STRING(held), len(held), time_ns)
+        if self.is_refuted:
+            self.held_rest = held[len(held) - self.rest:]
+        return 0
 
     cdef int take_last(self, int side, uint64_t time_ns) except -1:
         """Read the frame that was held back in case that another one follows: none will."""
