@@ -16,6 +16,7 @@ from tcpmirror import __version__
 from tcpmirror.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_USAGE, EnvironmentFault, TcpmirrorError
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.settings import apply_environment, describe_settings, load_settings
+from tcpmirror.settings.memory import memory_shares, worker_count, written
 from tcpmirror.settings.simulation import simulated
 from tcpmirror.settings.tree import Settings, Source
 
@@ -147,7 +148,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
         analysis = Analysis(
             settings,
             arguments.pcaps,
-            arguments.workers or settings.workers or len(os.sched_getaffinity(0)),
+            arguments.workers or worker_count(settings),
             exchanges=_output(files, arguments.exchanges),
             findings=_output(files, arguments.findings),
             until=arguments.until,
@@ -205,6 +206,8 @@ def _check_config(arguments: argparse.Namespace) -> int:
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(describe_settings(loaded.settings, hide_secrets=sys.stdout.isatty()), end="")
+    workers = worker_count(loaded.settings)
+    print(f"# {written(memory_shares(loaded.settings, workers).described(workers))}")
     return EXIT_OK
 
 

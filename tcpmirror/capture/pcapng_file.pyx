@@ -45,7 +45,7 @@ cdef class CaptureInterface:
         if self.resolution & 0x80:
             fraction = ticks & ((<uint64_t>1 << power) - 1) if power < 64 else ticks
             if power > 32:  # a billion times the fraction has to fit into 64 bits
-                fraction >>= power - 32
+                fraction = fraction >> (power - 32) if power < 96 else 0
             ns = (ticks >> power) * SECOND_NS if power < 64 else 0
             ns += fraction * SECOND_NS >> (power if power < 32 else 32)
         elif power <= 9:

@@ -38,6 +38,7 @@ from tcpmirror.processes.worker import DECRYPTION_COUNTERS, Publisher, finish_wa
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.ring.ring import KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
+from tcpmirror.settings.memory import divided
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.ledger import ledgers
 
@@ -69,7 +70,7 @@ class Analysis:
         self.pcaps = capture_files(self.pcaps)
         started = time.monotonic()
         self._secrets = secrets_of_files(self.pcaps, self.key_log)
-        layout = SharedLayout(1, self.workers, self.settings.limits)
+        layout = SharedLayout(1, self.workers, divided(self.settings, self.workers).limits)
         detector = build_detector(self.settings, self.cache_dir) if self.until in ("detect", "all") else None
         key = os.urandom(16)
         children = [_fork(lambda: self._capture(layout, key))]

@@ -24,6 +24,7 @@ from tcpmirror.processes.context import Context
 from tcpmirror.processes.layout import SharedLayout
 from tcpmirror.processes.watch import Watch
 from tcpmirror.ring.shedding import Shedder
+from tcpmirror.settings.memory import divided
 from tcpmirror.settings.tree import Settings, Source
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -37,12 +38,13 @@ log = logging.getLogger(__name__)
 
 def run(context: Context) -> int:
     """Capture until told to stop. A file source ends by itself and then waits to be stopped."""
-    source = context.settings.capture.sources[context.name.index]
+    settings = divided(context.settings, context.layout.workers)
+    source = settings.capture.sources[context.name.index]
     if source.kind != "file":
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     is_file = source.kind == "file"
-    road = open_road(context.layout, context.settings, context.hash_key, context.counters, context.name.index, is_file)
+    road = open_road(context.layout, settings, context.hash_key, context.counters, context.name.index, is_file)
     filter_inner(road, source)
     if is_file:
         context.give_up_privileges()

@@ -15,6 +15,7 @@ from tcpmirror.capture.pcapng_secrets import key_log_blocks
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.model.tls_secrets import TlsSecrets
 from tcpmirror.protocols.decryption import Decryption
+from tcpmirror.settings.memory import memory_shares
 from tcpmirror.settings.tree import Settings, Source
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -161,5 +162,5 @@ def live_decryption(settings: Settings, workers: int, sources: tuple[Source, ...
         secrets,
         wait_ns=settings.tls.wait_ns,
         flow_bytes=settings.tls.waiting_bytes,
-        worker_bytes=settings.limits.memory_bytes // workers // MEMORY_SHARE,
+        worker_bytes=memory_shares(settings, workers).streams // MEMORY_SHARE,
     )

@@ -23,6 +23,7 @@ from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
 from tcpmirror.ring.ring import KIND_REPORT, RingReader
+from tcpmirror.settings.memory import memory_shares
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.ledger import EXCHANGE_ENDS, STREAM_BYTE_ENDS
@@ -95,7 +96,7 @@ def open_table(factory: SinkFactory, settings: Settings, workers: int) -> FlowTa
     limits, reassembly = settings.limits, settings.reassembly
     return FlowTable(
         factory,
-        memory_limit=limits.memory_bytes // workers,
+        memory_limit=memory_shares(settings, workers).streams,
         flow_limit=limits.flows,
         idle_ns=limits.flow_idle_ns,
         half_open_ns=limits.half_open_idle_ns,

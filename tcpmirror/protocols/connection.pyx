@@ -188,6 +188,8 @@ cdef class Connection(StreamSink):
             return self.settle()
         self.reader = self.http1 = Http1Connection(self.factory, self.flow)
         self.http1.may_hand_over = True
+        if http2.held_rest is not None:
+            self.data(side, <const uint8_t*>PyBytes_AS_STRING(http2.held_rest), len(http2.held_rest), time_ns)
         return self.data(side, data + (length - http2.rest), http2.rest, time_ns)
 
     cdef int take_over(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1:

@@ -73,6 +73,8 @@ cdef class FrameReader:
     cdef bint skip(self, uint64_t length) noexcept
     cdef void resync(self) noexcept
     cdef void finish(self) noexcept
+    cdef bint take_last(self) noexcept
+    cdef void accept(self, Py_ssize_t at) noexcept
     cdef FrameEvent header_step(self, const uint8_t** data, Py_ssize_t* size, uint64_t time_ns) noexcept
     cdef void open_frame(self) noexcept
     cdef FrameEvent preface_step(self, const uint8_t** data, Py_ssize_t* size) noexcept

@@ -9,6 +9,7 @@ cdef enum:
     USUAL_FRAME = 16384        # SETTINGS_MAX_FRAME_SIZE until a peer raises it, which few do (RFC 9113, section 6.5.2)
     LARGEST_IGNORED = 1 << 20  # of frames that are neither DATA nor header blocks: larger ones are garbage
     HELD_LIMIT = 4 * USUAL_FRAME
+    FIRST_STREAMS = 1 << 20    # numbers of half a million requests
 
 cdef bytes PREFACE_TEXT = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 cdef const uint8_t* PREFACE = <const uint8_t*><const char*>PREFACE_TEXT
@@ -72,6 +73,14 @@ cdef bint can_be_frame(const uint8_t* data) noexcept nogil:
     return is_well_formed(data, length, number_of(data + 5))
 
 
+cdef bint is_message(const uint8_t* data) noexcept nogil:
+    """Whether the nine bytes of a usual frame begin a whole header block of one of the first requests of a connection.
+
+    One in 2^35 random places looks so; no other frame has to follow for it to be believed.
+    """
+    return data[3] == HEADERS and data[4] & FLAG_END_HEADERS and data[8] & 1 and number_of(data + 5) < FIRST_STREAMS
+
+
 cdef class FrameReader:
     """Reads one direction. *payload_limit*: bytes of a header frame that are kept, the rest is left out."""
 
@@ -126,6 +135,23 @@ cdef class FrameReader:
         self.tried = 0
         self.filled = 0
         self.state = RESYNCING
+
+    cdef bint take_last(self) noexcept:
+        """Where nothing more follows: whether the frame that waits for another one behind it ends here, and is taken."""
+        cdef Py_ssize_t at = self.tried
+        if self.state != RESYNCING or at + FRAME_HEADER_SIZE > self.buffer.size or not can_be_frame(self.buffer.data + at):
+            return False
+        if at + FRAME_HEADER_SIZE + length_of(self.buffer.data + at) != self.buffer.size:
+            return False
+        self.accept(at)
+        return True
+
+    cdef void accept(self, Py_ssize_t at) noexcept:
+        """Go on with a frame that begins at *at* in what was searched."""
+        self.skipped += at
+        buffer_drop_front(&self.buffer, at)
+        self.tried = 0
+        self.state = IN_HEADER
 
     cdef void finish(self) noexcept:
         """Count what follows, nothing else."""
@@ -228,7 +254,10 @@ cdef class FrameReader:
         return FRAME_PART if self.part_size else FRAME_MORE
 
     cdef FrameEvent resync_step(self, const uint8_t** data, Py_ssize_t* size) except? FRAME_MORE:
-        """Find a frame header that another one, or nothing yet, follows where its frame ends."""
+        """Find a frame header that another one follows where its frame ends, or that tells enough by itself.
+
+        Where a segment ends must not matter, so a frame behind which nothing came yet waits, and with it what could be one later.
+        """
         cdef Py_ssize_t at = self.tried, next_at
         buffer_append(&self.buffer, data[0], size[0])
         data[0] += size[0]
@@ -236,13 +265,13 @@ cdef class FrameReader:
         while at + FRAME_HEADER_SIZE <= self.buffer.size:
             if can_be_frame(self.buffer.data + at):
                 next_at = at + FRAME_HEADER_SIZE + length_of(self.buffer.data + at)
-                if next_at != self.buffer.size and next_at + FRAME_HEADER_SIZE > self.buffer.size:
+                if is_message(self.buffer.data + at):
+                    self.accept(at)
+                    return FRAME_FOUND
+                if next_at + FRAME_HEADER_SIZE > self.buffer.size:
                     break  # not known yet
-                if next_at == self.buffer.size or can_be_frame(self.buffer.data + next_at):
-                    self.skipped += at
-                    buffer_drop_front(&self.buffer, at)
-                    self.tried = 0
-                    self.state = IN_HEADER
+                if can_be_frame(self.buffer.data + next_at):
+                    self.accept(at)
                     return FRAME_FOUND
             at += 1
         self.tried = at

@@ -40,7 +40,9 @@ cdef class Half:
     cdef uint64_t order
     cdef uint64_t begin_ns
     cdef uint64_t end_ns
-    cdef uint64_t line_ns
+    cdef uint64_t line_ns            # when the first byte of `buffer` came
+    cdef uint64_t recent_ns          # when its last ones came, from `recent_at` on
+    cdef Py_ssize_t recent_at
     cdef uint64_t anomalies          # of the message in progress, or of the next one
     cdef uint64_t skipped            # bytes that belong to no message, not yet counted by the owner
     cdef uint64_t faults             # start lines and chunks that were none, heads too long; not yet counted by the owner
@@ -70,7 +72,11 @@ cdef class Half:
     cdef HalfEvent start(self, const uint8_t** data, Py_ssize_t* size, uint64_t time_ns) noexcept
     cdef HalfEvent body_step(self, const uint8_t** data, Py_ssize_t* size, uint64_t time_ns) except? WANTS_DATA
     cdef HalfEvent head_step(self, const uint8_t** data, Py_ssize_t* size, uint64_t time_ns) except? WANTS_DATA
-    cdef HalfEvent start_line_step(self, const uint8_t** data, Py_ssize_t* size, Py_ssize_t* at) except? WANTS_DATA
+    cdef HalfEvent start_line_step(
+        self, const uint8_t** data, Py_ssize_t* size, Py_ssize_t* at, uint64_t time_ns) except? WANTS_DATA
+    cdef int hold(self, const uint8_t* data, Py_ssize_t size, uint64_t time_ns) except -1
+    cdef inline uint64_t time_at(self, Py_ssize_t at) noexcept:
+        return self.line_ns if at < self.recent_at else self.recent_ns
     cdef bint is_start_line(self, const uint8_t* line, Py_ssize_t size) noexcept
     cdef HalfEvent drop(self) noexcept
     cdef Py_ssize_t find_head_end(self, const uint8_t* data, Py_ssize_t at, Py_ssize_t size) noexcept
@@ -79,6 +85,7 @@ cdef class Half:
     cdef bint is_plausible(self, const uint8_t* data, Py_ssize_t size) noexcept
     cdef HalfEvent head_limit_step(self) noexcept
     cdef HalfEvent hunt_step(self, const uint8_t** data, Py_ssize_t* size, uint64_t time_ns) except? WANTS_DATA
+    cdef void drop_held(self, Py_ssize_t size) noexcept
     cdef int hunt_in_part(self, const uint8_t** data, Py_ssize_t* size, uint64_t time_ns) except -1
     cdef HalfEvent begin_found(self, uint64_t time_ns) noexcept
     cdef HalfEvent not_found(self, Py_ssize_t size) noexcept

@@ -160,14 +160,13 @@ cdef class Half:
         """Look for the empty line that ends the head."""
         cdef Py_ssize_t at = 0, end, scanned
         cdef HalfEvent event
+        self.end_ns = time_ns
         if not self.has_start_line:
-            event = self.start_line_step(data, size, &at)
-            if event != HEAD_WHOLE or self.head.start == START_SIMPLE:
-                self.end_ns = time_ns
+            event = self.start_line_step(data, size, &at, time_ns)
+            if event != HEAD_WHOLE or not self.has_start_line or self.head.start == START_SIMPLE:
                 return event
             if self.head_limit_reached():
                 return self.head_limit_step()
-        self.end_ns = time_ns
         scanned = min(size[0], self.head_limit - self.buffer.size)
         end = self.find_head_end(data[0], at, scanned)
         if end < 0 or self.buffer.size:
@@ -183,8 +182,12 @@ cdef class Half:
         parse_header_lines(&self.head, self.head_data, self.head_size, self.header_limit)
         return HEAD_WHOLE
 
-    cdef HalfEvent start_line_step(self, const uint8_t** data, Py_ssize_t* size, Py_ssize_t* at) except? WANTS_DATA:
-        """Judge the first line as soon as it is whole: HEAD_WHOLE when the headers may follow, from data[at] on."""
+    cdef HalfEvent start_line_step(
+            self, const uint8_t** data, Py_ssize_t* size, Py_ssize_t* at, uint64_t time_ns) except? WANTS_DATA:
+        """Judge the first line as soon as it is whole: HEAD_WHOLE when the headers may follow, from data[at] on.
+
+        HEAD_WHOLE without `has_start_line`: a line over the limit is all there is of the head.
+        """
         cdef const uint8_t* stop
         cdef Py_ssize_t scanned = min(size[0], self.head_limit - self.buffer.size)
         if not self.has_whole_line:
@@ -193,7 +196,7 @@ cdef class Half:
             stop = <const uint8_t*>memchr(data[0], 10, scanned)
             if stop == NULL or self.buffer.size:
                 scanned = scanned if stop == NULL else stop + 1 - data[0]
-                buffer_append(&self.buffer, data[0], scanned)
+                self.hold(data[0], scanned, time_ns)
                 data[0] += scanned
                 size[0] -= scanned
                 if stop == NULL:
@@ -236,7 +239,6 @@ cdef class Half:
     cdef HalfEvent drop(self) noexcept:
         """Give up what began: the bytes are looked at again while hunting."""
         self.state = HUNTING
-        self.line_ns = self.begin_ns
         if self.had_message or not self.is_joined:
             self.faults += 1
             self.anomalies |= BAD_START_LINE
@@ -281,25 +283,22 @@ cdef class Half:
         """Look line by line for the next start line."""
         cdef const uint8_t* stop
         cdef Py_ssize_t line, found
-        cdef uint64_t held_ns
         while size[0] or self.has_whole_line:
-            held_ns = self.line_ns
-            line = self.buffer.size
             if self.has_whole_line or self.buffer.size:
                 if not self.has_whole_line and not self.hunt_in_part(data, size, time_ns):
                     return self.not_found(0)
                 found = find_start_line(self.buffer.data, self.buffer.size, self.is_line_start, self.role, self.hunt_limit)
                 if found >= 0:
                     self.skipped += found
-                    buffer_drop_front(&self.buffer, found)
-                    return self.begin_found(held_ns if found < line else time_ns)
+                    time_ns = self.time_at(found)
+                    self.drop_held(found)
+                    return self.begin_found(time_ns)
                 line = self.buffer.size
                 buffer_clear(&self.buffer)
                 self.has_whole_line = False
             else:
                 stop = <const uint8_t*>memchr(data[0], 10, size[0])
                 if stop == NULL:
-                    self.line_ns = time_ns
                     self.hunt_in_part(data, size, time_ns)
                     return WANTS_DATA
                 line = stop + 1 - data[0]
@@ -321,19 +320,35 @@ cdef class Half:
         cdef const uint8_t* stop = <const uint8_t*>memchr(data[0], 10, size[0])
         cdef Py_ssize_t line = size[0] if stop == NULL else stop + 1 - data[0]
         cdef Py_ssize_t over
-        buffer_append(&self.buffer, data[0], line)
+        self.hold(data[0], line, time_ns)
         data[0] += line
         size[0] -= line
         over = self.buffer.size - self.hunt_limit
         if over > self.hunt_limit:  # so each byte is moved once at most
             self.skipped += over
             self.hunted += over
-            buffer_drop_front(&self.buffer, over)
+            self.drop_held(over)
             self.is_line_start = False
         if stop == NULL:
             return 0
         self.has_whole_line = True
         return 1
+
+    cdef int hold(self, const uint8_t* data, Py_ssize_t size, uint64_t time_ns) except -1:
+        """Add to the buffered line what came at *time_ns*."""
+        if self.buffer.size == 0:
+            self.line_ns = self.recent_ns = time_ns
+            self.recent_at = 0
+        elif time_ns != self.recent_ns:
+            self.recent_ns = time_ns
+            self.recent_at = self.buffer.size
+        return buffer_append(&self.buffer, data, size)
+
+    cdef void drop_held(self, Py_ssize_t size) noexcept:
+        """Take *size* bytes off the front of the buffered line."""
+        self.line_ns = self.time_at(size)
+        self.recent_at = max(0, self.recent_at - size)
+        buffer_drop_front(&self.buffer, size)
 
     cdef HalfEvent begin_found(self, uint64_t time_ns) noexcept:
         self.state = IN_HEAD

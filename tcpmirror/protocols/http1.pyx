@@ -235,7 +235,8 @@ cdef class Http1Connection(StreamSink):
         if readings is self.watched:
             self.watched = None
         if request.anomalies & ODD_FRAMING and not request.anomalies & GAP:
-            request.disagreement = readings.disagreement(request.wire_length, request.anomalies & INCOMPLETE == 0)
+            request.disagreement = readings.disagreement(
+                request.wire_length, request.anomalies & INCOMPLETE == 0, self.factory.parse_responses)
             if request.disagreement is not None:
                 request.anomalies |= FRAMING_CONFLICT
         return 0

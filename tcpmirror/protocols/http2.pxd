@@ -62,12 +62,14 @@ cdef class Http2Connection(StreamSink):
     cdef bint may_be_wrong           # it is a guess that this is HTTP/2: no preface and no header block was read
     cdef bint is_refuted             # a wrong one
     cdef Py_ssize_t rest             # bytes at the end of the last `data` that were not read then
+    cdef bytes held_rest             # of what was held back and refuted the guess before its end: what was not read
     cdef void doubt(self) noexcept
     cdef inline Half2 half(self, int side)
     cdef int begin_upgraded(self, Request request, unsigned int index) except -1
     cdef void after_request_line(self) noexcept
     cdef int consume(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1
     cdef int found(self, int side, uint64_t time_ns) except -1
+    cdef int take_last(self, int side, uint64_t time_ns) except -1
     cdef int broken(self, int side) except -1
     cdef int lose_sync(self, int side) except -1
     cdef int mark(self, int side, uint64_t anomalies) except -1

@@ -149,6 +149,7 @@ cdef class Http2Connection(StreamSink):
                         (<Body>body).skip(length)
             self.consume(side, NULL, 0, time_ns)
             return self.settle()
+        self.take_last(side, time_ns)
         self.lose_sync(side)
         self.mark(side, GAP)
         return self.settle()
@@ -163,6 +164,7 @@ cdef class Http2Connection(StreamSink):
             self.tick(time_ns)
         self.now_ns = time_ns
         half.has_ended = True
+        self.take_last(side, time_ns)
         self.drop_block(side)
         half.reader.finish()
         for tunnel in self.tunnels.values():
@@ -209,7 +211,7 @@ cdef class Http2Connection(StreamSink):
                 return 0
             if event == FRAME_FOUND:
                 self.found(side, time_ns)
-                if self.is_refuted:  # by what was held back: that is gone, what follows it is not
+                if self.is_refuted:  # by what was held back: the end of that is in `held_rest`
                     self.rest = length
                     return 0
             elif event == FRAME_BROKEN:
@@ -229,7 +231,16 @@ cdef class Http2Connection(StreamSink):
         cdef FrameReader reader = self.half(side).reader
         cdef bytes held = PyBytes_FromStringAndSize(<const char*>reader.buffer.data, reader.buffer.size)
         buffer_clear(&reader.buffer)
-        return self.consume(side, <const uint8_t*>PyBytes_AS_STRING(held), len(held), time_ns)
+        self.consume(side, <const uint8_t*>PyBytes_AS_STRING(held), len(held), time_ns)
+        if self.is_refuted:
+            self.held_rest = held[len(held) - self.rest:]
+        return 0
+
+    cdef int take_last(self, int side, uint64_t time_ns) except -1:
+        """Read the frame that was held back in case that another one follows: none will."""
+        if self.half(side).reader.take_last():
+            self.found(side, time_ns)
+        return 0
 
     cdef int broken(self, int side) except -1:
         self.factory.http_errors += 1

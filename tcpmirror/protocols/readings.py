@@ -55,12 +55,13 @@ class Readings:
         self._wire += data[: WIRE_LIMIT - len(self._wire)]
         return len(self._wire) < WIRE_LIMIT
 
-    def disagreement(self, taken: int, is_whole: bool) -> Disagreement | None:
+    def disagreement(self, taken: int, is_whole: bool, sees_on: bool = True) -> Disagreement | None:
         """Return the two readings that lie furthest apart, or None if all agree.
 
-        *taken*: bytes of body that were read here; *is_whole*: its end came.
+        *taken*: bytes of body that were read here; *is_whole*: its end came; *sees_on*: what follows them counts too. Behind
+        a request that is told before its response only the rest of its segment is there, which must not matter.
         """
-        wire = bytes(self._wire)
+        wire = bytes(self._wire if sees_on else self._wire[:taken])
         ends: dict[int, _Reading] = {}
         for reading in _readings(self._head, wire, taken if is_whole and self._is_chunked else _LATER):
             ends.setdefault(reading.end, reading)

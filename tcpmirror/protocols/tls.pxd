@@ -16,6 +16,7 @@ cdef struct Cutting:
     bint is_guess            # a record may begin at the first byte of `part`
     bint is_given_up
     bint has_ended
+    EndKind untold_end       # what the reader of the plaintext, once there is one, has to be told first; 0: nothing
 
 
 cdef class TlsConnection(StreamSink):

@@ -105,6 +105,7 @@ cdef class TlsConnection(StreamSink):
             self.held_bytes = 0
         if self.session is None or cut.is_given_up:
             return 0
+        self.uncounted_bytes += cut.part.size
         if cut.to_skip:
             wanted = cut.to_skip
         elif cut.part.size >= HEADER_SIZE and not cut.is_hunting and not cut.is_guess:
@@ -132,6 +133,7 @@ cdef class TlsConnection(StreamSink):
         if self.session is None or cut.has_ended:
             return 0
         cut.has_ended = True
+        self.uncounted_bytes += cut.part.size
         buffer_free(&cut.part)
         if how == END_EVICTED:  # what waits takes memory that is wanted elsewhere
             self.resolve()
@@ -197,11 +199,12 @@ cdef class TlsConnection(StreamSink):
     cdef int take_bytes(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1:
         cdef Cutting* cut = &self.cut1 if side else &self.cut0
         cdef Py_ssize_t taken
-        if cut.is_given_up:
-            return self.count_encrypted(length)
-        self.uncounted_bytes += length
         if self.waiting_since_ns:
             self.run()
+        if cut.is_given_up:
+            length += cut.part.size
+            buffer_free(&cut.part)
+            return self.count_encrypted(length)
         if not cut.part.size:
             taken = self.take_records(side, data, length, time_ns)
             buffer_append(&cut.part, data + taken, length - taken)
@@ -221,10 +224,12 @@ cdef class TlsConnection(StreamSink):
         cdef Cutting* cut = &self.cut1 if side else &self.cut0
         cdef Py_ssize_t at = 0, size
         cdef int outcome
+        cdef bint is_found
         while not cut.is_given_up:
             if cut.to_skip:
                 size = min(cut.to_skip, length - at)
                 at += size
+                self.uncounted_bytes += size
                 cut.to_skip -= size
                 if cut.to_skip:
                     return at
@@ -232,12 +237,14 @@ cdef class TlsConnection(StreamSink):
                 continue
             if cut.is_hunting:
                 size = find_record(data + at, length - at)
-                if size < 0:
+                is_found = size >= 0
+                if not is_found:
                     size = max(0, length - at - (HEADER_SIZE - 1))
-                    cut.lost += size
-                    return at + size
                 cut.lost += size
                 at += size
+                self.uncounted_bytes += size
+                if not is_found:
+                    return at
                 cut.is_hunting = False
                 cut.is_guess = True
             if length - at < HEADER_SIZE:
@@ -248,16 +255,20 @@ cdef class TlsConnection(StreamSink):
                     return at
                 if self.session_client < 0:
                     self.session_client = 1 - side if data[at] == 0x16 and size > HEADER_SIZE and data[at + 5] == 2 else side
+                self.uncounted_bytes += size
                 outcome = self.take_event(side, PyBytes_FromStringAndSize(<const char*>data + at, size), cut.lost, time_ns)
                 if outcome != BAD or not cut.is_guess:
                     cut.lost = 0
                     cut.is_guess = False
                     at += size
                     continue
+                self.uncounted_bytes -= min(<uint64_t>size, self.uncounted_bytes)
             cut.is_hunting = True  # no record begins here
             cut.is_guess = False
             cut.lost += 1
             at += 1
+            self.uncounted_bytes += 1
+        self.count_encrypted(length - at)
         return length
 
     cdef int lose_record(self, int side, uint64_t time_ns) except -1:
@@ -368,9 +379,12 @@ cdef class TlsConnection(StreamSink):
         return 0
 
     cdef int deliver_end(self, int side, EndKind how, uint64_t time_ns) except -1:
+        cdef Cutting* cut = &self.cut1 if side else &self.cut0
         if self.inner is not None:
             self.open_inner(time_ns)
             self.inner.end(side, how, time_ns)
+        elif not cut.untold_end:
+            cut.untold_end = how
         return 0
 
     cdef int shed(self) except -1:
@@ -389,6 +403,10 @@ cdef class TlsConnection(StreamSink):
             if self.session_client == 0:
                 self.flow.is_client_known = True
             self.inner = self.factory.open(self.flow)
+            if self.cut0.untold_end:
+                self.inner.end(0, self.cut0.untold_end, time_ns)
+            if self.cut1.untold_end:
+                self.inner.end(1, self.cut1.untold_end, time_ns)
         if not self.is_decrypted:
             self.is_decrypted = True
             self.decryption.tls_decrypted_flows += 1

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from tcpmirror.settings.goreplay import Arguments, Place, goreplay_sources
 from tcpmirror.settings.kinds import split_listen
+from tcpmirror.settings.memory import least_memory, worker_count
 from tcpmirror.settings.reading import Assigned, Reading
-from tcpmirror.settings.tree import ProxyHeaders, Settings, Source
+from tcpmirror.settings.tree import MIB, ProxyHeaders, Settings, Source
 
 SOURCE_KINDS: Final = ("interface", "vxlan_socket", "geneve_socket", "file")
 LOOPBACK_HOSTS: Final = ("127.", "::1", "localhost")
@@ -151,6 +152,12 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, object, str, str]
         yield "cloud.url", "", "the URL of a cloud, or `embedded: true`", "findings have nowhere to go"
     if not cloud.embedded and cloud.url and not cloud.token:
         yield "cloud.token", "", "an API token of the role Deploy", f"{cloud.url} takes nothing without a token"
+    workers = worker_count(settings)
+    least = least_memory(settings, workers)
+    if 0 < settings.limits.memory_bytes < least:
+        accepted = f"0, or at least {-(-least // MIB)}MiB"
+        text = f"out of range: {workers} workers and {len(settings.capture.sources)} sources do not work with less"
+        yield "limits.memory", settings.limits.memory_bytes, accepted, text
     limits = settings.limits
     largest = limits.head_bytes + limits.export_request_bytes + limits.export_response_bytes
     if limits.report_ring_bytes < 2 * largest:

@@ -43,8 +43,9 @@ def _own(name: str, kind: Scalar, meaning: str, target: str, secret: bool = Fals
 LIMITS: Final = (
     _own(
         "memory",
-        Size(16 * MIB, _TIB),
-        "For streams and messages of all workers; the longest idle flows go first.",
+        Size(0, _TIB),
+        "Of the whole sensor: processes, rings, kernel buffers, and the rest for streams and messages, of which the longest "
+        "idle flows go first. 0: what the other limits ask for, and 128 MiB for the streams of each worker.",
         "limits.memory_bytes",
     ),
     _own("flow_idle", _IDLE, "An idle flow is closed.", "limits.flow_idle_ns"),

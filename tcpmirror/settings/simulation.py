@@ -43,7 +43,7 @@ def _slow_worker(settings: Settings, value: str) -> Settings:
 
 def _memory(settings: Settings, value: str) -> Settings:
     size = Size(MIB // 16, 1 << 40).parse(value or "64MiB", STRING)
-    return replace(settings, limits=replace(settings.limits, memory_bytes=size))
+    return replace(settings, limits=replace(settings.limits, streams_bytes=size))
 
 
 def _share(value: str) -> float:

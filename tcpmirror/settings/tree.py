@@ -67,7 +67,8 @@ class Reassembly:
 class Limits:
     """Every bound of the road; what happens at each is said beside it and counted."""
 
-    memory_bytes: int = 512 * MIB  # reassembly and message buffers of all workers; oldest idle flows go first
+    memory_bytes: int = 0  # of the whole sensor, divided by `settings.memory`; 0: as much as the other limits ask for
+    streams_bytes: int = 0  # flows and messages of one worker, of which the longest idle go first; 0: its share of the above
     flow_idle_ns: int = 300 * SECOND  # an idle flow is closed
     half_open_idle_ns: int = 30 * SECOND  # a flow that never carried data
     closing_idle_ns: int = 2 * SECOND  # a flow after FIN of both sides or RST

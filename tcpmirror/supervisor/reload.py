@@ -42,6 +42,11 @@ FIXED: Final[tuple[tuple[str, Callable[[Settings], Any], Callable[[Settings, Set
     ("workers", lambda s: s.workers, lambda new, old: replace(new, workers=old.workers)),
     ("number of capture sources", lambda s: len(s.capture.sources), lambda new, old: replace(new, capture=old.capture)),
     (
+        "limits.memory",
+        lambda s: s.limits.memory_bytes,
+        lambda new, old: replace(new, limits=replace(new.limits, memory_bytes=old.limits.memory_bytes)),
+    ),
+    (
         "limits.segment_ring",
         lambda s: s.limits.segment_ring_bytes,
         lambda new, old: replace(new, limits=replace(new.limits, segment_ring_bytes=old.limits.segment_ring_bytes)),

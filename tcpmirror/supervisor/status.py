@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from tcpmirror.settings.memory import memory_shares, written
 from tcpmirror.settings.tree import SECOND
 from tcpmirror.supervisor.tree import Child, State, Tree
 from tcpmirror.telemetry.ledger import LOSSES, Ledger, read_ledgers
@@ -70,6 +71,7 @@ def describe_tree(tree: Tree, now_ns: int) -> dict[str, Any]:
         "losses": {name: count for name, count in _losses(tree) if count},
         "ledgers": [ledger.described() for ledger in _ledgers(tree)],
         "beside": {name: count for name, count in _beside(tree) if count},
+        "memory": memory_shares(tree.settings, tree.layout.workers).described(tree.layout.workers),
         "simulated": tree.settings.simulate.faults,
         "processes": processes,
     }
@@ -111,7 +113,20 @@ def render_status(status: dict[str, Any]) -> str:
     if rules.get("problem"):
         more.append(f"rules refused, those before stay in force: {rules['problem']}")
     accounts = _accounts(status["ledgers"])
-    return "\n".join((head, "", *(line.rstrip() for line in table), "", f"total: {sums}", "", *accounts, *more, *reasons))
+    return "\n".join(
+        (
+            head,
+            written(status["memory"]),
+            "",
+            *(line.rstrip() for line in table),
+            "",
+            f"total: {sums}",
+            "",
+            *accounts,
+            *more,
+            *reasons,
+        )
+    )
 
 
 def _accounts(ledgers: list[dict[str, Any]]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from tcpmirror import __version__
 from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EXIT_SETTINGS, EnvironmentFault, TcpmirrorError
 from tcpmirror.processes.layout import SharedLayout
+from tcpmirror.settings.memory import divided, worker_count
 from tcpmirror.settings.tree import SECOND, Settings
 from tcpmirror.supervisor.control import ControlServer
 from tcpmirror.supervisor.credentials import Credentials
@@ -313,11 +314,6 @@ class Supervisor:
         return f"{status['state']}; " + ", ".join(f"{count} {name}" for name, count in status["totals"].items())
 
 
-def worker_count(settings: Settings) -> int:
-    """Return how many workers run: as set, or one for each CPU that this process may use."""
-    return settings.workers or len(os.sched_getaffinity(0))
-
-
 def console_url(settings: Settings) -> str:
     """Return where the console is, empty when this sensor has none."""
     is_served = settings.cloud.embedded and settings.console.enabled
@@ -326,10 +322,11 @@ def console_url(settings: Settings) -> str:
 
 def _lay_out(settings: Settings) -> SharedLayout:
     try:
-        return SharedLayout(len(settings.capture.sources), worker_count(settings), settings.limits)
+        workers = worker_count(settings)
+        return SharedLayout(len(settings.capture.sources), workers, divided(settings, workers).limits)
     except OSError as fault:
         raise EnvironmentFault(
-            f"no memory for the rings: {fault.strerror}; lower limits.segment_ring, limits.report_ring or workers"
+            f"no memory for the rings: {fault.strerror}; lower limits.memory, limits.segment_ring or workers"
         ) from fault
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,7 +59,6 @@ class Outcome:
     counts: dict[str, int]
     fed: int = 0
     held: int = 0
-    has_gaps: bool = False
     lines: list[tuple[object, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -77,27 +76,30 @@ def cuts_of(data: bytes, dice: random.Random | None) -> Iterator[bytes]:
         yield data
 
 
-def play(script: bytes, flow: Flow, dice: random.Random | None) -> Outcome:
-    """Feed *script* to the connection of *flow*, cut by *dice*; AssertionError when it holds more than it was given."""
+def play(steps: Iterable[Step], flow: Flow, dice: random.Random | None) -> Outcome:
+    """Take *steps* with the connection of *flow*, their bytes cut by *dice*; AssertionError when it holds less than nothing."""
     fed = held = 0
-    has_gaps = False
-    for what, side, value in steps_of(script):
+    for what, side, value in steps:
         if what == "data":
             assert isinstance(value, bytes)
             fed += len(value)
             for part in cuts_of(value, dice):
                 feed(flow.sink, side, part, flow.time_ns)
         elif what == "gap":
-            has_gaps = True
             flow.lose(side, int(value))
         elif what == "wait":
             expire(flow, int(value))
+        elif what == "keys":
+            assert isinstance(value, bytes)
+            flow.learn(value)
         else:
             flow.end(int(value))
         held = max(held, flow.sink.held_bytes)
         assert flow.sink.held_bytes >= 0, "holds less than nothing"
     flow.end()
-    return Outcome(flow.exchanges, {name: getattr(flow.factory, name) for name in COUNTERS}, fed, held, has_gaps)
+    if flow.decryption is not None:
+        flow.decryption.finish()
+    return Outcome(flow.exchanges, {name: getattr(flow.factory, name) for name in COUNTERS}, fed, held)
 
 
 def expire(flow: Flow, seconds: int) -> None:
@@ -110,6 +112,8 @@ def expire(flow: Flow, seconds: int) -> None:
     else:
         raise AssertionError("deadlines without end")
     flow.time_ns = now
+    if flow.decryption is not None:
+        flow.decryption.advance(now)
 
 
 def dice_of(data: bytes) -> random.Random:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import ssl
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -13,6 +15,7 @@ import zstandard
 
 from tcpmirror.decap.link import LINK_GENEVE, LINK_VXLAN
 from tests.fuzz.script import MARK, said, written
+from tests.fuzz.sealed import FINISHED, KEY_UPDATE, key_log
 from tests.fuzz.segments import ACK, FIN, RST, SYN, Record
 from tests.protocols.http2_peers import Call, Peers, frame
 from tests.traffic import request, response
@@ -216,6 +219,72 @@ def tls() -> Iterator[bytes]:
     yield b"\0" + written(("C", whole), ("S", answer + b"\x17\3\3\0\x10" + b"e" * 16))
     yield b"\2" + written(("C", record(hello()[:40]) + record(hello()[40:])), ("c", 9), ("C", b"\x15\3\3\0\2\1\0"))
     yield b"\0" + written(("C", record(hello([]))), ("S", b"\x15\3\3\0\2\2\x28"), ("E", b"\1"))
+
+
+def decryption() -> Iterator[bytes]:
+    from tests.protocols.tls_peers import Talk
+
+    ask = request("/a", "POST", b"x" * 20)
+    shaken = MARK.join([b"Y\4\x08\0\0\2\0\0", b"Y\4" + FINISHED, b"X\4" + FINISHED, b""])
+    talk = MARK.join([b"X\1" + ask[:30], b"X\x21" + ask[30:], b"Y\1" + response(b"fine")])
+    yield b"\0" + shaken + talk
+    yield b"\x04" + shaken + talk + MARK + written(("c", 40), ("w", b"\1")) + MARK + b"Y\x11" + response(b"lost")
+    yield b"\6" + shaken + talk + MARK + b"w\1" + MARK + b"K" + key_log() + MARK + talk
+    yield (
+        b"\0"
+        + shaken
+        + MARK.join([b"X\5" + KEY_UPDATE, b"X\2" + ask, b"Y\5" + KEY_UPDATE + b"\4\0\0\0", b"Y\2" + response(b"ok")])
+    )
+    peers = Peers().run(Call())
+    yield b"\0" + shaken + MARK.join(b"XY"[side : side + 1] + b"\1" + chunk for side, chunk in peers.said)
+    for version, ciphers in (
+        (ssl.TLSVersion.TLSv1_2, "ECDHE+AESGCM"),
+        (ssl.TLSVersion.TLSv1_2, "AES128-SHA"),
+        (ssl.TLSVersion.TLSv1_3, ""),
+    ):
+        made = Talk(version, ciphers).ask(ask, response(b"fine"))
+        yield b"\1" + b"K" + made.keys + MARK + written(*said(made.wire))
+        yield b"\5" + written(*said(made.wire)) + MARK + b"K" + made.keys + MARK + b"w\3"
+
+
+def captures() -> Iterator[bytes]:
+    from tests.capture.frames import segment
+    from tests.capture.test_pcapng_file import interface, obsolete, packet, section, simple
+
+    for order in "<>":
+        made = section(order) + interface(order, options=((9, b"\x09"), (14, bytes(8)))) + interface(order, 101, 60)
+        made += (
+            packet(order, segment(1))
+            + packet(order, segment(2)[14:], 1)
+            + simple(order, segment(3)[:60], 154)
+            + obsolete(order, segment(4))
+        )
+        keys = b"CLIENT_RANDOM 00 00\n".ljust(24)
+        secrets = (
+            struct.pack(order + "IIII", 10, 20 + len(keys), 0x544C534B, len(keys))
+            + keys
+            + struct.pack(order + "I", 20 + len(keys))
+        )
+        yield made
+        yield (
+            section(order) + secrets + interface(order) + packet(order, segment(5)) + section(order) + interface(order, 113)
+        )
+        yield gzip.compress(section(order) + secrets, mtime=0)
+        frames = b"".join(struct.pack(order + "IIII", 1, 2, 64, 64) + segment(port) for port in (1, 2))
+        yield struct.pack(order + "IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + frames
+
+
+JSON_WORDS: Final = (
+    b'"', b'":', b',"', b"{}", b"[]", b"\\u0041", b"\\ud83d\\ude00", b"\\n", b"\\/", b"1e5", b"-0.5", b"true", b"null", b"\\", b"\0", b"\xff",
+    b"\xef\xbb\xbf", b"}", b"]", b"%27", b"&", b"+", b"JTI3",
+)  # fmt: skip
+
+
+def documents() -> Iterator[bytes]:
+    yield JSON[1:]
+    yield b'"a":[1,-2.5e3,true,null,"\\u0041\\ud83d\\ude00\\n\\"x"],"b":{"c":{}},"b":"again","long":"' + b"y" * 70 + b'"}'
+    yield b'"a" : "x&y+z%41"\n,\t"k": "PHNjcmlwdD4=" }'
+    yield b'"a": tru}'
 
 
 def codings() -> Iterator[bytes]:

@@ -5,39 +5,57 @@ All share: no bytes raise anything, none crash, and time is linear (the engine m
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import re
 import struct
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import hpack
 
+from tcpmirror.capture.capture_files import GZIP
+from tcpmirror.capture.pcapng_file import PcapngReader
+from tcpmirror.capture.pcapng_secrets import key_log_blocks
+from tcpmirror.capture.sources import open_file
 from tcpmirror.decap.decapsulator import REASONS, Decapsulator
 from tcpmirror.decode.normal import Normalizer
 from tcpmirror.decode.points import request_points
 from tcpmirror.decode.text import base64_text, fold, is_text, markup, percent
+from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import Message, Request
+from tcpmirror.model.tls_secrets import TlsSecrets
 from tcpmirror.protocols.client_hello import read_client_hello
 from tcpmirror.protocols.codings import CODINGS, ContentDecoder
+from tcpmirror.protocols.decryption import Decryption
 from tcpmirror.protocols.hpack import HeaderDecoder, huffman_text
 from tcpmirror.settings.tree import Limits
+from tests.capture.frames import Kept
 from tests.fuzz import seeds
 from tests.fuzz.compiled import decode
-from tests.fuzz.script import MARK, Outcome, dice_of, play
+from tests.fuzz.script import MARK, Outcome, dice_of, play, steps_of
+from tests.fuzz.sealed import key_log, opening, sealed_steps
 from tests.fuzz.seeds import LINK_TYPES
 from tests.fuzz.segments import reassemble
 from tests.fuzz.whole_road import drive
-from tests.protocols.transcript import Flow
+from tests.protocols.transcript import SECOND, Flow
 
 SMALL: Final = Limits(
     head_bytes=300, header_count=6, body_bytes=64, decompressed_bytes=2000, decompression_ratio=10, coding_layers=2,
     pipelined_requests=3, concurrent_streams=3, decode_depth=3, decode_points=20, decode_bytes=4000,
 )  # fmt: skip
-KEEPS: Final = (
-    1 << 17
-)  # bytes that a connection may hold beside what it was given: inflate streams of both sides take 80 KiB
+# Bytes that a connection may hold beside what it was given: inflate streams of both sides take 80 KiB.
+KEEPS: Final = 1 << 17
+DECRYPTION_COUNTERS: Final = (
+    "tls_decrypted_flows", "tls_decrypted_bytes", "tls_no_secret", "tls_unsupported", "tls_bad_records", "tls_unauthentic",
+    "tls_joined", "tls_lost",
+)  # fmt: skip
+DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=lambda _: 0, parse_float=lambda _: 0, strict=False)
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def decap(data: bytes) -> None:
@@ -72,11 +90,9 @@ def _connection(data: bytes, prefix: bytes = b"", chooses: bool | None = None) -
         "hash_bodies": not options & 8,
         "chooses": not options & 16 if chooses is None else chooses,
     }
-    whole, parts = (play(script, Flow(**chosen), dice) for dice in (None, dice_of(data)))
-    # HTTP/2 that lost its place takes a frame for the next one sooner where it ends with a segment.
-    if not (whole.counts["http2_flows"] and (whole.counts["http_errors"] or whole.has_gaps)):
-        assert whole.lines == parts.lines, "the cut matters"
-        assert whole.counts == parts.counts, "the cut matters to counters"
+    whole, parts = (play(steps_of(script), Flow(**chosen), dice) for dice in (None, dice_of(data)))
+    assert whole.lines == parts.lines, "the cut matters"
+    assert whole.counts == parts.counts, "the cut matters to counters"
     for outcome in (whole, parts):
         _check_counts(outcome, parse_responses=bool(chosen["parse_responses"]))
     limits = chosen["limits"]
@@ -127,6 +143,90 @@ def tls(data: bytes) -> None:
     if hello is not None:
         assert read_client_hello(stream + b"more") == (hello, False)
         assert len(hello.ja3) == 32 and len(hello.ja4.split("_")) == 3
+
+
+def decryption(data: bytes) -> None:
+    """What comes out of decrypted records does not depend on how they were cut, nothing waits at the end, what waits is bounded, and
+    no more bytes are said to be encrypted, or decrypted, than came."""
+    options = data[0] if data else 0
+    script = b"" if options & 1 else (opening() if options & 2 else b"K" + key_log() + MARK + opening()) + MARK
+    waits = {"wait_ns": 2 * SECOND if options & 4 else 0, "flow_bytes": 3000 if options & 8 else 1 << 20}
+    outcomes = []
+    for dice in (None, dice_of(data)):
+        shared = Decryption(TlsSecrets(100), **waits)
+        flow = Flow(SMALL if options & 16 else Limits(), is_client_known=not options & 32, chooses=True, decryption=shared)
+        outcome = play(sealed_steps(script + data[1:]), flow, dice)
+        assert shared.tls_waiting_bytes == 0
+        assert shared.tls_decrypted_bytes <= outcome.fed
+        assert outcome.held <= 3 * outcome.fed + KEEPS + 160 * (outcome.fed // 5 + 10)
+        _check_counts(outcome, parse_responses=True)
+        outcomes.append((outcome.lines, outcome.counts, {name: getattr(shared, name) for name in DECRYPTION_COUNTERS}))
+    assert outcomes[0] == outcomes[1], "the cut matters"
+
+
+def captures(data: bytes) -> None:
+    """A capture file is read to its end, or to a fault that is named; each frame is bytes of the file, and no file has more of
+    them than it has room for. Its secrets are bytes of the file too."""
+    kept = Kept()
+    with contextlib.suppress(DamagedCaptureFault):
+        reader = PcapngReader(data, "capture")
+        while reader.receive(kept, 100):
+            pass
+    _check_frames(data, kept)
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".pcap") as file:
+        file.write(data)
+        file.flush()
+        assert sum(map(len, key_log_blocks(file.name))) <= 1100 * len(data)
+        if data[:2] != GZIP:
+            _read_file(data, file.name)
+
+
+def _read_file(data: bytes, name: str) -> None:
+    kept = Kept()
+    with contextlib.suppress(EnvironmentFault):
+        source = open_file(name)
+        with contextlib.closing(source):
+            while source.receive(kept):
+                pass
+    _check_frames(data, kept)
+
+
+def _check_frames(data: bytes, kept: Kept) -> None:
+    assert sum(16 + len(each.frame) for each in kept.frames) <= len(data)
+    for each in kept.frames[:20]:
+        assert each.frame in data
+
+
+def documents(data: bytes) -> None:
+    """The first tier takes for JSON what the full path takes for it: each key and string of a document stands in the normal form, and
+    of what is none the text stands there as it is; the form is bounded."""
+    body = b"{" + data
+    form = Normalizer().normal_form(Request(b"POST / HTTP/1.1\r\n\r\n", body))
+    if form is None:
+        return
+    assert sum(map(len, form)) <= 4 * len(body) + 65536 + 64
+    if body.count(b"{") + body.count(b"[") > 60 or b"N" in body or b"I" in body:
+        return  # deeper, or with NaN and Infinity, it is a text to the first tier: its strings stand there as written
+    joined = b"".join(form)
+    for text in _texts_of(body):
+        assert text in joined, text
+
+
+def _texts_of(body: bytes) -> list[bytes]:
+    """Return the keys and strings of a document, all of *body* if it is none; without those of half a surrogate pair."""
+    found: list[str] = []
+    pending: list[object] = []
+    try:
+        pending.append(DECODER.decode(body.decode("utf-8", "surrogateescape")))
+    except ValueError:
+        return [body]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            pending += value
+    return [text.encode() for text in found if not SURROGATE.search(text)]
 
 
 def header_blocks(data: bytes) -> None:
@@ -248,6 +348,30 @@ TARGETS: Final = {
     "tls": Target(
         tls, seeds.tls, (MARK + b"C", MARK + b"S", b"\x16\x03\x01", b"\0\0", b"\0\x10", b"\0\x2b"), 1500, is_python=True
     ),
+    "decryption": Target(
+        decryption,
+        seeds.decryption,
+        (
+            MARK + b"C",
+            MARK + b"S",
+            MARK + b"X\1",
+            MARK + b"Y\1",
+            MARK + b"K",
+            MARK + b"w\1",
+            b"\x17\3\3",
+            b"\x18\0\0\1\0",
+            b"\x14\0\0\x20",
+        ),
+        6000,
+        is_python=True,
+    ),
+    "captures": Target(
+        captures,
+        seeds.captures,
+        (b"\x0a\x0d\x0d\x0a", b"\x4d\x3c\x2b\x1a", b"\6\0\0\0", b"\0\0\0\x0a", b"\x4b\x53\x4c\x54"),
+        1500,
+    ),
+    "documents": Target(documents, seeds.documents, seeds.JSON_WORDS, 600),
     "codings": Target(codings, seeds.codings, seeds.CODING_WORDS, 2000, is_python=True),
     "text": Target(text, seeds.texts, seeds.TEXT_WORDS, 1000),
     "points": Target(points, seeds.points, (MARK, *seeds.TEXT_WORDS), 2000, is_python=True),

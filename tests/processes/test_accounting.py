@@ -33,7 +33,7 @@ from tests.traffic import MAC, conversation, request, response
 SMALL = Limits(
     segment_ring_bytes=1 << 20,
     report_ring_bytes=1 << 16,
-    memory_bytes=96 << 10,
+    streams_bytes=96 << 10,
     flows=16,
     reorder_bytes=4096,
     reorder_segments=8,

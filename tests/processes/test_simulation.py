@@ -111,7 +111,7 @@ def test_what_the_mirror_lost_is_estimated() -> None:
 
 @pytest.mark.parametrize("memory", [64 << 10, 256 << 10, 1 << 20])
 def test_memory_stays_within_its_figure_and_headers_outlive_it(memory: int) -> None:
-    road = Road(limits=Limits(memory_bytes=memory, segment_ring_bytes=1 << 20, report_ring_bytes=1 << 16))
+    road = Road(limits=Limits(streams_bytes=memory, segment_ring_bytes=1 << 20, report_ring_bytes=1 << 16))
     frames = [
         frame
         for flow in range(150)

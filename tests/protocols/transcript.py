@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from tcpmirror.model.anomaly import anomaly_names
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.stream import FlowInfo, StreamSink
 from tcpmirror.protocols.connection import ProtocolFactory
+from tcpmirror.protocols.decryption import Decryption
 from tcpmirror.protocols.factory import ExchangeFactory
 from tcpmirror.protocols.http1 import Http1Factory
 from tcpmirror.settings.tree import Limits
@@ -49,10 +51,12 @@ class Flow:
     cut: Cut = whole
     time_ns: int = 1_000 * SECOND
     chooses: bool = False  # find out the protocol, instead of taking HTTP/1 for granted
+    decryption: Decryption | None = None
 
     def __post_init__(self) -> None:
         self.exchanges: list[Exchange] = []
-        make: type[ExchangeFactory] = ProtocolFactory if self.chooses else Http1Factory
+        chosen = partial(ProtocolFactory, decryption=self.decryption)
+        make: Callable[..., ExchangeFactory] = chosen if self.chooses else Http1Factory
         self.factory = make(
             self.exchanges.append,
             self.limits,
@@ -73,6 +77,12 @@ class Flow:
         for chunk in chunks:
             for part in self.cut(chunk):
                 self.sink.feed(side, part, self.time_ns)
+        return self
+
+    def learn(self, key_log: bytes) -> Flow:
+        """Have the secrets in the lines of *key_log* known."""
+        assert self.decryption is not None
+        self.decryption.secrets.take(key_log)
         return self
 
     def lose(self, side: int, size: int) -> Flow:

@@ -72,6 +72,7 @@ CASES: dict[str, Callable[[FlowTable, int], None]] = {
     "every second byte": each(lambda number, count: 1 + 2 * number, b"a"),
     "in reverse": each(lambda number, count: count - number, b"a"),
     "over and over": each(lambda number, count: 1 + number % 7, b"abcdefgh"),
+    "all over a window of 1 GiB": each(lambda number, count: 2 + number * 0x9E3779B1 % (1 << 30), b"abcd"),
     "jumps over the whole number space": each(lambda number, count: number * 0x1234567, b"abcd"),
     "a gap each": gaps,
     "a large piece cut up": cut_up,
@@ -94,6 +95,21 @@ def test_twice_the_input_costs_twice_the_time(case: Callable[[FlowTable, int], N
         return best
 
     assert cost(60_000) < 3.2 * cost(30_000) + 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["one byte a segment", "every second byte", "all over a window of 1 GiB"])
+def test_300_000_tiny_segments_cost_what_each_costs(case: str) -> None:
+    def cost(count: int) -> float:
+        table = open_table(ProtocolFactory(lambda exchange: None, Limits(), response_timeout_ns=5 * SECOND))
+        opened(table)
+        started = time.process_time()
+        CASES[case](table, count)
+        assert table.held_bytes < 4 << 20
+        return time.process_time() - started
+
+    small = min(cost(100_000) for _ in range(3))
+    assert min(cost(300_000) for _ in range(2)) < 4.5 * small + 0.02
 
 
 def half_open(table: FlowTable, number: int) -> None:

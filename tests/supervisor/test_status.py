@@ -59,7 +59,7 @@ def test_one_process_in_back_off_makes_a_sensor_degraded(tree: Tree) -> None:
     status = told(tree)
     assert status["state"] == "degraded"
     lines = render_status(status).splitlines()
-    assert lines[3].split()[:5] == ["capture-0", "-", "back-off", "-", "0"]
+    assert lines[4].split()[:5] == ["capture-0", "-", "back-off", "-", "0"]
     assert lines[-1] == "capture-0: eth7 is gone"
 
 
@@ -67,7 +67,8 @@ def test_the_table_lines_up(tree: Tree) -> None:
     tree.children[0].page.set("packets", 123_456_789)
     lines = render_status(told(tree)).splitlines()
     assert lines[0] == "tcpmirror 1: running, pid 99, up 1m05s, console http://c/"
-    header, *rows = lines[2:8]
+    assert lines[1].startswith("limits.memory ")
+    header, *rows = lines[3:9]
     end = header.index("packets") + len("packets")
     assert rows[0][:end].endswith(" 123,456,789")
     assert all(row[end - 1] in "-9" for row in rows)
