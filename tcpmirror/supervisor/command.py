@@ -201,7 +201,8 @@ def _is_coming_up(run_dir: Path, fault: EnvironmentFault) -> bool:
     Of one that was killed only children are left, and the pid in its file is nobody's.
     """
     is_silent = isinstance(fault.__cause__, FileNotFoundError | ConnectionRefusedError)
-    return is_silent and is_locked(run_dir) and (leader(run_dir) != 0 or not written_pid(run_dir))
+    pid = written_pid(run_dir)  # read once: it may be written at any moment
+    return is_silent and is_locked(run_dir) and (pid == 0 or pid in holders(run_dir))
 
 
 COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {

@@ -59,7 +59,9 @@ class Operator:
         )
 
     def status(self) -> dict[str, Any]:
-        return dict(json.loads(self.types("status", "--json").stdout))
+        done = self.types("status", "--json")
+        assert done.stdout, done.stderr
+        return dict(json.loads(done.stdout))
 
 
 @pytest.fixture
