@@ -1,4 +1,4 @@
-"""Twice the input takes no more than 2.6 times the CPU, for the input that each stage likes least."""
+"""Eight times the input takes no more than 20 times the CPU, for the input that each stage likes least."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.protocols.http2_peers import frame
 from tests.protocols.transcript import Flow, byte_by_byte
 from tests.reassembly.test_flow_table import Wire
 
-RATIO = 2.6
+RATIO = 20.0  # of eight times the input: 8 is linear, caches and the allocator cost steps, 64 is quadratic
 ENOUGH_S = 0.02  # CPU of one measurement: below that the clock's grain and the machine's caches decide
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
 
@@ -150,12 +150,12 @@ def cpu_of(run: Callable[[int], object], count: int, repeats: int) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", WORST)
-def test_twice_the_input_takes_about_twice_the_time(claim: str) -> None:
+def test_eight_times_the_input_takes_about_eight_times_the_time(claim: str) -> None:
     count, run = WORST[claim]
     repeats = max(1, round(ENOUGH_S / max(1e-5, cpu_of(run, count, 1))))
     ratios = []
     for _ in range(3):  # another process on the core costs caches: only what shows each time is ours
-        ratios.append(cpu_of(run, 2 * count, repeats) / cpu_of(run, count, repeats))
+        ratios.append(cpu_of(run, 2 * count, repeats) / cpu_of(run, count // 4, repeats))
         if ratios[-1] < RATIO:
             return
-    raise AssertionError(f"{claim}: {count} to {2 * count} costs {ratios} times as much")
+    raise AssertionError(f"{claim}: {count // 4} to {2 * count} costs {ratios} times as much")
