@@ -16,20 +16,12 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from tcpmirror.model.hashing cimport mixed
 from tcpmirror.model.segment cimport Segment
 
 cdef enum:
     SETS = 4096
     WAYS = 4  # a set is one cache line; the table, 256 KiB, stays in a core's own cache and holds 10 ms of a million packets/s
-
-
-cdef inline uint64_t mixed(uint64_t x) noexcept nogil:
-    """Spread every bit over all others (the finaliser of MurmurHash3)."""
-    x ^= x >> 33
-    x *= <uint64_t>0xff51afd7ed558ccd
-    x ^= x >> 33
-    x *= <uint64_t>0xc4ceb9fe1a85ec53
-    return x ^ (x >> 33)
 
 
 cdef class DuplicateTable:

@@ -12,6 +12,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from tcpmirror.decap.cursor cimport be16, be32
+from tcpmirror.model.hashing cimport mixed
 
 cdef enum:
     NONE = -1
@@ -29,15 +30,6 @@ cdef int64_t REPEAT = 10_000_000
 
 TIMEOUT_NS = TIMEOUT
 REPEAT_NS = REPEAT
-
-
-cdef inline uint64_t mixed(uint64_t x) noexcept nogil:
-    """Spread every bit over all others (the finaliser of MurmurHash3)."""
-    x ^= x >> 33
-    x *= <uint64_t>0xff51afd7ed558ccd
-    x ^= x >> 33
-    x *= <uint64_t>0xc4ceb9fe1a85ec53
-    return x ^ (x >> 33)
 
 
 cdef inline uint64_t digest(const Key* key, uint64_t seed) noexcept nogil:

@@ -7,6 +7,7 @@ Bernstein, "SipHash: a fast short-input PRF", 2012). The endpoints are put in or
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from tcpmirror.model.hashing cimport siphash13
 from tcpmirror.model.segment cimport Segment
 
 
@@ -18,44 +19,6 @@ cdef HashKey read_key(bytes key) except *:
     memcpy(&out.k0, <const char*>key, 8)
     memcpy(&out.k1, <const char*>key + 8, 8)
     return out
-
-
-cdef inline uint64_t rotate(uint64_t x, int bits) noexcept nogil:
-    return (x << bits) | (x >> (64 - bits))
-
-
-cdef inline void sip_round(uint64_t* v) noexcept nogil:
-    v[0] += v[1]
-    v[1] = rotate(v[1], 13) ^ v[0]
-    v[0] = rotate(v[0], 32)
-    v[2] += v[3]
-    v[3] = rotate(v[3], 16) ^ v[2]
-    v[0] += v[3]
-    v[3] = rotate(v[3], 21) ^ v[0]
-    v[2] += v[1]
-    v[1] = rotate(v[1], 17) ^ v[2]
-    v[2] = rotate(v[2], 32)
-
-
-cdef uint64_t siphash13(const uint64_t* words, int count, const HashKey* key) noexcept nogil:
-    cdef uint64_t v[4]
-    cdef int index
-    v[0] = key.k0 ^ <uint64_t>0x736f6d6570736575
-    v[1] = key.k1 ^ <uint64_t>0x646f72616e646f6d
-    v[2] = key.k0 ^ <uint64_t>0x6c7967656e657261
-    v[3] = key.k1 ^ <uint64_t>0x7465646279746573
-    for index in range(count):
-        v[3] ^= words[index]
-        sip_round(v)
-        v[0] ^= words[index]
-    v[3] ^= <uint64_t>count << 59
-    sip_round(v)
-    v[0] ^= <uint64_t>count << 59
-    v[2] ^= 0xff
-    sip_round(v)
-    sip_round(v)
-    sip_round(v)
-    return v[0] ^ v[1] ^ v[2] ^ v[3]
 
 
 cdef uint64_t flow_hash(const Segment* segment, const HashKey* key, uint64_t tags) noexcept nogil:
@@ -76,7 +39,7 @@ cdef uint64_t flow_hash(const Segment* segment, const HashKey* key, uint64_t tag
         words[4] = <uint64_t>segment.dport << 16 | segment.sport
     words[4] |= <uint64_t>segment.domain << 32 | <uint64_t>segment.ip_version << 48
     words[5] = tags
-    return siphash13(words, 6 if tags else 5, key)
+    return siphash13(key.k0, key.k1, <const uint8_t*>words, 48 if tags else 40)
 
 
 def hash_endpoints(bytes src, int sport, bytes dst, int dport, bytes key, int domain=0, uint64_t tags=0):
