@@ -8,7 +8,7 @@ pattern's syntax tree, once, when the patterns are compiled. Where the tree leav
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from re import _constants as code  # type: ignore[attr-defined,unused-ignore]
 from re import _parser  # type: ignore[attr-defined,unused-ignore]
 from typing import Any, Final
@@ -31,13 +31,27 @@ _POSIX: Final = re.compile(rb"\[:\^?\w+:\]")
 
 def can_match(pattern: bytes, alphabet: frozenset[int]) -> bool:
     """Tell whether *pattern* can match anywhere in a text made of *alphabet* alone, letters' case aside."""
+    return first_alphabet(pattern, (alphabet, _ALL)) == 0
+
+
+def first_alphabet(pattern: bytes, alphabets: Sequence[frozenset[int]]) -> int:
+    """Return the place of the first of *alphabets* which *pattern* can match in; it can in the last, of all bytes."""
+    tree = _tree(pattern)
+    if tree is None:
+        return 0
+    last = len(alphabets) - 1
+    return next((place for place, alphabet in enumerate(alphabets[:last]) if _sequence(tree, alphabet)), last)
+
+
+def _tree(pattern: bytes) -> Iterable[tuple[Any, Any]] | None:
+    """Return the syntax tree of *pattern*; None where Python reads it differently from Hyperscan, or not at all."""
     if _POSIX.search(pattern):
-        return True
+        return None
     try:
-        tree = _parser.parse(pattern, re.DOTALL)
+        tree: Iterable[tuple[Any, Any]] = _parser.parse(pattern, re.DOTALL)
     except re.error:
-        return True
-    return _sequence(tree, alphabet)
+        return None
+    return tree
 
 
 def _sequence(items: Iterable[tuple[Any, Any]], alphabet: frozenset[int]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tcpmirror.detect.alphabet import can_match
+from tcpmirror.detect.alphabet import first_alphabet
 from tcpmirror.detect.compiled import Expression, Matchers, Role, gate_expressions
 from tcpmirror.detect.pack import Rule
 from tcpmirror.detect.verdict import THRESHOLD
@@ -17,10 +17,10 @@ class Gates:
 
     def __init__(self, rules: Sequence[Rule], cache_dir: Path | None) -> None:
         self.rules = rules
-        expressions = gate_expressions(rules)
+        expressions = [(first_alphabet(item.pattern, ALPHABETS), item) for item in gate_expressions(rules)]
         self._searches = [
-            _Search(rules, [item for item in expressions if can_match(item.pattern, alphabet)], cache_dir)
-            for alphabet in ALPHABETS
+            _Search(rules, [item for first, item in expressions if first <= place], cache_dir)
+            for place in range(len(ALPHABETS))
         ]
 
     @property
