@@ -21,14 +21,21 @@ class PcapngSource:
     def __init__(self, path: str, bpf: str = "") -> None:
         """Open *path*; EnvironmentFault when its beginning is no pcapng, or *bpf* is not accepted."""
         with Path(path).open("rb") as file:
-            self._memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._reader = PcapngReader(self._memory, path, bpf)
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._begin(PcapngReader(self._map, path, bpf))
+
+    def _begin(self, reader: PcapngReader) -> None:
+        """Read up to the first interface; what fails is closed."""
+        self._reader = reader
         try:
-            self._reader.prepare()
+            self._prepare()
         except BaseException:
             self.close()
             raise
-        self.link_type = next(iter(self._reader.link_types()), ETHERNET)
+        self.link_type = next(iter(reader.link_types()), ETHERNET)
+
+    def _prepare(self) -> None:
+        self._reader.prepare()
 
     def receive(self, receiver: FrameReceiver | Callable[[int, bytes], None]) -> int:
         """Hand over the next frames; 0 at the end. DamagedCaptureFault where the file is cut, after what came before.
@@ -48,46 +55,32 @@ class PcapngSource:
 
     def close(self) -> None:
         self._reader.close()
-        self._memory.close()
+        self._map.close()
 
 
-class PcapngPipe:
+class PcapngPipe(PcapngSource):
     """A pcapng file that *feeder* unpacks. Memory holds the blocks that came, and one that has not come whole."""
 
     def __init__(self, path: str, bpf: str, feeder: Feeder) -> None:
         """As `PcapngSource`; *path* is for messages."""
         self._feeder = feeder
         self._memory = bytearray()
-        self._reader = PcapngReader(self._memory, path, bpf)
-        self._reader.is_partial = True
-        try:
-            while self._reader.is_partial and not self._reader.link_types():
-                self._refill()
-                self._reader.prepare()
-        except BaseException:
-            self.close()
-            raise
-        self.link_type = next(iter(self._reader.link_types()), ETHERNET)
+        reader = PcapngReader(self._memory, path, bpf)
+        reader.is_partial = True
+        self._begin(reader)
+
+    def _prepare(self) -> None:
+        while self._reader.is_partial and not self._reader.link_types():
+            self._refill()
+            self._reader.prepare()
 
     def receive(self, receiver: FrameReceiver | Callable[[int, bytes], None]) -> int:
-        """Hand over the next frames; 0 at the end. DamagedCaptureFault where the file is cut, after what came before.
-
-        A plain callable is not told the link type.
-        """
-        taker = receiver if isinstance(receiver, FrameReceiver) else _Untyped(receiver)
+        """As `PcapngSource.receive`; waits for what comes by the pipe."""
         while True:
-            taken = self._reader.receive(taker, BATCH_FRAMES)
+            taken = super().receive(receiver)
             if taken or not self._reader.is_partial:
                 return taken
             self._refill()
-
-    @property
-    def link_types(self) -> frozenset[int]:
-        """Every link type met so far in the file."""
-        return self._reader.all_link_types
-
-    def stats(self) -> KernelStats:
-        return KernelStats()
 
     def close(self) -> None:
         self._reader.close()

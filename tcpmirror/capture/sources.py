@@ -25,7 +25,7 @@ class Live(Protocol):
     def close(self) -> None: ...
 
 
-def open_file(path: str, bpf: str = "") -> FileSource | PcapngSource | PcapngPipe:
+def open_file(path: str, bpf: str = "") -> FileSource | PcapngSource:
     """Open the capture at *path*, also compressed with gzip; `-` is standard input.
 
     EnvironmentFault when it is missing, unreadable or no capture, or *bpf* is refused. pcapng is read by a reader of our
