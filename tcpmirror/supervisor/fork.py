@@ -50,10 +50,18 @@ MAINS: Final[dict[str, Main]] = {kind: main_of(kind) for kind in ("capture", "wo
 def fork_process(context: Context, main: Main, release: Callable[[], None], log_file: str) -> tuple[int, int]:
     """Start *main* in a new process; return its pid and a pipe on which it leaves the reason of its death.
 
-    *release* runs in the child and closes what belongs to the parent alone. Signals are blocked from before the fork until
-    the child has its own handlers: one that came in between would run the parent's handler and wake the parent's loop.
+    *release* runs in the child and closes what belongs to the parent alone. Signals are blocked until the child has its own
+    handlers: one that came in between would run the parent's handler and wake the parent's loop.
     """
     parent = os.getpid()
+    return forked(lambda pipe: _live(context, partial(_prepare, context, release, log_file, parent), main, pipe))
+
+
+def forked(live: Callable[[int], NoReturn]) -> tuple[int, int]:
+    """Run *live* in a new process, with the end of a pipe to write to; return its pid and the other end, which never blocks.
+
+    Signals are blocked from before the fork; *live* lets them in once the child has its own handlers.
+    """
     reading, writing = os.pipe()  # both close on exec
     os.set_blocking(reading, False)
     sys.stdout.flush()
@@ -63,7 +71,7 @@ def fork_process(context: Context, main: Main, release: Callable[[], None], log_
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            _live(context, partial(_prepare, context, release, log_file, parent), main, writing)
+            live(writing)
     except OSError:
         os.close(reading)
         raise

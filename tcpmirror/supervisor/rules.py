@@ -6,13 +6,13 @@ import json
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from tcpmirror.errors import EXIT_BUG, EXIT_OK, TcpmirrorError
 from tcpmirror.settings.tree import SECOND, Settings
+from tcpmirror.supervisor.fork import forked
 from tcpmirror.supervisor.privileges import die_with_parent, drop_privileges
 from tcpmirror.telemetry.logs import configure_logging
 
@@ -77,7 +77,7 @@ class RuleKeeper:
         self._seen = self._work.signature(settings)
         self._looked_ns = self._began_ns = now_ns
         self._text = b""
-        self._pid, self._pipe = self._fork(settings)
+        self._pid, self._pipe = forked(lambda pipe: self._live(settings, pipe))
 
     def poll(self, now_ns: int) -> Prepared | None:
         """Return the outcome if the child has just ended, without waiting for it."""
@@ -125,22 +125,6 @@ class RuleKeeper:
         if self._waiting is not None:
             self.begin(self._waiting, now_ns)
         return outcome
-
-    def _fork(self, settings: Settings) -> tuple[int, int]:
-        reading, writing = os.pipe()
-        os.set_blocking(reading, False)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            pid = os.fork()
-            if pid == 0:
-                os.close(reading)
-                self._live(settings, writing)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            os.close(writing)
-        return pid, reading
 
     def _live(self, settings: Settings, writing: int) -> NoReturn:
         """Everything the child does; its end closes the pipe."""
