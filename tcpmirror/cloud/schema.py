@@ -159,9 +159,14 @@ attacks = Table(
     Column("last_payload", TrafficText, nullable=False),
     Column("last_status", Integer),
     Column("confidence", Float, nullable=False),
+    # What `traits.joined` makes of the hits, and the smallest and largest response body among them.
+    Column("traits", TrafficText, nullable=False, server_default=""),
+    Column("response_least", BigInteger, nullable=False, server_default="0"),
+    Column("response_most", BigInteger, nullable=False, server_default="0"),
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
+    Index("attacks_by_hits", "hits", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -191,5 +196,16 @@ facets = Table(
     Column("value", TrafficText, primary_key=True),
     Column("hits", BigInteger, nullable=False),
     Index("facets_by_value", "kind", "value", "attack_id"),
+    sqlite_with_rowid=False,
+)
+
+# Every source address that is one, with the number by which networks are searched: 32 hexadecimal digits of its 128 bits,
+# IPv4 in ::ffff:0:0/96.
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("address", TrafficText, primary_key=True),
+    Column("number", String(32), nullable=False),
+    Index("addresses_by_number", "number", "address"),
     sqlite_with_rowid=False,
 )

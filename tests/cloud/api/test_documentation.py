@@ -32,7 +32,7 @@ def test_document_is_complete(cloud: RunningCloud) -> None:
     missing = {name for name in references(document) if name.removeprefix("#/components/schemas/") not in schemas}
     assert missing == set()
     operations = [(path, verb, one) for path, verbs in document["paths"].items() for verb, one in verbs.items()]
-    assert len(operations) == 12
+    assert len(operations) == 14
     for path, verb, operation in operations:
         assert operation["description"], path
         success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
