@@ -124,7 +124,13 @@ class Detector:
         """Return every point of *request* with the ids of all rules that count there, decisive or not."""
         values = self.values
         return [
-            (point, [item.rule.id for item in counting(point, self.signs(point.value), values.rules, values.expressions)])
+            (
+                point,
+                [
+                    item.rule.id
+                    for item in counting(point, self.signs(point.value), values.rules, values.expressions, self.views.fold)
+                ],
+            )
             for point in self.decoded_points(request)
         ]
 
@@ -160,7 +166,7 @@ class Detector:
         signs = self.signs(point.value)
         while True:
             ignored = set()
-            for verdict in judge(point, signs, rules, expressions):
+            for verdict in judge(point, signs, rules, expressions, self.views.fold):
                 finding = _finding(point, verdict)
                 if sieve is None or sieve.passes(finding):
                     yield finding
@@ -173,9 +179,8 @@ class Detector:
     def shows(self, kind: str, value: bytes) -> bool:
         """Tell whether *value*, as that of some parameter, is an attack of type *kind*."""
         point = Point(("get", "value"), value)
-        return any(
-            verdict.type == kind for verdict in judge(point, self.signs(value), self.values.rules, self.values.expressions)
-        )
+        verdicts = judge(point, self.signs(value), self.values.rules, self.values.expressions, self.views.fold)
+        return any(verdict.type == kind for verdict in verdicts)
 
     def signs(self, value: bytes) -> list[Sign]:
         """Return the signs in *value* as it stands and, where that differs, folded."""
