@@ -278,7 +278,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "source_errors": "Faults of the source, such as an interface that went away.",
         "source_reopened": "Times the source was opened again after a fault.",
         "shed_threshold_permille": "gauge: Share of new flows now being skipped, 0 to 1.",
-        "coverage_permille": "gauge: Share of segments analysed of those seen, lately, 0 to 1.",
+        "coverage_permille": "gauge: Share of segments analysed in the last 20 s, 0 to 1; overload cost the others.",
         "fragments_joined": "Packets that were joined with others into one; the last one counts as what they became.",
         "fragments_held": "gauge: Packets that wait for the other fragments of their datagram.",
         "tcp_bytes": "Payload bytes of all TCP segments that were read.",
