@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.postgresql import PostgreSQL, programs
 from tcpmirror.cloud.database import Database, open_database
 from tests.cloud.running import RunningCloud
-from tests.cloud.stores import PostgreSQL, programs
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, inspect, select, text
 
+from bench.postgresql import PostgreSQL
 from tcpmirror.cloud.attacks import AttackFilter, list_attacks
 from tcpmirror.cloud.database import open_database, shown
 from tcpmirror.cloud.ingest import store_batch
 from tcpmirror.cloud.schema import hits, tokens
 from tcpmirror.errors import EnvironmentFault
 from tests.cloud.running import NOON, READ, RunningCloud, report
-from tests.cloud.stores import PostgreSQL
 from tests.cloud.test_ingest import batch
 
 

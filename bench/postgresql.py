@@ -1,4 +1,4 @@
-"""The two kinds of store that the cloud's tests run on: SQLite files, and databases of a PostgreSQL server of their own."""
+"""A PostgreSQL server for tests and the bench: its own directory, an unprivileged user, a socket that nobody else finds."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psycopg
 
+from bench.network import wait_until
 from tcpmirror.cloud.database import open_database
-from tests.cloud.running import until
 
 _TEMPLATE = "tcpmirror_template"
 _PROGRAMS = "/usr/lib/postgresql/*/bin"
@@ -36,10 +36,12 @@ def programs() -> Path | None:
 class PostgreSQL(AbstractContextManager["PostgreSQL"]):
     """A server on a socket in a directory of its own, run by an unprivileged user; it goes with this process.
 
-    Its databases sort by the rules of American English, so that nothing here rests on byte order by chance.
+    Its databases sort by the rules of American English, so that nothing here rests on byte order by chance. Commits wait for
+    the disk only if it is to be *durable*.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         found = programs()
         assert found is not None, "PostgreSQL is not installed"
         self._programs = found
@@ -71,8 +73,8 @@ class PostgreSQL(AbstractContextManager["PostgreSQL"]):
             "listen_addresses": "",
             "shared_buffers": "64MB",
             "max_connections": "100",
-            # What a killed server loses is lost to the kernel only; the tests do not cut the power.
-            "fsync": "off",
+            # Without, a killed server still finds what it gave to the kernel: only a power cut would tell.
+            "fsync": "on" if self._durable else "off",
         }
         arguments = [f"-c{name}={value}" for name, value in options.items()]
         with (self.directory / "log").open("ab") as log:
@@ -81,7 +83,7 @@ class PostgreSQL(AbstractContextManager["PostgreSQL"]):
                 stdout=log, stderr=log, cwd="/", **self._as_user(),
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call into libc, which takes no lock
             )  # fmt: skip
-        until(self._is_ready)
+        wait_until(self._is_ready, "PostgreSQL takes connections", 20)
 
     def stop(self, signum: signal.Signals = signal.SIGINT) -> None:
         """End the server: SIGINT closes connections in order, SIGQUIT drops everything as a crash would."""
