@@ -3,11 +3,11 @@
 The paths of a host form a tree. Whether the texts under one node are values is asked of all of them together, from the root
 down, and what turns out to be a value is merged before its own children are looked at:
 
-* *What follows.* After a value comes the same as after any other value in its place: the same methods, the same next segments
-  in about the same shares. After the name of a collection comes what only that collection has. A text that differs from the
-  rest (G-test with an effect size) is a name.
-* *How open the set is.* Values go on arriving: some were seen once only (I. J. Good, "The population frequencies of species",
-  Biometrika 40, 1953). The names under a node are few, and each is seen again.
+* *What follows.* After a value comes the same as after any other value in its place: the same methods, the same segments in
+  about the same shares. After the name of a collection comes what only that collection has. A text that differs from
+  the rest (G-test with an effect size) is a name.
+* *How open the set is.* Values go on arriving: some were seen once only (I. J. Good, "The population frequencies of
+  species", Biometrika 40, 1953). The names under a node are few, and each is seen again.
 * *How many of them hold digits,* which names of collections rarely do.
 
 The look of a single segment decides only what no route would hold (`shape`). A decision to call a place a value is kept
@@ -57,7 +57,7 @@ class Node:
         node.ends.update(methods)
 
     def following(self, values: Collection[str] = ()) -> Counter[str]:
-        """Return how often each thing came next: a segment, all of *values* as one, or the end by a method (without slash)."""
+        """Return how often each thing came next: a segment, all of *values* as one, or the end by a method (no slash)."""
         found = Counter(self.ends)
         for name, child in self.children.items():
             found["/{}" if name in values else f"/{name}"] += child.count
@@ -173,7 +173,7 @@ def _alike(words: dict[str, Node], values: Node | None, is_learned: bool, is_dee
 
 
 def _values_below(nodes: list[Node]) -> set[str]:
-    """Return which texts below *nodes* look like values, taken together: what tells names apart is not to be lost in them."""
+    """Return which texts below *nodes* look like values, taken together: what tells names apart must not drown in them."""
     merged = _merged(nodes, 2)
     texts = {name: child for name, child in merged.children.items() if name and not name.startswith(VALUE)}
     numbers = {name for name in texts if raw_shape(name) in ("small", "date")}
@@ -201,7 +201,7 @@ def _leave_out(following: dict[str, Counter[str]], whole: Counter[str]) -> None:
 
 
 def _difference(counts: Counter[str], whole: Counter[str]) -> float:
-    """Return by how many nats what follows one text is another mixture than what follows the rest of *whole*; 0.0: it is not."""
+    """Return by how many nats what follows one text differs from what follows the rest of *whole*; 0.0: it does not."""
     total = counts.total()
     rest = whole.total() - total
     if total < _CERTAIN or rest <= 0:

@@ -17,16 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FIRST = (
-    "alice bob carol dave erin frank grace heidi ivan judy mallory niaj olivia peggy quentin rupert sybil trent uma victor walter "
-    "xenia yusuf zoe amber basil cedar dahlia ember fern garnet hazel iris jasper kiwi linden maple nutmeg olive poppy quince rowan "
-    "sage thyme umber violet willow yarrow zinnia acme globex initech umbrella hooli stark wayne tyrell cyberdyne wonka oscorp "
-    "aperture vandelay duff soylent massive dynamic pied piper gringotts ollivander monarch octan gekko weyland yutani"
-).split()
-SECOND = (
-    "api web app core docs site tools infra data ops ui backend frontend worker cache mail proxy gateway billing shop portal lab "
-    "demo sandbox staging main dev release hotfix feature login search report invoice theme parser client server plugin runner bot"
-).split()
+FIRST, SECOND = (part.split() for part in Path(__file__).with_name("names.txt").read_text().split("\n\n"))
 NAMES = re.compile(
     r"(?i)(name|slug|owner|repo|org|user|branch|tag|ref|key|team|path|enterprise|login|scope|title|dag|head|label)"
 )
