@@ -11,7 +11,7 @@ from typing import Final
 
 import yaml
 
-from tcpmirror.detect.sql_injection import GRAMMARS
+from tcpmirror.detect.grammars import GRAMMARS
 from tcpmirror.errors import SettingsError
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.settings.ignore_keys import IGNORES
