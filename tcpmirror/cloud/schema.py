@@ -211,7 +211,7 @@ addresses = Table(
     "addresses",
     metadata,
     Column("address", TrafficText, primary_key=True),
-    Column("number", String(32), nullable=False),
+    Column("number", TrafficText, nullable=False),
     Index("addresses_by_number", "number", "address"),
     sqlite_with_rowid=False,
 )

@@ -10,16 +10,19 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+# Compared byte by byte, whatever language a PostgreSQL database was made for.
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     for name in ("response_least", "response_most"):
         op.add_column("attacks", sa.Column(name, sa.BigInteger(), nullable=False, server_default="0"))
-    op.add_column("attacks", sa.Column("traits", sa.Text(), nullable=False, server_default=""))
+    op.add_column("attacks", sa.Column("traits", _TEXT, nullable=False, server_default=""))
     op.create_index("attacks_by_hits", "attacks", ["hits", "id"])
     op.create_table(
         "addresses",
-        sa.Column("address", sa.Text(), nullable=False),
-        sa.Column("number", sa.String(length=32), nullable=False),
+        sa.Column("address", _TEXT, nullable=False),
+        sa.Column("number", _TEXT, nullable=False),
         sa.PrimaryKeyConstraint("address"),
         sqlite_with_rowid=False,
     )
