@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import secrets
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -22,6 +22,7 @@ from tcpmirror.console.application import create_console
 from tcpmirror.errors import EXIT_BUG, EXIT_OK, EXIT_USAGE, TcpmirrorError
 
 _LISTEN: Final = "127.0.0.1:8088"
+_DATABASE_VARIABLE: Final = "TCPMIRROR_CLOUD_DATABASE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,14 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tcpmirror-cloud", description="Receive findings of sensors and show them.")
     run = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("run", help="serve until stopped")
-    run.add_argument("--database", type=Path, required=True, metavar="FILE", help="SQLite file; made if it is not there")
+    run.add_argument(
+        "--database",
+        default=os.environ.get(_DATABASE_VARIABLE),
+        required=_DATABASE_VARIABLE not in os.environ,
+        metavar="FILE|URL",
+        help="SQLite file, made if it is not there, or postgresql://USER:PASSWORD@HOST/DATABASE "
+        f"(or in the environment as {_DATABASE_VARIABLE}, where other users do not see it)",
+    )
     run.add_argument("--listen", default=_LISTEN, metavar="ADDRESS:PORT", help="default: %(default)s")
     run.add_argument("--title", default="tcpmirror", help="what the console calls itself")
     run.add_argument("--allow-remote", action="store_true", help="listen beyond loopback although there is no TLS")
     return parser
 
 
-def _run(database_file: Path, listen: str, title: str, allow_remote: bool) -> int:
+def _run(where: str, listen: str, title: str, allow_remote: bool) -> int:
     if not allow_remote and not is_loopback(listen, "--listen"):
         print(
             f"tcpmirror-cloud: --listen {listen}: passwords and findings would cross the network in the clear; "
@@ -62,7 +70,7 @@ def _run(database_file: Path, listen: str, title: str, allow_remote: bool) -> in
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     listener = bind(listen, "--listen")
-    database = open_database(database_file)
+    database = open_database(where)
     service = Service(database)
     _first_access(service)
     host, port = listener.getsockname()[:2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ from tcpmirror.detect import entities, graphql, smuggling, tokens
 from tcpmirror.detect.compiled import Expression, Matchers, value_expressions
 from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
+from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.page_injection import shows_entities
 from tcpmirror.detect.verdict import Sign, Verdict, counting, judge
@@ -29,6 +31,7 @@ _NS_PER_POINT: Final = 4000
 _REMEMBERED: Final = 8192
 _REMEMBERED_BYTES: Final = 96
 _BOMB: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
+_KIND_BYTES: Final = 128  # of a Content-Type
 _TEXTUAL: Final = (b"text/", b"json", b"xml", b"javascript", b"html")
 
 
@@ -114,7 +117,9 @@ class Detector:
         if form is None:
             return True
         seen = self.gates.matched(form)
-        if (seen and self.gates.adds_up(seen)) or any(map(self._tokens.is_suspect, form)):
+        if seen and self.gates.adds_up(seen):
+            return True
+        if holds_token(form) and any(map(self._tokens.is_suspect, form)):
             return True
         if not seen:
             self.views.learn_clean()
@@ -204,12 +209,13 @@ class Detector:
 
     def _judge_response(self, response: Response) -> list[Finding]:
         kind = response.header(b"content-type")
-        if kind is not None and not any(mark in kind.lower() for mark in _TEXTUAL):
+        if kind is not None and not _is_textual(kind[:_KIND_BYTES]):
             return []
-        point = Point(("response_body",), response.body[:RESPONSE_LOOK])
-        signs = self._responses.signs(point.value)
+        body = response.body[:RESPONSE_LOOK]
+        signs = self._responses.signs(body)
         if not signs:
             return []
+        point = Point(("response_body",), body)
         return [_finding(point, item) for item in judge(point, signs, self._responses.rules, self._responses.expressions)]
 
 
@@ -220,14 +226,21 @@ class Tier:
         self.rules = rules
         own = [item for item in expressions if rules[item.rule].own]
         built_in = [item for item in expressions if not rules[item.rule].own]
-        self._matcher = Matchers(built_in, own, cache_dir)
-        self.cache_names = self._matcher.cache_names
-        self.expressions = self._matcher.expressions
+        matchers = Matchers(built_in, own, cache_dir)
+        self.cache_names = matchers.cache_names
+        self.expressions = matchers.expressions
+        self._seen: list[Sign] = []
+        self._scanners = matchers.scanners(self._note)
 
     def signs(self, value: bytes) -> list[Sign]:
-        seen: list[Sign] = []
-        self._matcher.scan(value, lambda index, start, end, flags, context: seen.append(Sign(index, end)))
-        return seen
+        self._seen = []
+        if value:
+            for scan in self._scanners:
+                scan(value)
+        return self._seen
+
+    def _note(self, index: int, start: int, end: int, flags: int, context: object) -> None:
+        self._seen.append(Sign(index, end))
 
 
 class _Findings:
@@ -255,6 +268,12 @@ def _finding(point: Point, verdict: Verdict) -> Finding:
     start = max(0, min(verdict.end - PAYLOAD_BYTES // 2, len(point.value) - PAYLOAD_BYTES))
     payload = point.value[start : start + PAYLOAD_BYTES].decode("latin-1")
     return Finding(verdict.type, point.path, payload, verdict.rule.id, verdict.confidence)
+
+
+@lru_cache(maxsize=1024)
+def _is_textual(kind: bytes) -> bool:
+    kind = kind.lower()
+    return any(mark in kind for mark in _TEXTUAL)
 
 
 def _limit_findings(anomalies: int) -> list[Finding]:

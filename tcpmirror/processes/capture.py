@@ -21,6 +21,7 @@ from tcpmirror.decap.link import SUPPORTED
 from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
 from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.context import Context
+from tcpmirror.processes.coverage import Coverage
 from tcpmirror.processes.layout import SharedLayout
 from tcpmirror.processes.watch import Watch
 from tcpmirror.ring.shedding import Shedder
@@ -168,6 +169,7 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
     own = own_endpoints(context.settings)
     road.use(open_decapsulator(context.settings, source, opened.link_type, own), domain=0)
     watch = Watch(opened, source, context.counters)
+    coverage = Coverage(context.counters)
     due = 0.0
     while not context.stopping:
         if opened.receive(road):
@@ -176,13 +178,13 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
         if now >= due:
             due = now + HOUSEKEEPING_S
             _keep_house(context, watch, road)
+            coverage.measure(now)
     watch.look()
 
 
 def _keep_house(context: Context, watch: Watch, road: CaptureRoad) -> None:
     context.beat()
     road.flush()
-    road.measure_coverage()
     watch.look()
 
 

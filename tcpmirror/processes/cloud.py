@@ -1,4 +1,4 @@
-"""The main loop of the embedded cloud: the API and the console on one loopback address, over one SQLite file."""
+"""The main loop of the embedded cloud: the API and the console on one loopback address, over one store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(context: Context) -> int:
     if not is_loopback(cloud.listen_address, _LISTEN_KEY):
         _log.warning("%s: %s is reached from other machines, and without TLS", _LISTEN_KEY, cloud.listen_address)
     listener = bind(cloud.listen_address, _LISTEN_KEY)
-    database = open_database(database_path(context.settings))
+    database = open_database(database_address(context.settings))
     service = Service(database, context.counters)
     if context.admin_password:
         ensure_first_account(database, context.admin_password, time.time_ns())
@@ -44,6 +44,6 @@ def run(context: Context) -> int:
     return EXIT_OK if started else EXIT_BUG
 
 
-def database_path(settings: Settings) -> Path:
-    """Return where the embedded cloud keeps its SQLite file."""
-    return Path(settings.cloud.database or Path(settings.supervisor.state_dir) / "cloud.db")
+def database_address(settings: Settings) -> str:
+    """Return where the embedded cloud keeps what it knows: a path, or an address of PostgreSQL."""
+    return settings.cloud.database or str(Path(settings.supervisor.state_dir) / "cloud.db")

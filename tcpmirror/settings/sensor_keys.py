@@ -106,7 +106,13 @@ CLOUD: Final = (
     _own("group", TEXT, "Group this sensor is shown in.", "cloud.group"),
     _own("verify_tls", FLAG, "Refuse a cloud whose certificate is not valid.", "cloud.verify_tls"),
     _own("listen_address", LISTEN, "Embedded: API and console.", "cloud.listen_address"),
-    _own("database", PATH, "Embedded: the SQLite file; empty: `cloud.db` in `supervisor.state_dir`.", "cloud.database"),
+    _own(
+        "database",
+        PATH,
+        "Embedded: the SQLite file, or `postgresql://USER@HOST/DATABASE` (password: libpq's `passfile`); "
+        "empty: `cloud.db` in `supervisor.state_dir`.",
+        "cloud.database",
+    ),
     _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
     _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),
     _own("timeout", _SECONDS, "For one delivery.", "cloud.timeout_s"),

@@ -80,15 +80,16 @@ def until(true: Callable[[], Any], seconds: float = 15.0) -> Any:
 
 @dataclass
 class RunningCloud(AbstractContextManager["RunningCloud"]):
-    """A real server on a loopback port over a real store in *directory*."""
+    """A real server on a loopback port over a real store: at *address*, or else an SQLite file in *directory*."""
 
     directory: Path
+    address: str = ""
     build: Callable[[Service], ASGIApp] = create_application
     service: Service = field(init=False)
     url: str = field(init=False)
 
     def __enter__(self) -> RunningCloud:
-        database = open_database(self.directory / "cloud.db")
+        database = open_database(self.address or self.directory / "cloud.db")
         self.service = Service(database)
         for token, role in ((DEPLOY, Role.DEPLOY), (READ, Role.READ), (ADMIN, Role.ADMIN)):
             ensure_token(database, token, "test", role, NOON)
