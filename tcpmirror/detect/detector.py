@@ -11,6 +11,7 @@ from tcpmirror.detect import entities, graphql, smuggling, tokens
 from tcpmirror.detect.compiled import Expression, Matchers, value_expressions
 from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
+from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.verdict import Sign, Verdict, counting, judge
 from tcpmirror.model.anomaly import Anomaly
@@ -117,9 +118,8 @@ class Detector:
         seen = self.gates.matched(form)
         if seen and self.gates.adds_up(seen):
             return True
-        for text in form:
-            if self._tokens.is_suspect(text):
-                return True
+        if holds_token(form) and any(map(self._tokens.is_suspect, form)):
+            return True
         if not seen:
             self.views.learn_clean()
         body = request.body
