@@ -206,6 +206,7 @@ def _spool(settings: Settings) -> Spool:
 
 def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], tallies: Tallies) -> Sender:
     cloud = context.settings.cloud
+    notes = [context.layout.note(source) for source in range(context.layout.sources)]
     hostname = socket.gethostname()
     client = CloudClient(
         url=cloud.url or f"{'https' if cloud.tls_certificate else 'http'}://{cloud.listen_address}",
@@ -224,7 +225,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], tall
         batch_reports=cloud.batch_reports,
         batch_interval_s=cloud.batch_interval_ns / 1e9,
         start_patience_s=0.0 if cloud.url else EMBEDDED_START_S,
-        stats=lambda: heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, tallies)},
+        stats=lambda: heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, tallies, notes)},
     )
 
 
