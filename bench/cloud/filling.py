@@ -17,6 +17,7 @@ from tcpmirror.cloud.grouping import attack_key
 from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes, reports
 from tcpmirror.cloud.search.keys import number_of_address
 from tcpmirror.cloud.traits import joined
+from tcpmirror.cloud.trends import count_hits
 
 _ROWS: Final = 5_000
 _NODES: Final = 8
@@ -73,6 +74,7 @@ def _insert_hits(
         with database.writing() as connection:
             connection.execute(insert(reports), [report for report, _ in drawn])
             connection.execute(insert(hits), [hit for _, hit in drawn])
+            count_hits(connection, ((hit["time_ns"], hit["type"]) for _, hit in drawn))
         done += len(chunk)
         if done % 200_000 < _ROWS:
             say(f"{done:,} hits")

@@ -29,6 +29,7 @@ from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.search.language import parse
 from tcpmirror.cloud.search.tree import All, Query
 from tcpmirror.cloud.search.writing import term
+from tcpmirror.cloud.trends import trend
 
 _HOUR_NS: Final = 3_600 * 10**9
 _PAGE: Final = 50
@@ -116,6 +117,8 @@ def questions(database: Database) -> dict[str, Callable[[], object]]:
         "summary: day": lambda: summary(database, time.time_ns() - 24 * _HOUR_NS),
         "summary: all": lambda: summary(database, 0),
         "nodes": lambda: list_nodes(database),
+        "trend of a day": lambda: trend(database, 24 * _HOUR_NS, 48, time.time_ns()),
+        "trend of 30 days": lambda: trend(database, 30 * 24 * _HOUR_NS, 60, time.time_ns()),
     }
 
 

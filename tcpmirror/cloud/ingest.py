@@ -17,6 +17,7 @@ from tcpmirror.cloud.grouping import EXTENDS_NS, Hit, hits_of, parameter_name
 from tcpmirror.cloud.schema import NUL_SIGN, addresses, attacks, batches, facets, hits, quarantine, reports
 from tcpmirror.cloud.search.keys import number_of_address
 from tcpmirror.cloud.traits import joined, trait
+from tcpmirror.cloud.trends import count_hits
 
 _CHUNK: Final = 500  # values in one IN (...); SQLite before 3.32 took 999 in all
 _KEPT_RECEIPTS: Final = 200_000  # two days of a batch a second; an older batch is still known by the ids of its reports
@@ -150,6 +151,7 @@ def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit]) -> Non
     _insert_attacks(connection, [attack for attack in touched if attack.id is None])
     connection.execute(insert(hits), [_hit_row(hit, attack) for hit, attack in placed])
     _update_attacks(connection, touched, _count_facets(connection, touched))
+    count_hits(connection, ((hit.report.fields.time_ns, hit.type) for hit in ordered))
 
 
 def _open_attacks(connection: Connection, ordered: Sequence[Hit]) -> dict[bytes, list[_Attack]]:

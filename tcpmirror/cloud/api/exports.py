@@ -17,8 +17,8 @@ from tcpmirror.cloud.api.access import Problem, Shared, only
 from tcpmirror.cloud.api.queries import Attack, Search, Sort, attack_fields, order_of, understood
 from tcpmirror.cloud.attacks import PAGE_LIMIT, Order, list_attacks
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.search.tree import Query
-from tcpmirror.cloud.tokens import Role
 
 # What a spreadsheet takes for the start of a formula (OWASP, CSV Injection).
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

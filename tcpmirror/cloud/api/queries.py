@@ -24,11 +24,11 @@ from tcpmirror.cloud.attacks import (
     summary,
 )
 from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT, SearchError
 from tcpmirror.cloud.search.language import parse
 from tcpmirror.cloud.search.tree import Query as Expression
 from tcpmirror.cloud.service import Service
-from tcpmirror.cloud.tokens import Role
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.model.point import point_text
 
