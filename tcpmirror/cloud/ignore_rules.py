@@ -98,16 +98,15 @@ def proposed_entry(database: Database, attack_id: int) -> Ignore | None:
         if attack is None:
             return None
         rules = _rules_of(connection, attack)
-    named = {"name": f"attack-{attack_id}", "types": (attack.type,)}
     wanted: dict[str, Any] = {
         "rules": rules,
-        "host": _glob(re.sub(r":\d*\Z", "", attack.host)),
+        "host": "" if attack.host == attack.server else _glob(re.sub(r":\d*\Z", "", attack.host)),
         "path": _glob(attack.path),
         "point": _point(attack.point),
     }
     if attack.point and attack.point[0] in ("uri", "path", "action_name", "action_ext"):
         wanted["path"] = ""  # the payload is a part of it
-    entry = Ignore(**named)
+    entry = Ignore(name=f"attack-{attack_id}", types=(attack.type,))
     for name, value in wanted.items():
         try:
             entry = checked_entry(_given(asdict(entry)) | {name: value}) if value else entry

@@ -5,8 +5,7 @@ Judged by the code of the nodes (`detect.ignoring`) over the stored reports, fin
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,7 +27,7 @@ _SHOWN: Final = 50
 class SilencedAttack:
     """An attack of which ``silenced`` of the ``hits`` within the time would not have been reported."""
 
-    row: Row[Any]
+    row: Row[*tuple[Any, ...]]
     silenced: int
     hits: int
 
@@ -69,7 +68,7 @@ def preview(database: Database, entry: Ignore, since_ns: int) -> Preview:
     return Preview(since_ns, looked_at, total, len(found), tuple(found[:_SHOWN]), looked_at < _LOOKED_AT)
 
 
-def _attacks(connection: Connection, entry: Ignore, since_ns: int) -> list[Row[Any]]:
+def _attacks(connection: Connection, entry: Ignore, since_ns: int) -> Sequence[Row[*tuple[Any, ...]]]:
     columns = (attacks.c.id, attacks.c.type, attacks.c.host, attacks.c.path, attacks.c.parameter, attacks.c.last_ns)
     recent = select(*columns).where(attacks.c.last_ns >= since_ns)
     if entry.types:
@@ -77,10 +76,10 @@ def _attacks(connection: Connection, entry: Ignore, since_ns: int) -> list[Row[A
     if entry.host and not set(entry.host) & set("*?["):
         name = entry.host.lower()
         recent = recent.where(attacks.c.host.startswith(name, autoescape=True))  # a port may follow
-    return list(connection.execute(recent.order_by(attacks.c.last_ns.desc())).all())
+    return connection.execute(recent.order_by(attacks.c.last_ns.desc())).all()
 
 
-def _hits(connection: Connection, attack_id: int, since_ns: int, limit: int) -> Iterator[Row[Any]]:
+def _hits(connection: Connection, attack_id: int, since_ns: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
     columns = (reports.c.host, reports.c.uri, reports.c.real_ip, reports.c.findings)
     of_attack = (
         select(*columns)
@@ -88,16 +87,15 @@ def _hits(connection: Connection, attack_id: int, since_ns: int, limit: int) -> 
         .where(hits.c.attack_id == attack_id, hits.c.time_ns >= since_ns)
         .limit(limit)
     )
-    yield from connection.execute(of_attack)
+    return connection.execute(of_attack).all()
 
 
-def _is_silenced(entry: Entry, kind: str, row: Row[Any]) -> bool:
+def _is_silenced(entry: Entry, kind: str, row: Row[*tuple[Any, ...]]) -> bool:
     """Tell whether every finding of the hit's type would have been ignored."""
     try:
-        address = str(ipaddress.ip_address(row.real_ip))
-    except ValueError:  # what a client claimed in a header
-        return False
-    if not entry.applies(target_path(row.uri), Requester(row.host or "", address)):
+        if not entry.applies(target_path(row.uri), Requester(row.host or "", row.real_ip)):
+            return False
+    except ValueError:  # networks are asked for, and the source is no address: what a client claimed in a header
         return False
     findings = [
         Finding(one["type"], tuple(one["point"]), one["payload"], one["rule"], one["confidence"])

@@ -54,13 +54,15 @@ class CommentList(BaseModel):
 
 
 class IgnoreEntry(BaseModel):
-    """Which findings are not to be reported: all conditions hold together, at least one is needed. As `inspection.ignore`."""
+    """Which findings are not to be reported: those for which all conditions hold. One is needed. As `inspection.ignore`."""
 
     name: Annotated[str, Field(max_length=64, examples=["page-editor"])]
     rules: Annotated[_Words, Field(description="Ids, with `*` and `?`.", examples=[["xss-*"]])] = []
     types: Annotated[_Words, Field(examples=[["xss"]])] = []
     host: Annotated[str, Field(max_length=512, description="A glob.", examples=["*.shop.example"])] = ""
-    path: Annotated[str, Field(max_length=2048, description="A glob, or `~` and an expression.", examples=["/editor/*"])] = ""
+    path: Annotated[str, Field(max_length=2048, description="A glob, or `~` and an expression.", examples=["/editor/*"])] = (
+        ""
+    )
     point: Annotated[str, Field(max_length=2048, description="There or below.", examples=["[post][json_doc]"])] = ""
     parameter: Annotated[str, Field(max_length=512, description="A glob, or `~` and an expression.")] = ""
     networks: Annotated[_Words, Field(description="Of the client's real address.", examples=[["10.0.0.0/8"]])] = []
@@ -188,9 +190,7 @@ def new_ignore_rule(wish: IgnoreWish, service: Shared, caller: Calling) -> Ignor
     if wish.attack_id is not None and attack_detail(service.database, wish.attack_id) is None:
         raise HTTPException(404, "There is no such attack.")
     try:
-        made = create_rule(
-            service.database, wish.entry.model_dump(), wish.reason, wish.attack_id, caller.actor, now_ns
-        )
+        made = create_rule(service.database, wish.entry.model_dump(), wish.reason, wish.attack_id, caller.actor, now_ns)
     except BadEntry as error:
         raise HTTPException(400, str(error)) from error
     except NameTaken as error:
