@@ -191,9 +191,14 @@ attacks = Table(
     Column("evidence", TrafficText, nullable=False, server_default=""),  # of the newest hit that has any
     Column("status", TrafficText, nullable=False, server_default="open"),
     Column("assignee", TrafficText, nullable=False, server_default=""),
+    # What `traits.joined` makes of the hits, and the smallest and largest response body among them.
+    Column("traits", TrafficText, nullable=False, server_default=""),
+    Column("response_least", BigInteger, nullable=False, server_default="0"),
+    Column("response_most", BigInteger, nullable=False, server_default="0"),
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
+    Index("attacks_by_hits", "hits", "id"),
     sqlite_autoincrement=True,
 )
 _PROVEN: Final = attacks.c.evidence_hits > 0
@@ -252,4 +257,37 @@ ignore_rules = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("created_by", TrafficText, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# Every source address that is one, with the number by which networks are searched: 32 hexadecimal digits of its 128 bits,
+# IPv4 in ::ffff:0:0/96.
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("address", TrafficText, primary_key=True),
+    Column("number", TrafficText, nullable=False),
+    Index("addresses_by_number", "number", "address"),
+    sqlite_with_rowid=False,
+)
+
+# Sums in buckets of five minutes, numbered since 1970: see `trends`.
+hit_counts = Table(
+    "hit_counts",
+    metadata,
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", TrafficText, primary_key=True),
+    Column("hits", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# ``coverage``: the least that was told; null: none was.
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_id", TrafficText, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("coverage", Float),
+    sqlite_with_rowid=False,
 )
