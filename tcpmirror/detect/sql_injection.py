@@ -9,7 +9,6 @@ than text, is the idea of libinjection (N. Galbreath, Black Hat USA 2012) and li
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final
 
 from tcpmirror.detect.sql import tokens
@@ -101,6 +100,3 @@ def _folded(text: str) -> str:
         if text == before:
             break
     return text
-
-
-GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {"sql-injection": breaks_out, "sql-statement": is_statement}

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from tcpmirror.detect.compiled import Expression, Role
+from tcpmirror.detect.grammars import GRAMMARS
 from tcpmirror.detect.pack import Rule
-from tcpmirror.detect.sql_injection import GRAMMARS
 from tcpmirror.model.point import Point
 
 THRESHOLD: Final = 0.7
