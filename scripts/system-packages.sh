@@ -57,6 +57,7 @@ if [[ $tests == yes ]]; then
     need ethtool has_command ethtool
     need procps has_command ps
     need modsecurity-crs has_file /usr/share/modsecurity-crs/rules
+    need postgresql has_file /usr/lib/postgresql/*/bin/initdb
     need systemd has_command systemd-analyze
     # Ubuntu's packages of Chromium only fetch a snap, which a container cannot run: there the browser tests want one installed.
     if ! grep -qs '^ID=ubuntu' /etc/os-release; then
@@ -94,8 +95,10 @@ if ! apt install --yes --no-install-recommends -o Dpkg::Options::=--force-confol
     exit 1
 fi
 rm -f "$log"
-# Nor is the test suite's web server to come up at the next boot.
-if [[ " ${missing[*]} " == *" nginx "* ]] && has_command systemctl; then
-    systemctl --quiet disable nginx.service >/dev/null 2>&1 ||
-        echo "setup: nginx.service could not be disabled; it will start at the next boot" >&2
-fi
+# Nor are the servers of the test suite to come up at the next boot; the tests start what they need themselves.
+for service in nginx postgresql; do
+    if [[ " ${missing[*]} " == *" $service "* ]] && has_command systemctl; then
+        systemctl --quiet disable "$service.service" >/dev/null 2>&1 ||
+            echo "setup: $service.service could not be disabled; it will start at the next boot" >&2
+    fi
+done

@@ -10,6 +10,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", metavar="DIR", help="keep logs, captures and screenshots of the tests in DIR")
+    parser.addoption("--complete", action="store_true", help="fail, not skip, where a server that tests need is missing")
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def _open_live(source: Source) -> Handle:
             name=source.interface,
             snaplen=kept_bytes(source),
             promisc=source.promiscuous and source.interface != "any",
-            timeout_ms=100,
+            timeout_ms=100,  # what a frame waits on a quiet wire; handing over each one at once would wake us for each one
             timestamp_in_ns=True,
             buffer_size=source.buffer_bytes,
         )

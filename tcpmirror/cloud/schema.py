@@ -8,18 +8,24 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 NUL_SIGN: Final = "\u2400"
 
 
 class TrafficText(TypeDecorator[str]):
-    """Text from traffic; U+0000, which PostgreSQL cannot store in text, is kept as U+2400 (the sign that pictures it)."""
+    """Text from traffic; U+0000, which PostgreSQL cannot store in text, is kept as U+2400 (the sign that pictures it).
+
+    Compared byte by byte, as SQLite does; PostgreSQL would else follow the language that its database was made for.
+    """
 
     impl = Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return value.replace("\0", NUL_SIGN) if value is not None else None
@@ -46,7 +52,7 @@ metadata = MetaData()
 nodes = Table(
     "nodes",
     metadata,
-    Column("id", String(32), primary_key=True),
+    Column("id", TrafficText, primary_key=True),
     Column("secret_sha256", LargeBinary, nullable=False),
     Column("name", TrafficText, nullable=False),
     Column("group_name", TrafficText, nullable=False),
@@ -62,20 +68,24 @@ tokens = Table(
     "tokens",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("role", String(16), nullable=False),
+    Column("name", TrafficText, nullable=False),
+    Column("role", TrafficText, nullable=False),
     Column("sha256", LargeBinary, nullable=False, unique=True),
     Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False, server_default=""),
+    Column("expires_ns", BigInteger),
+    Column("last_used_ns", BigInteger),
 )
 
 accounts = Table(
     "accounts",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("name", String(64), nullable=False, unique=True),
-    Column("role", String(16), nullable=False),
+    Column("name", TrafficText, nullable=False, unique=True),
+    Column("role", TrafficText, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
+    Column("disabled", Integer, nullable=False, server_default="0"),  # 1: may not sign in
 )
 
 sessions = Table(
@@ -85,14 +95,31 @@ sessions = Table(
     Column("account_id", _Id, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("expires_ns", BigInteger, nullable=False),
+    Column("address", TrafficText, nullable=False, server_default=""),
+    Column("browser", TrafficText, nullable=False, server_default=""),
+    Column("last_used_ns", BigInteger, nullable=False, server_default="0"),
+)
+
+# Who changed what. The newest are kept (`housekeeping`); nobody can change a row.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("actor", TrafficText, nullable=False),
+    Column("address", TrafficText, nullable=False),
+    Column("action", TrafficText, nullable=False),
+    Column("object", TrafficText, nullable=False),
+    Column("details", Packed, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 batches = Table(
     "batches",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("node_id", String(32), nullable=False),
-    Column("batch_id", String(64), nullable=False),
+    Column("node_id", TrafficText, nullable=False),
+    Column("batch_id", TrafficText, nullable=False),
     Column("accepted", Integer, nullable=False),
     Column("quarantined", Packed, nullable=False),
     Column("received_ns", BigInteger, nullable=False),
@@ -103,8 +130,8 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("node_id", String(32), nullable=False),
-    Column("batch_id", String(64), nullable=False),
+    Column("node_id", TrafficText, nullable=False),
+    Column("batch_id", TrafficText, nullable=False),
     Column("position", Integer, nullable=False),
     Column("reason", TrafficText, nullable=False),
     Column("record", TrafficText, nullable=False),
@@ -115,8 +142,8 @@ quarantine = Table(
 reports = Table(
     "reports",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("node_id", String(32), nullable=False),
+    Column("id", TrafficText, primary_key=True),
+    Column("node_id", TrafficText, nullable=False),
     Column("time_ns", BigInteger, nullable=False),
     Column("duration_ns", BigInteger),
     Column("client", TrafficText, nullable=False),
@@ -143,7 +170,7 @@ attacks = Table(
     metadata,
     Column("id", _Id, primary_key=True),
     Column("key", LargeBinary, nullable=False),
-    Column("type", String(40), nullable=False),
+    Column("type", TrafficText, nullable=False),
     Column("point", Packed, nullable=False),
     Column("parameter", TrafficText, nullable=False),
     Column("host", TrafficText, nullable=False),
@@ -170,9 +197,9 @@ hits = Table(
     metadata,
     Column("id", _Id, primary_key=True),
     Column("attack_id", _Id, ForeignKey("attacks.id", ondelete="CASCADE"), nullable=False),
-    Column("report_id", String(32), ForeignKey("reports.id", ondelete="CASCADE"), nullable=False),
+    Column("report_id", TrafficText, ForeignKey("reports.id", ondelete="CASCADE"), nullable=False),
     Column("time_ns", BigInteger, nullable=False),
-    Column("type", String(40), nullable=False),
+    Column("type", TrafficText, nullable=False),
     Column("point", Packed, nullable=False),
     Column("payloads", Packed, nullable=False),
     Column("rule", TrafficText, nullable=False),
@@ -187,7 +214,7 @@ facets = Table(
     "facets",
     metadata,
     Column("attack_id", _Id, ForeignKey("attacks.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", String(8), primary_key=True),
+    Column("kind", TrafficText, primary_key=True),
     Column("value", TrafficText, primary_key=True),
     Column("hits", BigInteger, nullable=False),
     Index("facets_by_value", "kind", "value", "attack_id"),

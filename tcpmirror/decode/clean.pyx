@@ -1,18 +1,33 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The texts that were searched and showed nothing: rules judge texts one by one, so they show nothing the next time either.
 
-Clients send the same header lines, keys and words again and again. What is remembered of a text is its SipHash-1-3 under a key
-that changes with each process, so nobody outside can make two texts look the same. The table has a place for each hash and keeps
-the last that came to it: memory is fixed, and nothing has to be thrown out.
+Clients send the same header lines, keys and words again and again. What is remembered of a text is a hash under keys that
+change with each process: NH (Black et al., "UMAC: Fast and Secure Message Authentication", 1999) gives any two texts the same one
+by a chance of 2^-64, whoever chose them, because nobody sees a hash or a key. The table has a place for each hash and keeps the
+last that came to it: memory is fixed, and nothing has to be thrown out.
 """
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from tcpmirror.decode.text cimport uchar
 from tcpmirror.model.hashing cimport siphash13
 
+cdef extern from *:
+    ctypedef unsigned long long wide "unsigned __int128"
+
 DEF PLACES = 65536
 DEF FRESH = 4096          # texts of one message that can be learned
+
+
+cdef inline uint64_t _rest(const uchar* data, Py_ssize_t size) noexcept nogil:
+    """Return a number that tells the *size* bytes (less than 8) from all others of that size."""
+    cdef uint32_t first, last
+    if size >= 4:
+        memcpy(&first, data, 4)
+        memcpy(&last, data + size - 4, 4)
+        return <uint64_t>last << 32 | first
+    return <uint64_t>data[0] << 16 | <uint64_t>data[size >> 1] << 8 | data[size - 1] if size else 0
 
 
 cdef class CleanTexts:
@@ -23,17 +38,46 @@ cdef class CleanTexts:
         self._fresh = <uint64_t*>calloc(FRESH, sizeof(uint64_t))
         if self._known == NULL or self._fresh == NULL:
             raise MemoryError
-        # The interpreter's own hash of a text is keyed by chance at start.
-        self._key0 = <uint64_t>hash(b"tcpmirror clean 0")
-        self._key1 = <uint64_t>hash(b"tcpmirror clean 1")
+        self._draw_keys()
 
     def __dealloc__(self):
         free(self._known)
         free(self._fresh)
 
+    cdef void _draw_keys(self):
+        # The interpreter's own hash of a text is keyed by chance at start.
+        cdef uint64_t key0 = <uint64_t>hash(b"tcpmirror clean 0"), key1 = <uint64_t>hash(b"tcpmirror clean 1")
+        cdef uint8_t index
+        for index in range(KEYS):
+            self._keys[index] = siphash13(key0, key1, &index, 1)
+
+    cdef uint64_t _hash(self, const uchar* data, Py_ssize_t size) noexcept nogil:
+        """Return the hash of the text, and of its length as a last word."""
+        cdef const uint64_t* keys = self._keys
+        cdef uint64_t first, second
+        cdef wide total = 0
+        cdef Py_ssize_t at = 0
+        while at + 16 <= size:
+            memcpy(&first, data + at, 8)
+            memcpy(&second, data + at + 8, 8)
+            total += <wide>(keys[0] + first) * (keys[1] + second)
+            keys += 2
+            at += 16
+        if at + 8 <= size:
+            memcpy(&first, data + at, 8)
+            second = _rest(data + at + 8, size - at - 8)
+        else:
+            first = _rest(data + at, size - at)
+            second = 0
+        total += <wide>(keys[0] + first) * (keys[1] + second)
+        total += <wide>(keys[2] + <uint64_t>size) * keys[3]
+        first, second = <uint64_t>(total >> 64), <uint64_t>total
+        total = <wide>(keys[4] + first) * (keys[5] + second)
+        return <uint64_t>(total >> 64) ^ <uint64_t>total
+
     cdef bint is_known(self, const uchar* data, Py_ssize_t size) noexcept nogil:
-        """Tell whether the text is known as clean; if not, it is fresh."""
-        cdef uint64_t mark = siphash13(self._key0, self._key1, data, size) | 1
+        """Tell whether the text, of KEPT_BYTES at most, is known as clean; if not, it is fresh."""
+        cdef uint64_t mark = self._hash(data, size) | 1
         if self._known[(mark >> 1) & (PLACES - 1)] == mark:
             return True
         if self._fresh_count < FRESH:

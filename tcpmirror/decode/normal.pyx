@@ -9,24 +9,23 @@ never look like a shell's separators. They are sorted by the alphabet that they 
 few patterns.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint16_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from tcpmirror.decode.clean cimport CleanTexts
+from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts
 from tcpmirror.decode.json_scan cimport (JSON_BAD, JSON_END, JSON_KEY, JsonScan, JsonToken, json_next, json_start,
                                          json_unescape)
 from tcpmirror.decode.regions cimport SEPARATOR, Regions, append, by_alphabet, close, cut, release, reserve, start
-from tcpmirror.decode.text cimport (base64_class, base64_into, fold_into, hex_into, is_packed, is_plausible, needs_fold,
-                                    needs_unfold, uchar, unfold_into)
+from tcpmirror.decode.text cimport base64_into, fold_into, hex_into, is_packed, is_plausible, uchar, unfold_into
+from tcpmirror.decode.traits cimport BASE64, DISGUISE, ESCAPE, MIN_RUN, PLUS, TRAITS_OF
 from tcpmirror.model.exchange cimport Request
 
 from tcpmirror.decode import grpc
 
 DEF DEPTH = 4             # rounds of decoding; a value that still changes is for the full path
-DEF MIN_BASE64 = 8        # shorter runs hold nothing worth hiding
 DEF LOOK_BASE64 = 16      # characters of a token that show whether it can be packed or text
 DEF SEGMENTS = 64         # of a run; a target with more is for the full path
-DEF LINE_BYTES = 300      # header lines up to this are remembered as clean
-DEF TEXT_BYTES = 64       # and so are the keys and values of documents
+DEF TEXT_BYTES = 64       # keys and values of documents up to this are remembered as clean, header lines up to KEPT_BYTES
 DEF PAIR_BYTES = 16       # a value up to this is searched together with its key: some rules ask for both
 DEF SLACK = 65536         # the form may grow to four times the request and this much
 
@@ -38,12 +37,16 @@ cdef enum BodyKind:
     DOCUMENT
 
 
-cdef void _mark(uchar* data, Py_ssize_t size, uchar separator) noexcept nogil:
-    """Replace *separator* by the neutral one."""
+cdef bint _append_parted(Regions* out, const uchar* data, Py_ssize_t size, uchar separator) noexcept nogil:
+    """Add *data* as a region with the neutral byte for each *separator*."""
     cdef Py_ssize_t at
+    cdef uchar* begin
+    if not reserve(out, size + 1):
+        return False
+    begin = out.data + out.size
     for at in range(size):
-        if data[at] == separator:
-            data[at] = SEPARATOR
+        begin[at] = SEPARATOR if data[at] == separator else data[at]
+    return close(out, size)
 
 
 cdef Py_ssize_t _count(const uchar* data, Py_ssize_t size, uchar byte) noexcept nogil:
@@ -61,15 +64,15 @@ cdef bint _unpack_runs(Regions* out, Py_ssize_t start, Py_ssize_t size, bint plu
     cdef Py_ssize_t at = start, end = start, stop = start + size
     cdef int segments = 0
     while at < stop:
-        if base64_class(out.data[at]) < 0:
+        if not TRAITS_OF[out.data[at]] & BASE64:
             at += 1
             continue
         if at >= end:
             end = at
             segments = 0
-            while end < stop and base64_class(out.data[end]) >= 0:
+            while end < stop and TRAITS_OF[out.data[end]] & BASE64:
                 end += 1
-        if end - at < MIN_BASE64 or segments > SEGMENTS:
+        if end - at < MIN_RUN or segments > SEGMENTS:
             at = end
             continue
         if not _unpack(out, at, _segment_end(out, at, end), end, plus, depth):
@@ -88,7 +91,7 @@ cdef Py_ssize_t _segment_end(Regions* out, Py_ssize_t at, Py_ssize_t end) noexce
 cdef bint _unpack(Regions* out, Py_ssize_t at, Py_ssize_t segment, Py_ssize_t end, bint plus, int depth) noexcept nogil:
     """Append what the bytes from *at* to *end* hide, and what those to *segment* do."""
     cdef Py_ssize_t wrote, look = end - at if end - at < LOOK_BASE64 else LOOK_BASE64
-    if segment < end and segment - at >= MIN_BASE64 and not _unpack(out, at, segment, segment, plus, depth):
+    if segment < end and segment - at >= MIN_RUN and not _unpack(out, at, segment, segment, plus, depth):
         return False
     if not reserve(out, (end - at) + 2):
         return False
@@ -122,12 +125,13 @@ cdef inline bint _reads_as_text(const uchar* data, Py_ssize_t size) noexcept nog
 
 
 cdef bint _expand(Regions* out, Py_ssize_t start, Py_ssize_t size, bint plus, int depth) noexcept nogil:
-    """Append what decodings make of the region; False: the full path has to look."""
+    """Append what decodings make of the last region; False: the full path has to look."""
     cdef Py_ssize_t wrote
+    cdef uint16_t traits = out.traits[out.count - 1]
     cdef bint changed = False
     if size == 0:
         return True
-    if needs_unfold(out.data + start, size, plus):
+    if traits & (ESCAPE | PLUS if plus else ESCAPE):
         if not reserve(out, size + 1):
             return False
         wrote = unfold_into(out.data + start, size, out.data + out.size, plus)
@@ -137,13 +141,13 @@ cdef bint _expand(Regions* out, Py_ssize_t start, Py_ssize_t size, bint plus, in
                 return False
             if not close(out, wrote) or not _expand(out, out.size - wrote - 1, wrote, plus, depth + 1):
                 return False
-    if needs_fold(out.data + start, size):
+    if traits & DISGUISE:
         if not reserve(out, size + 1):
             return False
         wrote = fold_into(out.data + start, size, out.data + out.size)
         if (wrote != size or memcmp(out.data + start, out.data + out.size, size) != 0) and not close(out, wrote):
             return False
-    if depth >= DEPTH:
+    if depth >= DEPTH or not traits & BASE64:
         return True
     return _unpack_runs(out, start, size, plus, depth)
 
@@ -186,13 +190,14 @@ cdef BodyKind _body_kind(const uchar* body, Py_ssize_t size, BodyKind said) noex
 
 
 cdef bint _is_repeated(const uchar* line, Py_ssize_t size) noexcept nogil:
-    """Tell whether a client sends this header line the same again and again: not those that name a page, a user or a length."""
+    """Tell whether a client sends this header line the same again and again: not those that name a page or a length."""
     cdef uchar first = line[0] | 32
-    if size < 4 or size > LINE_BYTES:
+    if size < 4 or size > KEPT_BYTES:
         return False
     if first == 99:
-        return not _is_cookie(line, size) and not (size > 14 and (line[8] | 32) == 108)  # Cookie, Content-Length
-    return first != 114 and first != 105 and not (first == 97 and (line[1] | 32) == 117)  # Referer, If-*, Authorization
+        return not (size > 14 and (line[8] | 32) == 108)  # Content-Length
+    return first != 114 and first != 105  # Referer, If-*
+
 
 cdef class Normalizer:
     """Makes normal forms, and leaves out header lines and members of documents that it was told are clean.
@@ -256,15 +261,15 @@ cdef bint _add_line(Regions* out, const uchar* line, Py_ssize_t size, bint is_fi
     """Add the request line or a header line."""
     cdef Py_ssize_t begin = out.size
     cdef bint plus = is_first or (line[0] | 32) == 114  # Referer holds a target too
-    if not append(out, line, size):
-        return False
     if is_first:
-        if _count(line, size, 47) > SEGMENTS:
+        if _count(line, size, 47) > SEGMENTS or not _append_parted(out, line, size, 38):
             return False
-        _mark(out.data + begin, size, 38)
     elif _is_cookie(line, size):
-        _mark(out.data + begin, size, 59)
         plus = True
+        if not _append_parted(out, line, size, 59):
+            return False
+    elif not append(out, line, size):
+        return False
     return _expand(out, begin, size, plus, 0)
 
 
@@ -281,10 +286,8 @@ cdef bint _add_body(Regions* out, CleanTexts clean, bytes body, BodyKind said) n
         if _add_document(out, clean, data, size):
             return True
         cut(out, begin, count)
-    if not append(out, data, size):
+    if not (_append_parted(out, data, size, 38) if kind == FORM else append(out, data, size)):
         return False
-    if kind == FORM:
-        _mark(out.data + begin, size, 38)
     return _expand(out, begin, size, True, 0)
 
 

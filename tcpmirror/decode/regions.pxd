@@ -1,16 +1,18 @@
+from libc.stdint cimport uint16_t
+
 from tcpmirror.decode.text cimport uchar
 
 cdef enum:
     SEPARATOR = 1
 
-# A run of texts ("regions") one behind the other, each ended by SEPARATOR; `ends` and `classes` have one entry a region.
+# A run of texts ("regions") one behind the other, each ended by SEPARATOR; `ends` and `traits` have one entry a region.
 cdef struct Regions:
     uchar* data
     Py_ssize_t size
     Py_ssize_t room
     Py_ssize_t limit
     Py_ssize_t* ends
-    uchar* classes
+    uint16_t* traits
     Py_ssize_t count
     Py_ssize_t count_room
 

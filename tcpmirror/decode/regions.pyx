@@ -1,27 +1,21 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""A growing run of texts, each with the smallest of the model's ALPHABETS that it can be written in."""
+"""A growing run of texts, each with what its bytes say of it: the alphabet that it is written in, what decodings could change."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint16_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
 from tcpmirror.decode.text cimport uchar
+from tcpmirror.decode.traits cimport BEYOND_PLAIN, BEYOND_URL, traits_of
 
-from tcpmirror.model.alphabet import ALPHABETS
-
-DEF CLASSES = 3
-
-cdef uchar CLASS_OF[256]
-
-for _byte in range(256):
-    CLASS_OF[_byte] = next(place for place, alphabet in enumerate(ALPHABETS) if _byte in alphabet)
-assert len(ALPHABETS) == CLASSES
+DEF CLASSES = 3  # as many as the model's ALPHABETS
 
 
 cdef bint start(Regions* regions, Py_ssize_t room, Py_ssize_t limit) noexcept nogil:
     """Make *regions* empty, with *room* bytes and never more than *limit*; False: out of memory."""
     regions.size = regions.count = regions.count_room = 0
     regions.ends = NULL
-    regions.classes = NULL
+    regions.traits = NULL
     regions.room = room
     regions.limit = limit
     regions.data = <uchar*>malloc(room)
@@ -31,7 +25,7 @@ cdef bint start(Regions* regions, Py_ssize_t room, Py_ssize_t limit) noexcept no
 cdef void release(Regions* regions) noexcept nogil:
     free(regions.data)
     free(regions.ends)
-    free(regions.classes)
+    free(regions.traits)
 
 
 cdef bint reserve(Regions* regions, Py_ssize_t more) noexcept nogil:
@@ -53,20 +47,12 @@ cdef bint reserve(Regions* regions, Py_ssize_t more) noexcept nogil:
 
 cdef bint close(Regions* regions, Py_ssize_t size) noexcept nogil:
     """Make the *size* bytes written behind the last region, and the byte reserved behind them, the next region."""
-    cdef const uchar* data = regions.data + regions.size
-    cdef uchar highest = 0
-    cdef Py_ssize_t at
     if regions.count == regions.count_room and not _grow_index(regions):
         return False
-    for at in range(size):
-        if CLASS_OF[data[at]] > highest:
-            highest = CLASS_OF[data[at]]
-            if highest == CLASSES - 1:
-                break
+    regions.traits[regions.count] = traits_of(regions.data + regions.size, size)
     regions.data[regions.size + size] = SEPARATOR
     regions.size += size + 1
     regions.ends[regions.count] = regions.size
-    regions.classes[regions.count] = highest
     regions.count += 1
     return True
 
@@ -74,14 +60,14 @@ cdef bint close(Regions* regions, Py_ssize_t size) noexcept nogil:
 cdef bint _grow_index(Regions* regions) noexcept nogil:
     cdef Py_ssize_t room = 2 * regions.count_room + 64
     cdef Py_ssize_t* ends = <Py_ssize_t*>realloc(regions.ends, room * sizeof(Py_ssize_t))
-    cdef uchar* classes
+    cdef uint16_t* traits
     if ends == NULL:
         return False
     regions.ends = ends
-    classes = <uchar*>realloc(regions.classes, room)
-    if classes == NULL:
+    traits = <uint16_t*>realloc(regions.traits, room * sizeof(uint16_t))
+    if traits == NULL:
         return False
-    regions.classes = classes
+    regions.traits = traits
     regions.count_room = room
     return True
 
@@ -100,6 +86,10 @@ cdef void cut(Regions* regions, Py_ssize_t size, Py_ssize_t count) noexcept nogi
     regions.count = count
 
 
+cdef inline int _alphabet(uint16_t traits) noexcept nogil:
+    return 2 if traits & BEYOND_URL else traits & BEYOND_PLAIN
+
+
 cdef tuple by_alphabet(Regions* regions):
     """Return the regions of each alphabet, in order, as one bytes object each."""
     cdef Py_ssize_t sizes[CLASSES]
@@ -109,14 +99,14 @@ cdef tuple by_alphabet(Regions* regions):
     for kind in range(CLASSES):
         sizes[kind] = 0
     for at in range(regions.count):
-        sizes[regions.classes[at]] += regions.ends[at] - begin
+        sizes[_alphabet(regions.traits[at])] += regions.ends[at] - begin
         begin = regions.ends[at]
     sorted_out = tuple([PyBytes_FromStringAndSize(NULL, sizes[kind]) for kind in range(CLASSES)])
     for kind in range(CLASSES):
         heads[kind] = <uchar*>PyBytes_AS_STRING(sorted_out[kind])
     begin = 0
     for at in range(regions.count):
-        kind = regions.classes[at]
+        kind = _alphabet(regions.traits[at])
         memcpy(heads[kind], regions.data + begin, regions.ends[at] - begin)
         heads[kind] += regions.ends[at] - begin
         begin = regions.ends[at]

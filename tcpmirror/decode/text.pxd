@@ -9,6 +9,3 @@ cdef Py_ssize_t base64_into(const uchar* data, Py_ssize_t size, uchar* out) noex
 cdef Py_ssize_t hex_into(const uchar* data, Py_ssize_t size, uchar* out) noexcept nogil
 cdef bint is_plausible(const uchar* data, Py_ssize_t size) noexcept nogil
 cdef bint is_packed(const uchar* data, Py_ssize_t size) noexcept nogil
-cdef bint needs_unfold(const uchar* data, Py_ssize_t size, bint plus) noexcept nogil
-cdef bint needs_fold(const uchar* data, Py_ssize_t size) noexcept nogil
-cdef int base64_class(uchar byte) noexcept nogil

@@ -5,19 +5,19 @@ All are linear in the input, never lengthen it and never fail: what is not an en
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport free, malloc
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memcmp, memcpy
+
+from tcpmirror.decode.traits cimport DISGUISE, TRAITS_OF, traits_of
 
 DEF QUOTED = 16  # letters that quotes hide in a command's name
 DEF MIN_HEX = 16  # digits; eight printable bytes by chance are rare
 
 cdef signed char HEX[256]
 cdef signed char B64[256]
-cdef uchar FOLD_TRIGGER[256]
 cdef uchar PRINTABLE[256]
 
 # Longest first where one begins another; the value is one ASCII character. Names that hide markup or separators (HTML
 # Living Standard, section 13.5).
-cdef frozenset FOLDED = frozenset(b"\0\t\n\r\v\f'\"\\^$`\xc0\xc1\xe0\xe2\xee\xef\xf0\xf8\xfc")
 cdef list _ENTITIES = [
     (b"newline", 10), (b"lbrace", 123), (b"rbrace", 125), (b"lbrack", 91), (b"rbrack", 93), (b"dollar", 36), (b"equals", 61),
     (b"period", 46), (b"percnt", 37), (b"lowbar", 95), (b"verbar", 124), (b"colon", 58), (b"comma", 44), (b"grave", 96),
@@ -36,7 +36,6 @@ cdef void _fill_tables():
     for byte in range(256):
         HEX[byte] = -1
         B64[byte] = -1
-        FOLD_TRIGGER[byte] = byte in FOLDED
         PRINTABLE[byte] = byte in (9, 10, 13) or 32 <= byte < 127
     for index, byte in enumerate(b"0123456789abcdef"):
         HEX[byte] = index
@@ -61,11 +60,6 @@ cdef inline bint _is_letter(uchar byte) noexcept nogil:
 
 cdef inline bint _is_blank(uchar byte) noexcept nogil:
     return byte == 32 or 9 <= byte <= 13
-
-
-cdef inline int base64_class(uchar byte) noexcept nogil:
-    """Return the six bits *byte* stands for in Base64 or base64url, or -1."""
-    return B64[byte]
 
 
 cdef inline Py_ssize_t _put_code_point(unsigned long code, uchar* out) noexcept nogil:
@@ -258,25 +252,6 @@ cdef Py_ssize_t unfold_into(const uchar* data, Py_ssize_t size, uchar* out, bint
     return end
 
 
-cdef bint needs_unfold(const uchar* data, Py_ssize_t size, bint plus) noexcept nogil:
-    return (memchr(data, 37, size) != NULL or memchr(data, 92, size) != NULL or memchr(data, 38, size) != NULL
-            or plus and memchr(data, 43, size) != NULL)
-
-
-cdef bint needs_fold(const uchar* data, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t at
-    for at in range(size):
-        if FOLD_TRIGGER[data[at]]:
-            return True
-        if data[at] == 32 and at + 1 < size and data[at + 1] == 32:
-            return True
-        if data[at] == 48 and at + 1 < size and data[at + 1] == 120:
-            return True
-        if data[at] == 47 and at + 1 < size and data[at + 1] == 42:
-            return True
-    return False
-
-
 cdef inline int _overlong(const uchar* data, Py_ssize_t left, Py_ssize_t* took) noexcept nogil:
     """Return the ASCII character that an overlong or full-width UTF-8 sequence stands for, or -1.
 
@@ -409,7 +384,7 @@ cdef Py_ssize_t fold_into(const uchar* data, Py_ssize_t size, uchar* out) noexce
                 out[end] = 32
                 end += 1
             continue
-        if FOLD_TRIGGER[byte]:
+        if TRAITS_OF[byte] & DISGUISE:
             if end and _is_letter(out[end - 1]):
                 took = _quoting(data + at, size - at)
                 if took:
@@ -552,7 +527,7 @@ def fold(bytes value):
     NUL bytes go; overlong and full-width UTF-8 becomes ASCII; ``0x2e``, ``0x2f`` and ``0x5c`` become their characters; SQL
     comments, ``$IFS`` and runs of blanks become one space; shell quoting inside a word (``c''at``, ``c\\at``, ``'c'at``) goes.
     """
-    if not needs_fold(<const uchar*>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)):
+    if not traits_of(<const uchar*>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)) & DISGUISE:
         return value
     return _apply(value, fold_into)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from tcpmirror.errors import SettingsError
 
 # Where an installation puts the databases of the rules that it came with.
 INSTALLED: Final = Path(sys.prefix) / "share" / "tcpmirror" / "rules"
+ScanTerminated = hyperscan.ScanTerminated
 RefusedPattern = hyperscan.HyperscanError  # what a database with a bad pattern raises; `check_rules` tells which
 _FLAGS: Final = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_SINGLEMATCH
 # In the normal form values stand among others: "^" and "$" become what the notations put around a value.
@@ -65,9 +67,15 @@ class Matcher:
         if self._database is not None and data:
             try:
                 self._database.scan(data, match_event_handler=on_match, scratch=self._scratch)
-            except hyperscan.ScanTerminated:
+            except ScanTerminated:
                 return False
         return True
+
+    def scanner(self, on_match: OnMatch) -> Callable[[bytes], object]:
+        """Return what `scan` does with *on_match* as one call; ScanTerminated if that ended it."""
+        if self._database is None:
+            return len
+        return partial(self._database.scan, match_event_handler=on_match, scratch=self._scratch)
 
 
 class Matchers:
@@ -91,10 +99,16 @@ class Matchers:
         goes_on = self._built_in.scan(data, on_match)
         if self._own is None or not goes_on:
             return goes_on
+        return self._own.scan(data, self._shifted(on_match))
+
+    def scanners(self, on_match: OnMatch) -> list[Callable[[bytes], object]]:
+        """Return what `scan` does with *on_match* as calls of one argument each; ScanTerminated if that ended it."""
+        own = [] if self._own is None else [self._own.scanner(self._shifted(on_match))]
+        return [self._built_in.scanner(on_match), *own]
+
+    def _shifted(self, on_match: OnMatch) -> OnMatch:
         first = self._first_own
-        return self._own.scan(
-            data, lambda index, start, end, flags, context: on_match(first + index, start, end, flags, context)
-        )
+        return lambda index, start, end, flags, context: on_match(first + index, start, end, flags, context)
 
 
 def value_expressions(rules: Sequence[Rule]) -> list[Expression]:

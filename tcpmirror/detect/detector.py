@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -10,7 +11,9 @@ from tcpmirror.detect import entities, graphql, smuggling, tokens
 from tcpmirror.detect.compiled import Expression, Matchers, value_expressions
 from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
+from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
+from tcpmirror.detect.page_injection import shows_entities
 from tcpmirror.detect.verdict import Sign, Verdict, counting, judge
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import Exchange, Request, Response
@@ -28,6 +31,7 @@ _NS_PER_POINT: Final = 4000
 _REMEMBERED: Final = 8192
 _REMEMBERED_BYTES: Final = 96
 _BOMB: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
+_KIND_BYTES: Final = 128  # of a Content-Type
 _TEXTUAL: Final = (b"text/", b"json", b"xml", b"javascript", b"html")
 
 
@@ -113,7 +117,9 @@ class Detector:
         if form is None:
             return True
         seen = self.gates.matched(form)
-        if (seen and self.gates.adds_up(seen)) or any(map(self._tokens.is_suspect, form)):
+        if seen and self.gates.adds_up(seen):
+            return True
+        if holds_token(form) and any(map(self._tokens.is_suspect, form)):
             return True
         if not seen:
             self.views.learn_clean()
@@ -124,7 +130,13 @@ class Detector:
         """Return every point of *request* with the ids of all rules that count there, decisive or not."""
         values = self.values
         return [
-            (point, [item.rule.id for item in counting(point, self.signs(point.value), values.rules, values.expressions)])
+            (
+                point,
+                [
+                    item.rule.id
+                    for item in counting(point, self.signs(point.value), values.rules, values.expressions, self.views.fold)
+                ],
+            )
             for point in self.decoded_points(request)
         ]
 
@@ -136,6 +148,7 @@ class Detector:
         """Return what the full path finds in *request*, whatever the first tier would say of it; *sieve* holds some back."""
         decoded = self.views.request_points(request, self._limits)
         collected = _Findings()
+        texts: set[tuple[str, ...]] = set()
         budget_ns = self._limits.process_time_ns
         for point in decoded.points:
             budget_ns -= _NS_PER_POINT + _NS_PER_BYTE * len(point.value)
@@ -143,7 +156,10 @@ class Detector:
                 anomalies |= 1 << Anomaly.TIME_LIMIT
                 break
             for finding in self._at_point(point, sieve):
-                collected.add(finding)
+                if finding.type != "xss" or not _is_within(point.path, texts):
+                    collected.add(finding)
+            if b"&" in point.value and shows_entities(point.value):
+                texts |= {(*point.path, "htmljs"), (*point.path, "xml")}
         for finding in (
             *self._tokens.findings(decoded.points),
             *entities.findings(request, decoded.points),
@@ -160,7 +176,7 @@ class Detector:
         signs = self.signs(point.value)
         while True:
             ignored = set()
-            for verdict in judge(point, signs, rules, expressions):
+            for verdict in judge(point, signs, rules, expressions, self.views.fold):
                 finding = _finding(point, verdict)
                 if sieve is None or sieve.passes(finding):
                     yield finding
@@ -173,9 +189,8 @@ class Detector:
     def shows(self, kind: str, value: bytes) -> bool:
         """Tell whether *value*, as that of some parameter, is an attack of type *kind*."""
         point = Point(("get", "value"), value)
-        return any(
-            verdict.type == kind for verdict in judge(point, self.signs(value), self.values.rules, self.values.expressions)
-        )
+        verdicts = judge(point, self.signs(value), self.values.rules, self.values.expressions, self.views.fold)
+        return any(verdict.type == kind for verdict in verdicts)
 
     def signs(self, value: bytes) -> list[Sign]:
         """Return the signs in *value* as it stands and, where that differs, folded."""
@@ -194,12 +209,13 @@ class Detector:
 
     def _judge_response(self, response: Response) -> list[Finding]:
         kind = response.header(b"content-type")
-        if kind is not None and not any(mark in kind.lower() for mark in _TEXTUAL):
+        if kind is not None and not _is_textual(kind[:_KIND_BYTES]):
             return []
-        point = Point(("response_body",), response.body[:RESPONSE_LOOK])
-        signs = self._responses.signs(point.value)
+        body = response.body[:RESPONSE_LOOK]
+        signs = self._responses.signs(body)
         if not signs:
             return []
+        point = Point(("response_body",), body)
         return [_finding(point, item) for item in judge(point, signs, self._responses.rules, self._responses.expressions)]
 
 
@@ -210,14 +226,21 @@ class Tier:
         self.rules = rules
         own = [item for item in expressions if rules[item.rule].own]
         built_in = [item for item in expressions if not rules[item.rule].own]
-        self._matcher = Matchers(built_in, own, cache_dir)
-        self.cache_names = self._matcher.cache_names
-        self.expressions = self._matcher.expressions
+        matchers = Matchers(built_in, own, cache_dir)
+        self.cache_names = matchers.cache_names
+        self.expressions = matchers.expressions
+        self._seen: list[Sign] = []
+        self._scanners = matchers.scanners(self._note)
 
     def signs(self, value: bytes) -> list[Sign]:
-        seen: list[Sign] = []
-        self._matcher.scan(value, lambda index, start, end, flags, context: seen.append(Sign(index, end)))
-        return seen
+        self._seen = []
+        if value:
+            for scan in self._scanners:
+                scan(value)
+        return self._seen
+
+    def _note(self, index: int, start: int, end: int, flags: int, context: object) -> None:
+        self._seen.append(Sign(index, end))
 
 
 class _Findings:
@@ -236,10 +259,21 @@ class _Findings:
         self.found.append(finding)
 
 
+def _is_within(path: tuple[str, ...], paths: set[tuple[str, ...]]) -> bool:
+    """Tell whether *path* is one of *paths* or below one."""
+    return any(path[:size] in paths for size in range(len(path), 0, -1)) if paths else False
+
+
 def _finding(point: Point, verdict: Verdict) -> Finding:
     start = max(0, min(verdict.end - PAYLOAD_BYTES // 2, len(point.value) - PAYLOAD_BYTES))
     payload = point.value[start : start + PAYLOAD_BYTES].decode("latin-1")
     return Finding(verdict.type, point.path, payload, verdict.rule.id, verdict.confidence)
+
+
+@lru_cache(maxsize=1024)
+def _is_textual(kind: bytes) -> bool:
+    kind = kind.lower()
+    return any(mark in kind for mark in _TEXTUAL)
 
 
 def _limit_findings(anomalies: int) -> list[Finding]:

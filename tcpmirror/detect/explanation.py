@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tcpmirror.detect import page_injection, script_injection
 from tcpmirror.detect.compiled import Expression, Role
 from tcpmirror.detect.detector import Detector, Tier
 from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.ignoring import Ignored
 from tcpmirror.detect.pack import Rule
 from tcpmirror.detect.sql_injection import skeleton
-from tcpmirror.detect.verdict import THRESHOLD, Sign, Verdict, applies, counting, is_document, judge
+from tcpmirror.detect.verdict import THRESHOLD, Sign, Verdict, applies, confirmed, counting, is_document, judge
 from tcpmirror.model.exchange import Exchange, Request
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.point import Point
@@ -29,7 +30,10 @@ class RuleWord:
 
 @dataclass(frozen=True, slots=True)
 class PointWord:
-    """One value: ``folded`` is what it is judged as besides, empty if that is the same; ``sql``: its tokens, if any are."""
+    """One value: ``folded`` is what it is judged as besides, empty if that is the same.
+
+    ``sql``, ``script``: its tokens; ``page``: what it does to a page; each empty unless a rule of its kind looked at it.
+    """
 
     point: Point
     folded: bytes
@@ -37,6 +41,8 @@ class PointWord:
     rules: tuple[RuleWord, ...]
     verdicts: tuple[Verdict, ...]
     sql: str = ""
+    script: str = ""
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +78,18 @@ def _point(detector: Detector, point: Point) -> PointWord:
     folded = detector.views.fold(point.value)
     signs = detector.signs(point.value)
     words = tuple(_words(tier, point, folded, signs))
-    verdicts = tuple(judge(point, signs, tier.rules, tier.expressions))
-    sql = skeleton(folded) if any(word.rule.type == "sqli" for word in words) else ""
-    return PointWord(point, b"" if folded == point.value else folded, is_document(point.value), words, verdicts, sql)
+    verdicts = tuple(judge(point, signs, tier.rules, tier.expressions, detector.views.fold))
+    kinds = {word.rule.type for word in words}
+    sql = skeleton(folded) if "sqli" in kinds else ""
+    script = script_injection.skeleton(folded) if "xss" in kinds else ""
+    page = page_injection.described(folded) if "xss" in kinds else ""
+    shown = b"" if folded == point.value else folded
+    return PointWord(point, shown, is_document(point.value), words, verdicts, sql, script, page)
 
 
 def _words(tier: Tier, point: Point, folded: bytes, signs: list[Sign]) -> Iterable[RuleWord]:
     """Yield a word for each rule of which an expression matched, those that count first."""
-    weights = {item.rule.id: item.weight for item in counting(point, signs, tier.rules, tier.expressions)}
+    weights = {item.rule.id: item.weight for item in counting(point, signs, tier.rules, tier.expressions, lambda _: folded)}
     matched: dict[int, list[Sign]] = {}
     for sign in signs:
         matched.setdefault(tier.expressions[sign.expression].rule, []).append(sign)
@@ -90,11 +100,11 @@ def _words(tier: Tier, point: Point, folded: bytes, signs: list[Sign]) -> Iterab
             continue
         ends = [sign.end for sign in matched[index] if tier.expressions[sign.expression].role is Role.SIGN]
         text = _around(point.value if min(ends) <= len(point.value) else folded, min(ends))
-        reason = "" if rule.id in weights else _why_not(rule, point, seen)
+        reason = "" if rule.id in weights else _why_not(rule, point, folded, seen)
         yield RuleWord(rule, weights.get(rule.id, 0.0), text, reason)
 
 
-def _why_not(rule: Rule, point: Point, seen: list[Expression]) -> str:
+def _why_not(rule: Rule, point: Point, folded: bytes, seen: list[Expression]) -> str:
     refuting = [item.pattern for item in seen if item.role is Role.MUST_NOT]
     if refuting:
         return f"refuted by must_not {refuting[0].decode('latin-1')!r}"
@@ -104,6 +114,8 @@ def _why_not(rule: Rule, point: Point, seen: list[Expression]) -> str:
         return f"without must {missing[0].decode('latin-1')!r}"
     if not applies(rule, point.path):
         return "the rule does not apply at this point (its points, keys or files)"
+    if rule.grammar and not confirmed(rule.grammar, point.value, lambda _: folded):
+        return f"the grammar {rule.grammar} does not read it so"
     return "does not count"
 
 

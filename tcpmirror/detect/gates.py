@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tcpmirror.detect.alphabet import first_alphabet
-from tcpmirror.detect.compiled import Expression, Matchers, Role, gate_expressions
+from tcpmirror.detect.compiled import Expression, Matchers, OnMatch, Role, ScanTerminated, gate_expressions
 from tcpmirror.detect.pack import Rule
 from tcpmirror.detect.verdict import THRESHOLD
 from tcpmirror.model.alphabet import ALPHABETS
@@ -18,22 +18,38 @@ class Gates:
     def __init__(self, rules: Sequence[Rule], cache_dir: Path | None) -> None:
         self.rules = rules
         expressions = [(first_alphabet(item.pattern, ALPHABETS), item) for item in gate_expressions(rules)]
-        self._searches = [
-            _Search(rules, [item for first, item in expressions if first <= place], cache_dir)
+        self._seen: list[Expression] = []
+        searches = [
+            _matchers(rules, [item for first, item in expressions if first <= place], cache_dir)
             for place in range(len(ALPHABETS))
         ]
+        self.cache_names = frozenset[str]().union(*(search.cache_names for search in searches))
+        self._scanners = [search.scanners(self._noting(search.expressions)) for search in searches]
 
-    @property
-    def cache_names(self) -> frozenset[str]:
-        return frozenset[str]().union(*(search.cache_names for search in self._searches))
+    def _noting(self, expressions: Sequence[Expression]) -> OnMatch:
+        """Return what notes a match of *expressions*, and ends the scan after one that decides alone."""
+        decides = [
+            item.role is Role.SIGN and not self.rules[item.rule].must and self.rules[item.rule].confidence >= THRESHOLD
+            for item in expressions
+        ]
+
+        def note(index: int, start: int, end: int, flags: int, context: object) -> bool | None:
+            self._seen.append(expressions[index])
+            return decides[index] or None
+
+        return note
 
     def matched(self, form: Iterable[bytes]) -> list[Expression]:
         """Return the expressions that match somewhere in *form*, up to the first that decides alone."""
-        seen: list[Expression] = []
-        for text, search in zip(form, self._searches, strict=True):
-            if text and not search.add_matches(text, seen):
-                break
-        return seen
+        self._seen = []
+        try:
+            for text, scanners in zip(form, self._scanners, strict=True):
+                if text:
+                    for scan in scanners:
+                        scan(text)
+        except ScanTerminated:
+            pass
+        return self._seen
 
     def adds_up(self, seen: Iterable[Expression]) -> bool:
         """Tell whether the rules of the expressions in *seen*, wherever they matched, could make a finding of one type."""
@@ -47,28 +63,6 @@ class Gates:
         return any(total >= THRESHOLD - 1e-9 for total in totals.values())
 
 
-class _Search:
-    """The matchers over the expressions of one alphabet."""
-
-    def __init__(self, rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> None:
-        own = [item for item in expressions if rules[item.rule].own]
-        built_in = [item for item in expressions if not rules[item.rule].own]
-        self._matchers = Matchers(built_in, own, cache_dir)
-        self.cache_names = self._matchers.cache_names
-        self._decides = [
-            item.role is Role.SIGN and not rules[item.rule].must and rules[item.rule].confidence >= THRESHOLD
-            for item in self._matchers.expressions
-        ]
-        self._indices: list[int] = []
-
-    def add_matches(self, text: bytes, seen: list[Expression]) -> bool:
-        """Add what matches in *text* to *seen*; False after one that decides alone."""
-        indices = self._indices
-        indices.clear()
-        goes_on = self._matchers.scan(text, self._on_match)
-        seen.extend(self._matchers.expressions[index] for index in indices)
-        return goes_on
-
-    def _on_match(self, index: int, start: int, end: int, flags: int, context: object) -> bool | None:
-        self._indices.append(index)
-        return self._decides[index] or None
+def _matchers(rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> Matchers:
+    own = [item for item in expressions if rules[item.rule].own]
+    return Matchers([item for item in expressions if not rules[item.rule].own], own, cache_dir)

@@ -1,11 +1,14 @@
-"""The grammars that a rule can ask to confirm what its patterns chose."""
+"""The grammars that rules may ask to confirm what their patterns chose: name -> whether a value is what the name says.
+
+Each reads the value alone, in every place where it may land, in time linear in its size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from tcpmirror.detect import shell_injection, sql_injection
+from tcpmirror.detect import page_injection, script_injection, shell_injection, sql_injection
 
 GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {
     "sql-injection": sql_injection.breaks_out,
@@ -15,4 +18,12 @@ GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {
     "shell-command-line": shell_injection.is_command_line,
     "shell-command": shell_injection.is_command,
     "shell-disguise": shell_injection.is_disguised,
+    "markup-runs": page_injection.runs,
+    "markup-loads": page_injection.loads,
+    "markup-breaks-out": page_injection.breaks_out,
+    "markup-claims": page_injection.claims,
+    "markup-probe": page_injection.probes,
+    "script-url": page_injection.urls,
+    "script-acts": script_injection.acts,
+    "style-runs": page_injection.styles,
 }

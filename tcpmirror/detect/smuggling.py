@@ -1,8 +1,9 @@
 """Request smuggling: requests whose end servers in a row may see in different places (CWE-444; RFC 9112, section 11.2).
 
-HTTP/1 requests bring their disagreement along. Two more signs are read here: a body that is itself a request, for a server
-that ignores it (CL.0, TE.0), and HTTP/2 requests that mean something else once a proxy has written them as HTTP/1 (RFC 9113,
-section 10.3).
+HTTP/1 requests bring their disagreement along. More signs are read here: a body that is itself a request, for a server that
+ignores it (CL.0, TE.0); an expectation that only some servers take for `100-continue`, so that one waits, or answers, before
+a body that the other sends on (0.CL, CL.0; RFC 9110, section 10.1.1); and HTTP/2 requests that mean something else once a
+proxy has written them as HTTP/1 (RFC 9113, section 10.3).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ TYPE: Final = "request_smuggling"
 _HTTP_AS_CONTENT: Final = (b"application/http", b"message/http")
 _LOST: Final = 1 << Anomaly.GAP | 1 << Anomaly.INCOMPLETE | 1 << Anomaly.RESET
 _ODD_HTTP2: Final = 1 << Anomaly.BAD_HEADER | 1 << Anomaly.SPACE_IN_TARGET | 1 << Anomaly.CONFLICTING_LENGTH
+_EXPECTED: Final = b"100-"  # in a head without these bytes nothing is expected
+_JUNK: Final = bytes(range(33)) + b"\x7f"
 _VERSION_INSIDE: Final = re.compile(rb"\sHTTP/\d")
 _CHUNK: Final = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r?\n")
 _RULES: Final = {
@@ -44,9 +47,14 @@ def findings(exchange: Exchange) -> list[Finding]:
         found = _downgraded(request, exchange.anomalies)
         if found:
             return found
-    if request.body and _is_request(request):
-        return [_ignored_body(request)]
-    return []
+    if not request.body:
+        return []
+    is_request = _is_request(request)
+    if _EXPECTED in request.head:
+        odd = _odd_expectation(request)
+        if odd is not None:
+            return [_expecting(request, odd, is_request)]
+    return [_ignored_body(request)] if is_request else []
 
 
 def _finding(disagreement: Disagreement, point: tuple[str, ...]) -> Finding:
@@ -69,6 +77,24 @@ def _ignored_body(request: Request) -> Finding:
     return _finding(
         Disagreement(f"{name}.0", ((reader, request.wire_length), ("no body", 0)), request.body[:REST_BYTES]), ("framing",)
     )
+
+
+def _odd_expectation(request: Request) -> bytes | None:
+    """Return the field that asks for `100 Continue` in a way that some servers do not see, or see twice."""
+    fields = [(name, value) for name, value in request.headers if name.strip(_JUNK).lower() == b"expect"]
+    for name, value in fields:
+        is_plain = name.lower() == b"expect" and value.strip(b" \t").lower() == b"100-continue"
+        if b"100-continue" in value.lower() and (not is_plain or len(fields) > 1):
+            return name + b": " + value
+    return None
+
+
+def _expecting(request: Request, field: bytes, is_request: bool) -> Finding:
+    """Where one server reads the body and the other waits for a leave to read it, or has answered without."""
+    shown = Disagreement(
+        "CL.0", (("no expectation", request.wire_length), (field.decode("latin-1")[:128], 0)), request.body[:REST_BYTES]
+    )
+    return Finding(TYPE, ("framing",), shown.text[:PAYLOAD_BYTES], "smuggling-expect", 0.95 if is_request else 0.7)
 
 
 def _downgraded(request: Request, anomalies: int) -> list[Finding]:

@@ -8,7 +8,7 @@ the strongest one counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from tcpmirror.detect.compiled import Expression, Role
@@ -85,6 +85,10 @@ def is_document(value: bytes) -> bool:
     return words >= 8 and words * 25 >= min(len(value), 4096)
 
 
+def _as_it_is(value: bytes) -> bytes:
+    return value
+
+
 class Counted(NamedTuple):
     """A rule that counts at a point: its weight there and where its match ended."""
 
@@ -93,10 +97,16 @@ class Counted(NamedTuple):
     rule: Rule
 
 
-def judge(point: Point, signs: Iterable[Sign], rules: Sequence[Rule], expressions: Sequence[Expression]) -> list[Verdict]:
-    """Return what *signs* amount to, at most one verdict a type."""
+def judge(
+    point: Point,
+    signs: Iterable[Sign],
+    rules: Sequence[Rule],
+    expressions: Sequence[Expression],
+    fold: Callable[[bytes], bytes] = _as_it_is,
+) -> list[Verdict]:
+    """Return what *signs* amount to, at most one verdict a type; *fold* undoes the disguises of a value."""
     by_type: dict[str, list[Counted]] = {}
-    for counted in counting(point, signs, rules, expressions):
+    for counted in counting(point, signs, rules, expressions, fold):
         by_type.setdefault(counted.rule.type, []).append(counted)
     if not by_type:
         return []
@@ -105,7 +115,11 @@ def judge(point: Point, signs: Iterable[Sign], rules: Sequence[Rule], expression
 
 
 def counting(
-    point: Point, signs: Iterable[Sign], rules: Sequence[Rule], expressions: Sequence[Expression]
+    point: Point,
+    signs: Iterable[Sign],
+    rules: Sequence[Rule],
+    expressions: Sequence[Expression],
+    fold: Callable[[bytes], bytes] = _as_it_is,
 ) -> Iterator[Counted]:
     """Yield the rules that *signs* fulfil at *point*: their other conditions hold too, and they apply there."""
     matched: dict[int, Sign] = {}
@@ -122,10 +136,19 @@ def counting(
     for index, sign in matched.items():
         rule = rules[index]
         if index not in refuted and applies(rule, point.path) and _all_must(rule, index, musts):
-            if rule.grammar and not GRAMMARS[rule.grammar](point.value):
+            if rule.grammar and not confirmed(rule.grammar, point.value, fold):
                 continue
             weight = rule.confidence * (DOCUMENT_WEIGHT if not rule.documents and is_document(point.value) else 1)
             yield Counted(weight, sign.end, rule)
+
+
+def confirmed(grammar: str, value: bytes, fold: Callable[[bytes], bytes]) -> bool:
+    """Tell whether *grammar* confirms what patterns saw in *value*, as it stands or folded."""
+    confirms = GRAMMARS[grammar]
+    if confirms(value):
+        return True
+    folded = fold(value)
+    return folded is not value and confirms(folded)
 
 
 def applies(rule: Rule, path: tuple[str, ...]) -> bool:

@@ -77,6 +77,7 @@ class Anomaly(IntEnum):
     RAPID_RESET = 55  # a client that takes most of its many requests back at once
     UPGRADED = 56  # the connection left HTTP/1 (Upgrade, CONNECT)
     NOT_HTTP = 57
+    DECOMPRESSION_WORK = 58  # more compressed streams in one body than are undone, which take time and need give nothing
     CONTINUATION_FLOOD = 60  # a header block in more pieces, or larger, than is read
     ENDLESS = 61  # a response that goes on (an event stream); its start was kept
     DECRYPTED = 62  # the flow was TLS, read with a secret that the operator gave

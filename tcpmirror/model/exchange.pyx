@@ -7,7 +7,12 @@ first asked for. Compiled, because one is made for every exchange.
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
+from libc.string cimport memchr
+
 import ipaddress
+
+cdef extern from "strings.h" nogil:
+    int strncasecmp(const char*, const char*, size_t)
 
 TUNNEL_NAMES = ("", "vxlan", "geneve", "gre", "erspan", "ipip", "mpls", "pppoe", "gtp", "teredo", "vxlan-gpe", "ayiya", "pbb")
 
@@ -50,6 +55,41 @@ cdef tuple parse_headers(bytes head):
     return tuple(pairs)
 
 
+cdef object find_header(bytes head, bytes name):
+    """Return what `parse_headers` would give as the first value of *name* (lower case) or None, without the other headers."""
+    cdef const char* data = PyBytes_AS_STRING(head)
+    cdef const char* wanted = PyBytes_AS_STRING(name)
+    cdef const char* stop = data + PyBytes_GET_SIZE(head)
+    cdef const char* end
+    cdef const char* next_line
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
+    data = <const char*>memchr(data, 10, stop - data)
+    while data != NULL and data + 1 < stop:
+        data += 1
+        next_line = <const char*>memchr(data, 10, stop - data)
+        end = stop if next_line == NULL else next_line
+        if end > data and end[-1] == 13:
+            end -= 1
+        if end == data:
+            return None
+        if end - data >= size and (end - data == size or data[size] == 58) and strncasecmp(data, wanted, size) == 0:
+            if next_line != NULL and next_line + 1 < stop and next_line[1] in (32, 9):
+                break  # folded
+            data += size + (end - data > size)
+            while data < end and data[0] in (32, 9):
+                data += 1
+            while data < end and end[-1] in (32, 9):
+                end -= 1
+            return <bytes>data[:end - data]
+        data = next_line
+    else:
+        return None
+    for candidate, value in parse_headers(head):
+        if candidate.lower() == name:
+            return value
+    return None
+
+
 def ip_text(bytes packed):
     """Return the printable form of a packed IPv4 (4 bytes) or IPv6 (16 bytes) address."""
     if len(packed) == 4:
@@ -85,7 +125,9 @@ cdef class Message:
 
     def header(self, bytes name):
         """Return the first value of header *name* (lower case), or None."""
-        for candidate, value in self.headers:
+        if self._headers is None:
+            return find_header(self.head, name)
+        for candidate, value in self._headers:
             if candidate.lower() == name:
                 return value
         return None

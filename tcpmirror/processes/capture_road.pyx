@@ -5,6 +5,7 @@ This is where capture, decap and ring meet. No Python bytecode runs for an ordin
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from tcpmirror.capture.filter_program cimport FilterProgram
 from tcpmirror.capture.receiver cimport FrameReceiver
@@ -30,6 +31,12 @@ cdef enum:
     VERDICTS = 16
 
 
+cdef uint64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <uint64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
 cdef class CaptureRoad(FrameReceiver):
     """Takes frames from a source: as a callable ``(time_ns, frame)``, or where they lie, by `take`.
 
@@ -47,7 +54,7 @@ cdef class CaptureRoad(FrameReceiver):
     cdef int workers
     cdef Shedder shedder
     cdef uint64_t[::1] counters
-    cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_coverage, at_bad_checksum, at_duplicates
+    cdef int at_packets, at_bytes, at_segments, at_segment_bytes, at_ring_full, at_shed, at_threshold, at_bad_checksum, at_duplicates
     cdef int at_reason[VERDICTS]
     cdef int at_joined, at_held
     cdef bint pending[MAX_WORKERS]
@@ -55,7 +62,7 @@ cdef class CaptureRoad(FrameReceiver):
     cdef public int domain
     cdef public object while_waiting  # called ten times a second while a full ring is waited for
     cdef public bint is_stopping
-    cdef uint64_t last_kept, last_lost, counted_joined, counted_lost
+    cdef uint64_t counted_joined, counted_lost
     cdef bint is_vlan_key, is_vni_key
     cdef int at_simulated, at_tcp_bytes, at_duplicate_bytes, at_shed_bytes, at_ring_full_bytes, at_simulated_bytes
     cdef int at_discarded, at_discarded_bytes
@@ -77,12 +84,11 @@ cdef class CaptureRoad(FrameReceiver):
         self.at_packets, self.at_bytes = page.slot("packets"), page.slot("bytes")
         self.at_segments, self.at_segment_bytes = page.slot("segments"), page.slot("segment_bytes")
         self.at_ring_full, self.at_shed = page.slot("lost_ring_full"), page.slot("lost_shed")
-        self.at_threshold, self.at_coverage = page.slot("shed_threshold_permille"), page.slot("coverage_permille")
+        self.at_threshold = page.slot("shed_threshold_permille")
         self.at_bad_checksum = page.slot("bad_checksum")
         self.at_duplicates = page.slot("duplicates")
         for verdict, name in REASONS.items():
             self.at_reason[<int>verdict] = page.slot(name)
-        self.counters[self.at_coverage] = 1000
         self.at_simulated = page.slot("lost_simulated")
         self.dice = 0x9e3779b97f4a7c15
         self.at_joined, self.at_held = page.slot("fragments_joined"), page.slot("fragments_held")
@@ -212,7 +218,9 @@ cdef class CaptureRoad(FrameReceiver):
             self.counters[self.at_discarded] += 1
             self.counters[self.at_discarded_bytes] += segment.payload_length
             return 0
-        if self.shedder.is_shed(segment.flow_hash, (segment.flags & (TcpFlag.TCP_SYN | TcpFlag.TCP_ACK)) == TcpFlag.TCP_SYN):
+        worker = <int>((segment.flow_hash >> 48) * <uint64_t>self.workers >> 16)
+        writer = <RingWriter>self.writers[worker]
+        if self.is_left_out(segment, worker, writer):
             self.counters[self.at_shed] += 1
             self.counters[self.at_shed_bytes] += segment.payload_length
             return 0
@@ -224,8 +232,6 @@ cdef class CaptureRoad(FrameReceiver):
             self.counters[self.at_ring_full] += 1
             self.counters[self.at_ring_full_bytes] += segment.payload_length
             return 0
-        worker = <int>((segment.flow_hash >> 48) * <uint64_t>self.workers >> 16)
-        writer = <RingWriter>self.writers[worker]
         target = writer.reserve(SEGMENT_KIND, size)
         if target == NULL:
             target = self.wait_for_room(worker, size) if self.is_patient else NULL
@@ -240,6 +246,12 @@ cdef class CaptureRoad(FrameReceiver):
         self.counters[self.at_segments] += 1
         self.counters[self.at_segment_bytes] += segment.payload_length
         return 0
+
+    cdef bint is_left_out(self, const Segment* segment, int worker, RingWriter writer) noexcept:
+        """Whether the segment's flow is skipped. That is decided by its SYN, or by SYN and ACK where a mirror has only that side."""
+        if segment.flags & TcpFlag.TCP_SYN and not self.is_patient:
+            return not self.shedder.admits(segment.flow_hash, worker, writer.fill_level())
+        return self.shedder.is_shed(segment.flow_hash)
 
     cdef uint8_t* wait_for_room(self, int worker, uint64_t size) except? NULL:
         cdef uint8_t* target = NULL
@@ -256,19 +268,15 @@ cdef class CaptureRoad(FrameReceiver):
         return target
 
     def flush(self):
-        """Wake the workers that got segments, and let shedding follow the fill of the rings; call it after each batch."""
+        """Wake the workers that got segments, and take more flows again where rings have emptied; call it after each batch."""
         cdef int worker
-        cdef double fill, fullest = 0.0
+        cdef uint64_t now_ns = monotonic_ns()
         for worker in range(self.workers):
             if self.pending[worker]:
                 self.pending[worker] = False
                 (<Doorbell>self.bells[worker]).strike()
-            fill = (<RingWriter>self.writers[worker]).fill_level()
-            if fill > fullest:
-                fullest = fill
-        if not self.is_patient:
-            self.shedder.adjust(fullest)
-            self.counters[self.at_threshold] = self.shedder.threshold * 1000 // 65536
+            self.shedder.ease(worker, (<RingWriter>self.writers[worker]).fill_level(), now_ns)
+        self.counters[self.at_threshold] = self.shedder.highest() * 1000 // 65536
 
     cdef int count_fragments(self) except -1:
         """Add what the joiner counted since the last call."""
@@ -285,16 +293,6 @@ cdef class CaptureRoad(FrameReceiver):
         self.fragments.clear()
         self.count_fragments()
         self.flush()
-
-    def measure_coverage(self):
-        """Set the share of segments, since the last call, that were put on a ring."""
-        cdef uint64_t kept = self.counters[self.at_segments]
-        cdef uint64_t lost = self.counters[self.at_shed] + self.counters[self.at_ring_full]
-        cdef uint64_t new_kept = kept - self.last_kept, new_lost = lost - self.last_lost
-        if new_kept + new_lost:
-            self.counters[self.at_coverage] = 1000 * new_kept // (new_kept + new_lost)
-        self.last_kept = kept
-        self.last_lost = lost
 
     def announce(self, int kind, bytes payload):
         """Send every worker a record of *kind*, behind the segments already sent; waits for room."""

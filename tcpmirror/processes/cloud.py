@@ -1,4 +1,4 @@
-"""The main loop of the embedded cloud: the API and the console on one loopback address, over one SQLite file."""
+"""The main loop of the embedded cloud: the API and the console on one loopback address, over one store."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.database import open_database
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.server import bind, is_loopback, serve
 from tcpmirror.cloud.service import Service
-from tcpmirror.cloud.tokens import Role, ensure_token
+from tcpmirror.cloud.tls import server_context
+from tcpmirror.cloud.tokens import ensure_token
 from tcpmirror.console.application import create_console
 from tcpmirror.errors import EXIT_BUG, EXIT_OK
 from tcpmirror.processes.context import Context
@@ -24,10 +26,11 @@ def run(context: Context) -> int:
     """Serve until told to stop; EnvironmentFault if the store cannot be opened or the address not be taken."""
     context.install_signals()
     cloud = context.settings.cloud
-    if not is_loopback(cloud.listen_address, _LISTEN_KEY):
+    if not cloud.tls_certificate and not is_loopback(cloud.listen_address, _LISTEN_KEY):
         _log.warning("%s: %s is reached from other machines, and without TLS", _LISTEN_KEY, cloud.listen_address)
+    tls = server_context(cloud.tls_certificate, cloud.tls_key, "cloud.tls_certificate") if cloud.tls_certificate else None
     listener = bind(cloud.listen_address, _LISTEN_KEY)
-    database = open_database(database_path(context.settings))
+    database = open_database(database_address(context.settings))
     service = Service(database, context.counters)
     if context.admin_password:
         ensure_first_account(database, context.admin_password, time.time_ns())
@@ -39,11 +42,11 @@ def run(context: Context) -> int:
         return not context.stopping
 
     app = create_console(service, context.settings.console.title, pages=context.settings.console.enabled)
-    started = serve(app, listener, turn)
+    started = serve(app, listener, turn, tls)
     database.close()
     return EXIT_OK if started else EXIT_BUG
 
 
-def database_path(settings: Settings) -> Path:
-    """Return where the embedded cloud keeps its SQLite file."""
-    return Path(settings.cloud.database or Path(settings.supervisor.state_dir) / "cloud.db")
+def database_address(settings: Settings) -> str:
+    """Return where the embedded cloud keeps what it knows: a path, or an address of PostgreSQL."""
+    return settings.cloud.database or str(Path(settings.supervisor.state_dir) / "cloud.db")

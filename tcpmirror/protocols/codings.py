@@ -1,186 +1,56 @@
 """Content and transfer codings of bodies: gzip, deflate (with and without zlib's frame), br, zstd, stacked.
 
 What a coding says it is and what the bytes are may differ; the reading is that of browsers. Limits hold against bombs:
-decoded bytes of a body, layers, and output per input byte. The result does not depend on how the input was cut.
+decoded bytes of a body, layers, output per input byte, and streams one behind the other, which take time and need give
+nothing. So the time that a body takes is in proportion to its bytes and those limits, whatever it is made of. How the input
+was cut makes no difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
-
-import brotli
-import zstandard
-from zlib_ng import zlib_ng  # the same interface and streams as zlib, at nearly twice its speed
+from typing import Final
 
 from tcpmirror.model.anomaly import Anomaly
+from tcpmirror.protocols.coded_streams import (
+    GZIP_MAGIC,
+    GZIP_RESERVED,
+    HeaderChecked,
+    Inflate,
+    Stream,
+    StreamError,
+    open_stream,
+)
 
 MAGIC_BYTES: Final = 4
 OPENING_BYTES: Final = 64  # looked at before a stream without a magic number is believed
 RATIO_FROM_BYTES: Final = 1 << 20  # smaller output is harmless, whatever its ratio
 DOUBTED_BYTES: Final = 1024  # a stream that goes wrong so early and gave nothing was none: its bytes are the body
 BLOCK_BYTES: Final = 256  # br and zstd get their input in blocks of this size, so an error loses at most one block
+DEFLATE_RATIO: Final = 1032  # a match of 258 bytes takes two bits at least
+WINDOW_BYTES: Final = 16384  # of a layer's input are looked at together: what one stream leaves over is copied for the next
+# Streams in one body: to open one takes as long as to inflate 10 KB or more. So many, and one more for each so many bytes:
+# whoever writes a gzip member a line has lines of that length. Inside another coding 8 MiB of members come out of a few KB.
+STREAMS: Final = 256
+STREAM_BYTES: Final = 64
+NESTED_STREAM_BYTES: Final = 4096
 HELD_BYTES: Final = 16384  # of a coded body are collected before they are decoded: a call a segment costs half as much again
-ZSTD_WINDOW: Final = 8 << 20  # RFC 9659 lets no one send a larger one
 
 BAD_CODING: Final = 1 << Anomaly.BAD_CODING
 TRUNCATED_CODING: Final = 1 << Anomaly.TRUNCATED_CODING
 DECOMPRESSION_LIMIT: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
 DECOMPRESSION_RATIO: Final = 1 << Anomaly.DECOMPRESSION_RATIO
+DECOMPRESSION_WORK: Final = 1 << Anomaly.DECOMPRESSION_WORK
 CODING_LAYERS_LIMIT: Final = 1 << Anomaly.CODING_LAYERS_LIMIT
 UNKNOWN_CONTENT_CODING: Final = 1 << Anomaly.UNKNOWN_CONTENT_CODING
 
 _BLANKS: Final = bytes(range(33))  # what the framing drops before a colon, too
-GZIP_RESERVED: Final = 0xE0  # flag bits that must be zero (RFC 1952, section 2.3.1.2); browsers do not look
-GZIP_HEADER_CHECKED: Final = 2
-GZIP_MAGIC: Final = b"\x1f\x8b"
-FAULT: Final[type[Exception]] = zlib_ng.error  # type: ignore[assignment]  # an instance, by the package's stubs
-
-
-class StreamError(Exception):
-    """The bytes are not what the coding needs; the ``good`` ones before the fault gave ``output``. Stays in this module."""
-
-    def __init__(self, output: bytes, good: int) -> None:
-        super().__init__("bad coding")
-        self.output = output
-        self.good = good
-
-
-class Stream(Protocol):
-    """One compressed stream."""
-
-    def push(self, chunk: bytes, room: int) -> bytes:
-        """Return what *chunk* decodes to, *room* bytes at most; StreamError at a fault."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the end mark was read."""
-
-    @property
-    def rest(self) -> bytes:
-        """The bytes after the end mark."""
-
-
-class Inflate:
-    """A zlib stream: *wbits* 31 is gzip, 15 zlib's frame, -15 bare deflate."""
-
-    def __init__(self, wbits: int) -> None:
-        self._stream = zlib_ng.decompressobj(wbits)
-
-    def push(self, chunk: bytes, room: int) -> bytes:
-        before = self._stream.copy()  # type: ignore[attr-defined]  # the package's stubs leave it out
-        try:
-            return self._stream.decompress(chunk, room)
-        except FAULT:
-            raise _fault_in(before, chunk, room) from None
-
-    @property
-    def is_whole(self) -> bool:
-        return self._stream.eof
-
-    @property
-    def rest(self) -> bytes:
-        return self._stream.unused_data
-
-
-def _fault_in(stream: zlib_ng._Decompress, chunk: bytes, room: int) -> StreamError:
-    """Return at which byte *chunk* goes wrong (a wrong checksum, say), and what it gives up to there."""
-    output, good = bytearray(), 0
-    try:
-        while good < len(chunk) and len(output) < room:
-            output += stream.decompress(chunk[good : good + 1], room - len(output))
-            good += 1
-    except FAULT:
-        pass
-    return StreamError(bytes(output), good)
-
-
-class HeaderChecked:
-    """A gzip stream whose header has a checksum (RFC 1952, section 2.3.1): taken out, as browsers do not check it."""
-
-    def __init__(self) -> None:
-        self._header: bytes | None = b""
-        self._stream = Inflate(31)
-
-    def push(self, chunk: bytes, room: int) -> bytes:
-        held = 0
-        if self._header is not None:
-            held = len(self._header)
-            self._header += chunk
-            size = _gzip_header_size(self._header)
-            if size is None:
-                return b""
-            flags = self._header[3] & ~GZIP_HEADER_CHECKED
-            chunk = self._header[:3] + bytes([flags]) + self._header[4:size] + self._header[size + 2 :]
-            self._header = None
-            held -= 2  # the checksum
-        try:
-            return self._stream.push(chunk, room)
-        except StreamError as fault:
-            raise StreamError(fault.output, fault.good - held) from None
-
-    @property
-    def is_whole(self) -> bool:
-        return self._stream.is_whole
-
-    @property
-    def rest(self) -> bytes:
-        return self._stream.rest
-
-
-def _gzip_header_size(header: bytes) -> int | None:
-    """Return the size of a gzip header without its checksum, or None while header or checksum are not whole."""
-    flags, size = header[3], 10
-    if flags & 4:
-        size += 2 + int.from_bytes(header[10:12], "little")
-    for flag in (8, 16):  # file name, comment: both end in NUL
-        if flags & flag:
-            size = header.find(b"\0", size) + 1 or len(header)
-    return size if len(header) >= size + 2 else None
-
-
-class Brotli:
-    def __init__(self) -> None:
-        self._stream = brotli.Decompressor()
-        self.is_whole = False
-        self.rest = b""
-
-    def push(self, chunk: bytes, room: int) -> bytes:
-        output = bytearray()
-        try:
-            output += self._stream.process(chunk, output_buffer_limit=room)
-            while len(output) < room and not self._stream.can_accept_more_data():
-                output += self._stream.process(b"", output_buffer_limit=room - len(output))
-        except brotli.error:
-            raise StreamError(bytes(output), 0) from None
-        self.is_whole = self._stream.is_finished()
-        return bytes(output[:room])
-
-
-class Zstandard:
-    def __init__(self) -> None:
-        self._stream = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
-
-    def push(self, chunk: bytes, room: int) -> bytes:
-        # A block of 256 bytes decodes to 11 MiB at most: an RLE block takes 4 bytes and gives 128 KiB.
-        try:
-            return self._stream.decompress(chunk)[:room]
-        except zstandard.ZstdError:
-            raise StreamError(b"", 0) from None
-
-    @property
-    def is_whole(self) -> bool:
-        return bool(self._stream.eof)
-
-    @property
-    def rest(self) -> bytes:
-        return self._stream.unused_data
 
 
 class Layer:
     """One coding of a body: decides what the bytes are, decodes them, goes on to a further gzip or zstd member."""
 
-    def __init__(self, coding: str, limit: int, ratio: int) -> None:
+    def __init__(self, coding: str, limit: int, ratio: int, *, is_nested: bool = False) -> None:
         self.coding = coding
         self.anomalies = 0
         self._limit = limit
@@ -192,16 +62,25 @@ class Layer:
         self._doubted: bytes | None = b""  # what a first stream that gave nothing yet took
         self._is_raw = False
         self._is_over = False
-        self._block = BLOCK_BYTES if coding in ("br", "zstd") else 0
+        self._streams = 0
+        self._stream_bytes = NESTED_STREAM_BYTES if is_nested else STREAM_BYTES
+        # Where the ratio may be what ends a stream, it must be taken at the same places however the input was cut.
+        self._block = BLOCK_BYTES if coding in ("br", "zstd") or ratio <= DEFLATE_RATIO else 0
         self._opening = OPENING_BYTES if coding == "deflate" else MAGIC_BYTES
 
     def decode(self, chunk: bytes) -> bytes:
+        output = bytearray()
+        for at in range(0, len(chunk), WINDOW_BYTES):
+            output += self._decode_window(chunk[at : at + WINDOW_BYTES])
+        return bytes(output)
+
+    def _decode_window(self, window: bytes) -> bytes:
         if self._is_raw:
-            return self._count(chunk)
+            return self._count(window)
         if self._is_over:
             return b""
         output = bytearray()
-        self._pending += chunk
+        self._pending += window
         for block in self._blocks():
             output += self._decode_block(block)
         return bytes(output)
@@ -260,7 +139,12 @@ class Layer:
     def _open(self, block: bytes) -> Stream | None:
         """Begin the stream that *block* begins with; after a first one, anything but a further member is ignored."""
         is_first = self._stream is None
-        self._stream = _open_stream(self.coding, block, is_first)
+        self._streams += 1
+        if self._streams > STREAMS + self._consumed // self._stream_bytes:
+            self.anomalies |= DECOMPRESSION_LIMIT | DECOMPRESSION_WORK
+            self._is_over = True
+            return None
+        self._stream = open_stream(self.coding, block, is_first)
         if self._stream is None and is_first:
             self.anomalies |= BAD_CODING
             self._is_raw = True
@@ -272,7 +156,7 @@ class Layer:
 
     def _push(self, stream: Stream, block: bytes) -> bytes:
         try:
-            output = stream.push(block, self._limit - self._produced)
+            output = stream.push(block, self._room() + 1)
         except StreamError as fault:
             return self._fail(fault, block)
         if self._doubted is not None:
@@ -295,31 +179,19 @@ class Layer:
             return True
         return not fault.output and good <= DOUBTED_BYTES
 
+    def _room(self) -> int:
+        """Return how many bytes more the input up to now may give."""
+        return min(self._limit, max(RATIO_FROM_BYTES, self._ratio * self._consumed)) - self._produced
+
     def _count(self, output: bytes) -> bytes:
         room = self._limit - self._produced
-        allowed = room
-        if not self._is_raw:
-            allowed = min(room, max(RATIO_FROM_BYTES, self._ratio * self._consumed) - self._produced)
+        allowed = room if self._is_raw else self._room()
         self._produced += min(len(output), allowed)
         if not self._is_raw and (len(output) > allowed or self._produced >= self._limit):
             self.anomalies |= DECOMPRESSION_LIMIT | (DECOMPRESSION_RATIO if allowed < room else 0)
             self._is_over = True
             return output[:allowed]
         return output
-
-
-def _open_stream(coding: str, block: bytes, is_first: bool) -> Stream | None:
-    """Return the stream that *block* begins, or None if it begins none of that coding."""
-    if coding == "zstd":
-        return Zstandard() if is_first or block.startswith((b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")) else None
-    if coding == "br":
-        return Brotli() if is_first else None
-    if block.startswith(GZIP_MAGIC):
-        return HeaderChecked() if len(block) > 3 and block[3] & GZIP_HEADER_CHECKED else Inflate(31)
-    if coding == "gzip" or not is_first:
-        return None
-    is_framed = len(block) > 1 and block[0] & 15 == 8 and (block[0] << 8 | block[1]) % 31 == 0  # RFC 1950, section 2.2
-    return Inflate(15 if is_framed else -15)
 
 
 CODINGS: Final = {
@@ -352,7 +224,7 @@ class ContentDecoder:
             if len(self._layers) >= layers:
                 self._anomalies |= DECOMPRESSION_LIMIT | CODING_LAYERS_LIMIT
                 break
-            self._layers.append(Layer(CODINGS[coding], limit, ratio))
+            self._layers.append(Layer(CODINGS[coding], limit, ratio, is_nested=bool(self._layers)))
 
     @property
     def anomalies(self) -> int:

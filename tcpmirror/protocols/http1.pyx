@@ -186,7 +186,8 @@ cdef class Http1Connection(StreamSink):
         self.cut(half, anomalies)
         half.close()
         # Without FIN or RST nobody said that no answer was coming: the request timed out, whenever the end was noticed.
-        if self.server is not None and (self.server.has_ended or (how != END_FIN and not self.server.is_in_message())):
+        if (self.half0.has_ended and self.half1.has_ended) or (self.server is not None and (
+                self.server.has_ended or (how != END_FIN and not self.server.is_in_message()))):
             self.release(0 if how == END_FIN or how == END_RESET else RESPONSE_TIMEOUT)
         return self.settle(half)
 

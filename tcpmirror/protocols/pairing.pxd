@@ -90,3 +90,4 @@ cdef class Pairing:
     cdef bint is_last_whole(self) noexcept
     cdef int pair_held(self, uint64_t anomaly) except -1
     cdef int part_held(self, uint64_t anomaly) except -1
+    cdef int part_orphans(self) except -1

@@ -102,8 +102,7 @@ cdef class Pairing:
             self.asked.remove(entry)
         elif entry in self.waiting:
             self.waiting.remove(entry)
-            if self.held and not self.waiting:
-                self.part_held(0)
+            self.part_orphans()
         elif entry is not self.answering or entry.is_response_whole:
             if entry is self.answering:
                 self.answering = None
@@ -277,9 +276,7 @@ cdef class Pairing:
             if len(self.late_requests) < LATE_REQUESTS:
                 self.late_requests.append(Request(entry.request.head, b"", 0, entry.request.method))
         self.finish(entry)
-        if self.held and not self.waiting:
-            self.part_held(0)
-        return 0
+        return self.part_orphans()
 
     cdef int become_certain(self) except -1:
         """Forget former losses: nothing of their time can be in flight any more."""
@@ -387,6 +384,7 @@ cdef class Pairing:
             del self.waiting[0]
             if self.waiting and (<Entry>self.waiting[0]).begin_ns < entry.response_ns:
                 self.is_pipelined = True
+            self.part_orphans()
             return self.join(asked, entry)
         if not self.is_uncertain:
             self.ahead.append(entry)
@@ -469,6 +467,7 @@ cdef class Pairing:
             entry = self.waiting.pop()
             entry.is_certain = False
             self.asked.insert(0, entry)
+        self.part_orphans()
         self.give_up_ahead(True)
         if not may_count:
             return self.doubt()
@@ -565,6 +564,10 @@ cdef class Pairing:
                 if asked.is_request_whole:
                     self.finish(asked)
         return 0
+
+    cdef int part_orphans(self) except -1:
+        """Emit what is held where no request is left that it could answer."""
+        return self.part_held(0) if self.held and not self.waiting else 0
 
     cdef int part_held(self, uint64_t anomaly) except -1:
         """Emit what waits and what is held each alone, in the order in which they began; what is not whole stays."""

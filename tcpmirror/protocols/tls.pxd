@@ -12,6 +12,7 @@ cdef struct Cutting:
     Py_ssize_t lost          # bytes since the last whole record that belong to none
     Py_ssize_t to_skip       # bytes to come of a record of which others were lost
     Py_ssize_t damaged_size  # the size of that record
+    uint64_t uncounted       # bytes seen since the last that were decrypted
     bint is_hunting          # where the next record begins is not known
     bint is_guess            # a record may begin at the first byte of `part`
     bint is_given_up
@@ -41,7 +42,6 @@ cdef class TlsConnection(StreamSink):
     cdef Py_ssize_t waiting_bytes
     cdef bint waits_for_secret
     cdef uint64_t waiting_since_ns  # 0: nothing waits
-    cdef uint64_t uncounted_bytes   # bytes seen since the last that were decrypted
     cdef bint has_told_fault, is_decrypted, is_leaving
 
     cdef int take_hello(self) except -1
@@ -59,6 +59,7 @@ cdef class TlsConnection(StreamSink):
     cdef int give_up(self, int side, uint64_t time_ns) except -1
     cdef int tell_fault(self) except -1
     cdef int count_encrypted(self, uint64_t length) except -1
+    cdef int count_rest(self, Cutting* cut) except -1
     cdef int open_inner(self, uint64_t time_ns) except -1
     cdef int leave(self) except -1
     cdef int settle(self, uint64_t now_ns) except -1

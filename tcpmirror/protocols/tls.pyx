@@ -105,7 +105,7 @@ cdef class TlsConnection(StreamSink):
             self.held_bytes = 0
         if self.session is None or cut.is_given_up:
             return 0
-        self.uncounted_bytes += cut.part.size
+        cut.uncounted += cut.part.size
         if cut.to_skip:
             wanted = cut.to_skip
         elif cut.part.size >= HEADER_SIZE and not cut.is_hunting and not cut.is_guess:
@@ -133,7 +133,7 @@ cdef class TlsConnection(StreamSink):
         if self.session is None or cut.has_ended:
             return 0
         cut.has_ended = True
-        self.uncounted_bytes += cut.part.size
+        cut.uncounted += cut.part.size
         buffer_free(&cut.part)
         if how == END_EVICTED:  # what waits takes memory that is wanted elsewhere
             self.resolve()
@@ -229,7 +229,7 @@ cdef class TlsConnection(StreamSink):
             if cut.to_skip:
                 size = min(cut.to_skip, length - at)
                 at += size
-                self.uncounted_bytes += size
+                cut.uncounted += size
                 cut.to_skip -= size
                 if cut.to_skip:
                     return at
@@ -242,7 +242,7 @@ cdef class TlsConnection(StreamSink):
                     size = max(0, length - at - (HEADER_SIZE - 1))
                 cut.lost += size
                 at += size
-                self.uncounted_bytes += size
+                cut.uncounted += size
                 if not is_found:
                     return at
                 cut.is_hunting = False
@@ -255,19 +255,19 @@ cdef class TlsConnection(StreamSink):
                     return at
                 if self.session_client < 0:
                     self.session_client = 1 - side if data[at] == 0x16 and size > HEADER_SIZE and data[at + 5] == 2 else side
-                self.uncounted_bytes += size
+                cut.uncounted += size
                 outcome = self.take_event(side, PyBytes_FromStringAndSize(<const char*>data + at, size), cut.lost, time_ns)
                 if outcome != BAD or not cut.is_guess:
                     cut.lost = 0
                     cut.is_guess = False
                     at += size
                     continue
-                self.uncounted_bytes -= min(<uint64_t>size, self.uncounted_bytes)
+                cut.uncounted -= min(<uint64_t>size, cut.uncounted)
             cut.is_hunting = True  # no record begins here
             cut.is_guess = False
             cut.lost += 1
             at += 1
-            self.uncounted_bytes += 1
+            cut.uncounted += 1
         self.count_encrypted(length - at)
         return length
 
@@ -364,8 +364,9 @@ cdef class TlsConnection(StreamSink):
         return <int>opened
 
     cdef int deliver(self, int side, bytes plain, uint64_t time_ns) except -1:
+        cdef Cutting* cut = &self.cut1 if side else &self.cut0
         self.open_inner(time_ns)
-        self.uncounted_bytes = 0
+        cut.uncounted = 0
         self.decryption.tls_decrypted_bytes += PyBytes_GET_SIZE(plain)
         self.inner.data(side, <const uint8_t*>PyBytes_AS_STRING(plain), PyBytes_GET_SIZE(plain), time_ns)
         return 0
@@ -431,9 +432,7 @@ cdef class TlsConnection(StreamSink):
             self.forget(queue.popleft()[1])
         self.tell_fault()
         self.deliver_end(side, END_EVICTED, time_ns)
-        self.count_encrypted(self.uncounted_bytes)
-        self.uncounted_bytes = 0
-        return 0
+        return self.count_rest(cut)
 
     def forget(self, record):
         """A kept event is kept no more."""
@@ -452,6 +451,12 @@ cdef class TlsConnection(StreamSink):
         self.factory.not_http_bytes += length
         return 0
 
+    cdef int count_rest(self, Cutting* cut) except -1:
+        """Count what came of a direction since its last byte that was decrypted."""
+        self.count_encrypted(cut.uncounted)
+        cut.uncounted = 0
+        return 0
+
     cdef int leave(self) except -1:
         """Both directions have ended, and nothing waits."""
         if self.is_leaving:
@@ -459,9 +464,8 @@ cdef class TlsConnection(StreamSink):
         self.is_leaving = True
         self.session.conclude()
         self.tell_fault()
-        self.count_encrypted(self.uncounted_bytes)
-        self.uncounted_bytes = 0
-        return 0
+        self.count_rest(&self.cut0)
+        return self.count_rest(&self.cut1)
 
     cdef int settle(self, uint64_t now_ns) except -1:
         """Bring what the owner sees up to date."""

@@ -40,7 +40,7 @@ CAPTURE: Final = (
     "source_errors",
     "source_reopened",
     "shed_threshold_permille",  # gauge: share of new flows being skipped
-    "coverage_permille",  # gauge: segments analysed of segments seen, lately
+    "coverage_permille",  # gauge: segments analysed of segments seen, in the last seconds
     # packets = segments + duplicates + all lost_* + fragments_joined + fragments_held
     "fragments_joined",  # pieces of a datagram beyond its last, which counts as what the datagram turned out to be
     "fragments_held",  # gauge: pieces that wait for the others

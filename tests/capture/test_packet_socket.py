@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -243,3 +244,21 @@ def test_the_longest_packet_is_whole_unless_a_snap_length_cuts_it(engine: str, p
             read_until(lambda: opened.receive(kept), lambda: len(kept.with_ports(1001)) == 1)
             assert kept.with_ports(1001)[0].frame == expected
             opened.close()
+
+
+@pytest.mark.parametrize("engine", TAGGED)
+def test_a_lone_frame_on_a_quiet_wire_is_not_kept_back(engine: str) -> None:
+    """The kernel hands over a block of frames when it is full or 100 ms old at most; a frame by itself waits no longer than that."""
+    with wire() as (_, sender):
+        opened = open_live(Source(interface="mon0", engine=engine, buffer_bytes=8 << 20))
+        waits = []
+        for number in range(5):
+            quiet = Kept()
+            while opened.receive(quiet):
+                pass
+            kept, sent = Kept(), time.monotonic()
+            sender.send(segment(3000 + number, 10))
+            read_until(lambda: opened.receive(kept), lambda: bool(kept.with_ports(3000 + number)))
+            waits.append(time.monotonic() - sent)
+        opened.close()
+        assert sorted(waits)[2] < 0.2, waits

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -158,8 +159,8 @@ def test_full_disk_stores_nothing_and_the_batch_can_come_again(tmp_path) -> None
     st.lists(st.tuples(st.integers(0, 15), st.integers(0, 240), st.sampled_from("ab"), st.sampled_from("xyz")), max_size=40),
     st.integers(1, 6),
 )
-def test_counts_add_up_whatever_comes_in_whatever_order(tmp_path_factory, sent, size: int) -> None:
-    database = open_database(tmp_path_factory.mktemp("cloud") / "cloud.db")
+def test_counts_add_up_whatever_comes_in_whatever_order(new_store: Callable[[], str], sent, size: int) -> None:
+    database = open_database(new_store())
     made = [
         report(number, time_ns=NOON + minute * MINUTE, real_ip=source, findings=[finding(payload=payload)])
         for number, minute, source, payload in sent

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tcpmirror.errors import EnvironmentFault
-from tcpmirror.processes.cloud import database_path
+from tcpmirror.processes.cloud import database_address
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.settings.tree import Cloud, Console, Limits, Settings, Supervisor
@@ -84,7 +84,7 @@ def test_process_serves_beats_counts_and_stops(tmp_path: Path, pages: bool) -> N
         assert (context.counters.get("reports"), context.counters.get("quarantined")) == (1, 1)
         os.kill(pid, signal.SIGTERM)
         assert until(lambda: exit_code(pid) is not None) and exit_code(pid) == 0
-    assert database_path(context.settings).stat().st_mode & 0o777 == 0o600
+    assert Path(database_address(context.settings)).stat().st_mode & 0o777 == 0o600
 
 
 def test_taken_address_ends_the_process_with_the_environment_code(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_taken_address_ends_the_process_with_the_environment_code(tmp_path: Path
 
 def test_database_is_where_the_settings_say(tmp_path: Path) -> None:
     settings = Settings(supervisor=Supervisor(state_dir="/s"))
-    assert database_path(settings) == Path("/s/cloud.db")
-    assert database_path(replace(settings, cloud=Cloud(database="/d/x.db"))) == Path("/d/x.db")
+    assert database_address(settings) == "/s/cloud.db"
+    assert database_address(replace(settings, cloud=Cloud(database="/d/x.db"))) == "/d/x.db"
 
 
 def answers(client: httpx.Client) -> bool:

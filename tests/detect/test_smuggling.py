@@ -46,6 +46,24 @@ SMUGGLING: dict[str, tuple[Exchange, str]] = {
     "HTTP/2, a version in the path": (http2(target=b"/admin HTTP/1.1"), "smuggling-h2-injection"),
     "HTTP/2, a request in the method": (http2(method=b"GET /admin HTTP/1.1\r\nX:"), "smuggling-h2-injection"),
     "HTTP/2, a body that a server ignores": (http2(HIDDEN), "smuggling-cl-0"),
+    "an expectation with a word before it": (
+        request(b"GET", b"/x", b"Expect: y 100-continue\r\n", b"GET /404 HTTP/1.1\r\nX: y"),
+        "smuggling-expect",
+    ),
+    "one with a word behind it": (request(b"POST", b"/x", b"Expect: 100-continue, z\r\n", b"a=1"), "smuggling-expect"),
+    "one whose name has a blank behind it": (
+        request(b"POST", b"/x", b"Expect : 100-continue\r\n", b"a=1"),
+        "smuggling-expect",
+    ),
+    "one behind a control character": (request(b"POST", b"/x", b"Expect: \x0b100-continue\r\n", b"a=1"), "smuggling-expect"),
+    "two of them": (
+        request(b"POST", b"/x", b"Expect: 100-continue\r\nExpect: 100-continue\r\n", b"a=1"),
+        "smuggling-expect",
+    ),
+    "a plain one, and a body that is a request": (
+        request(b"POST", b"/x", b"Expect: 100-continue\r\n", HIDDEN),
+        "smuggling-cl-0",
+    ),
 }
 HARMLESS: dict[str, Exchange] = {
     "GET with a body": request(b"GET", b"/_search", b"Content-Type: application/json\r\n", b'{"query":{"match_all":{}}}'),
@@ -53,6 +71,11 @@ HARMLESS: dict[str, Exchange] = {
     "a sentence about HTTP": request(b"POST", b"/notes", b"Content-Type: text/plain\r\n", b"GET the HTTP/1.1 book\r\n"),
     "a request quoted in JSON": request(b"POST", b"/notes", b"", b'{"log":"GET /admin HTTP/1.1\\r\\nHost: localhost"}'),
     "a request in a WebSocket message": Exchange(Request(b"", HIDDEN, 0, b"WEBSOCKET", b"/echo", b"WEBSOCKET")),
+    "a plain expectation": request(b"PUT", b"/x", b"Expect: 100-continue\r\n", b"a=1"),
+    "one in capitals": request(b"PUT", b"/x", b"EXPECT: 100-Continue \r\n", b"a=1"),
+    "one that no server knows": request(b"PUT", b"/x", b"Expect: 200-ok\r\n", b"a=1"),
+    "an odd one without a body": request(b"GET", b"/x", b"Expect: y 100-continue\r\n"),
+    "a number that begins like one": request(b"PUT", b"/x", b"X-Range: 100-continue, 100-200\r\n", b"a=1"),
     "HTTP/2 with its length": http2(b"a=1", (b"content-length", b"3")),
     "HTTP/2 with a coding that is none": http2(b"a=1", (b"transfer-encoding", b"chunked")),
     "HTTP/2 with names in capitals": http2(b"a=1", (b"Content-Type", b"text/plain")),

@@ -9,14 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final
 
 from tests.fuzz import sanitized
 from tests.fuzz.engine import CurrentInput, Fuzzer, digest
 from tests.fuzz.minimise import minimise
+from tests.fuzz.sanitized import WORK
 from tests.fuzz.targets import TARGETS
-
-WORK: Final = Path(os.environ.get("TCPMIRROR_FUZZ") or sanitized.WORK)
 
 
 def main() -> int:
@@ -48,7 +46,10 @@ def fuzzer(name: str, seed: int) -> Fuzzer:
 
 
 def supervise(names: list[str], given: argparse.Namespace) -> int:
-    """Run each target in a process on the sanitized build, again after a crash; return 1 when anything was found."""
+    """Run each target in a process on the sanitized build, again after a crash; return 1 when anything was found.
+
+    A crash is a death by signal, as both sanitizers die; an end with a status other than 0 is a fault of these tests, and ends the run.
+    """
     sanitized.build()
     is_clean = True
     for name in names:
@@ -63,7 +64,7 @@ def supervise(names: list[str], given: argparse.Namespace) -> int:
             run = subprocess.run(
                 command, cwd=sanitized.BUILT, env=sanitized.environment(), stderr=subprocess.PIPE, text=True, check=False
             )
-            if run.returncode == 0 or given.replay or given.minimise:
+            if run.returncode >= 0 or given.replay or given.minimise:
                 sys.stderr.write(run.stderr)
                 is_clean &= run.returncode == 0
                 break

@@ -18,7 +18,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 BUILT: Final = ROOT / "build" / "sanitized"
 RUNTIME: Final = BUILT / "coverage.so"
-WORK: Final = ROOT / "build" / "fuzz"  # inputs kept from run to run, and faults found
+# Inputs kept from run to run, and faults found.
+WORK: Final = Path(os.environ.get("TCPMIRROR_FUZZ") or ROOT / "build" / "fuzz").absolute()
 SANITIZERS: Final = "-fsanitize=address,undefined"
 # -O1: bounds stay where the source has them. Not recovering makes undefined behaviour a death, which cannot be overlooked.
 FLAGS: Final = (

@@ -30,11 +30,12 @@ READY: Final = "http://127.0.0.1:8080/ready"
 START_S: Final = 90.0
 COMPILE_S: Final = 600.0  # all rules, on a small machine that does other things too
 SEEN_S: Final = 30.0  # for an attack to travel from the wire to the cloud's query API
+HEARTBEAT: Final = "30s"  # the default
 PASSWORD: Final = re.compile(r"password (\S+) \(shown")
 
 OURS: Final = """
 workers: 2
-supervisor: {{state_dir: {directory}/state, run_dir: {directory}/run}}
+supervisor: {{heartbeat: {heartbeat}, state_dir: {directory}/state, run_dir: {directory}/run}}
 """
 
 
@@ -167,11 +168,11 @@ def compiled_rules() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"
 
 
-def configured(namespace: Namespace, directory: Path, text: str) -> Sensor:
+def configured(namespace: Namespace, directory: Path, text: str, heartbeat: str = HEARTBEAT) -> Sensor:
     """Return a sensor, not yet started, with *text* and our own keys as its configuration."""
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "tcpmirror.yaml"
-    file.write_text(text + OURS.format(directory=directory))
+    file.write_text(text + OURS.format(directory=directory, heartbeat=heartbeat))
     cache = directory / "state" / "cache"
     if not cache.exists():
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -180,9 +181,9 @@ def configured(namespace: Namespace, directory: Path, text: str) -> Sensor:
 
 
 @contextlib.contextmanager
-def running(namespace: Namespace, directory: Path, text: str) -> Iterator[Sensor]:
+def running(namespace: Namespace, directory: Path, text: str, heartbeat: str = HEARTBEAT) -> Iterator[Sensor]:
     """Yield a signed-in sensor under `tcpmirror-supervisor run`; stopped in order at the end of the block."""
-    made = configured(namespace, directory, text)
+    made = configured(namespace, directory, text, heartbeat)
     log = directory / "sensor.log"
     command = (program("tcpmirror-supervisor"), "run", "-c", str(made.file))
     with namespace.process(command, log, environment=environment()) as process:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,8 @@ import pytest
 from bench.network import wait_until
 from tests.live.bed import Bed, bed
 from tests.live.configurations import V4
-from tests.live.sensor import SEEN_S, Sensor, running
-from tests.live.visits import curl
+from tests.live.sensor import SEEN_S, Sensor, compiled_rules, running
+from tests.live.visits import Stream, curl
 
 pytestmark = pytest.mark.live
 
@@ -32,6 +34,7 @@ MORE = """  - id: own-second
 
 
 COUNT = "tcpmirror_ignored_findings_total"
+MANY, BEAT_S = 100, 8
 IGNORE = "ignore: [{name: mine, rules: [own-second], path: /quiet}]\n"
 
 
@@ -75,6 +78,68 @@ def test_rules_change_while_it_runs(ground: Bed, artefacts: Path) -> None:
         wait_until(lambda: ignored(ground, sensor) > 0, "a finding that is ignored", SEEN_S, 0.5)
         visit(ground, sensor, "/?q=second-marker&n=4")
         assert sensor.command("reload").returncode == 0
+
+
+def many_rules(count: int) -> str:
+    """Return a pack of so many rules, each with a pattern that takes its time to compile."""
+    rules = (
+        f"""  - id: own-{index}
+    title: Own rule {index}
+    confidence: 0.9
+    patterns: ['zz{index}[a-z]{{1,{9 + index % 9}}}(foo|bar){index}.{{0,20}}(qux|quux)[0-9]{{2,9}}']
+    examples: {{match: ['zz{index}abcfoo{index} qux12'], no_match: [zz]}}
+"""
+        for index in range(count)
+    )
+    return "type: sqli\nrules:\n" + "".join(rules)
+
+
+def test_a_hundred_patterns_are_taken_while_traffic_goes_on(ground: Bed, artefacts: Path) -> None:
+    """No exchange is lost, every process beats in time, and a pack with a mistake leaves the one before in force."""
+    pack = artefacts / "rules" / "own.yaml"
+    pack.parent.mkdir()
+    pack.write_text(PACK)
+    text = f"{V4}inspection: {{rules_dir: {pack.parent}}}\n"
+    shutil.copytree(compiled_rules(), artefacts / "sensor" / "state" / "cache")  # where no earlier run has left these
+    with running(ground.sensor, artefacts / "sensor", text, f"{BEAT_S}s") as sensor, Stream(ground) as stream:
+        before = {name: process["pid"] for name, process in sensor.processes().items()}
+        wait_until(lambda: len(stream.sent) >= 30, "the stream flows")
+        pack.write_text(many_rules(MANY).replace("(foo|bar)99", "(foo|bar99"))
+        late_s = watch_beats(sensor, "refused")
+        assert "own-99" in sensor.status()["rules"]["problem"]
+        visit(ground, sensor, "/?q=first-marker&n=1")
+        pack.write_text(many_rules(MANY))
+        late_s = max(late_s, watch_beats(sensor, "in force"))
+        assert sensor.status()["rules"]["own"] == MANY
+        wait_until(lambda: sensor.metrics().total("tcpmirror_worker_own_rules") == 2 * MANY, "both workers", SEEN_S, 0.2)
+        sent = len(stream.sent)
+        wait_until(lambda: len(stream.sent) >= sent + 30, "the stream goes on")
+        stream.stop()
+        visit(ground, sensor, "/?q=zz7abcfoo7%20qux12")
+        sensor.await_seen(stream.uris())
+        wait_until(lambda: exchanges(sensor) == ground.answered(), "each exchange that the server logged, once", SEEN_S, 0.3)
+        assert {name: process["pid"] for name, process in sensor.processes().items()} == before, "nobody was killed"
+        (artefacts / "beats.txt").write_text(f"longest without a beat: {late_s:.2f} s\n")
+        assert late_s < BEAT_S / 2
+
+
+def watch_beats(sensor: Sensor, wanted: str) -> float:
+    """Return the longest that a process went without a beat, in seconds, until the rules were *wanted*."""
+    found = [0.0]
+
+    def is_there() -> bool:
+        status = sensor.status()
+        beats = [process["counters"]["heartbeat_ns"] for process in status["processes"]]
+        found.append(time.monotonic() - min(beats) / 10**9)
+        return bool(status["rules"]["state"] == wanted)
+
+    wait_until(is_there, f"rules {wanted}", 120, 0.2)
+    return max(found)
+
+
+def exchanges(sensor: Sensor) -> int:
+    workers = (process for process in sensor.processes().values() if process["kind"] == "worker")
+    return sum(worker["counters"]["exchanges"] for worker in workers)
 
 
 def state(sensor: Sensor) -> str:

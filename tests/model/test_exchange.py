@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tcpmirror.model.anomaly import Anomaly, anomaly_names
 from tcpmirror.model.exchange import Exchange, Request, Response
@@ -60,3 +62,31 @@ def test_anomaly_bits_are_distinct_and_fit_a_mask() -> None:
     assert len({anomaly.value for anomaly in Anomaly}) == len(Anomaly)
     assert all(0 <= anomaly < 64 for anomaly in Anomaly)
     assert anomaly_names(1 << Anomaly.GAP | 1 << Anomaly.BARE_LF) == ["gap", "bare_lf"]
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            b"A: 1",
+            b"a:2 \t",
+            b"A : 3",
+            b" folded",
+            b"\tmore",
+            b"a",
+            b"AB: 4",
+            b"a:",
+            b":",
+            b"B: 5\0",
+            b"\xff: 6",
+            b"b:\t \t7\r",
+        ]
+    ),
+    max_size=6,
+)
+
+
+@given(LINES, st.sampled_from([b"\r\n", b"\n"]), st.sampled_from([b"a", b"b", b"ab", b"c"]))
+def test_one_header_is_found_as_among_all(lines: list[bytes], end: bytes, name: bytes) -> None:
+    head = end.join([b"GET / HTTP/1.1", *lines, b"", b""])
+    wanted = next((value for key, value in Request(head=head).headers if key.lower() == name), None)
+    assert Request(head=head).header(name) == wanted

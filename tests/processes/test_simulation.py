@@ -14,6 +14,7 @@ from tcpmirror.cli import main
 from tcpmirror.errors import EXIT_OK, EXIT_SETTINGS
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import Exchange
+from tcpmirror.processes.coverage import Coverage
 from tcpmirror.settings.tree import Limits
 from tests.processes.test_accounting import assert_bytes_add_up, assert_messages_add_up, assert_packets_add_up
 from tests.processes.test_roads import TALK, Road
@@ -151,12 +152,14 @@ def test_bodies_go_before_the_flows_that_are_busy(tmp_path: Path, capsys: pytest
 
 def test_a_worker_that_cannot_follow_gets_fewer_flows_and_each_of_them_whole() -> None:
     road = Road(limits=Limits(segment_ring_bytes=1 << 20, report_ring_bytes=1 << 16))
+    coverage = Coverage(road.page)
+    coverage.measure(0.0)
     frames = mixed(3000, exchanges=2, padding=900)
     for at in range(0, len(frames), 100):
         send(road, frames[at : at + 100])
         if at % 1000 == 0:
             road.workers[0][0].turn()  # a batch of 512 for every 1000 that come
-    road.capture.measure_coverage()
+    coverage.measure(1.0)
     road.work()
     finish(road)
     page = road.page

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import random
+import time
 import zlib
 
 import brotli
@@ -106,6 +108,54 @@ def test_ratio_is_a_limit_past_the_first_mebibyte():
     output, anomalies = decode([b"br"], brotli.compress(BOMB, quality=11), 10**6, limit=64 << 20, ratio=100)
     assert len(output) == 1 << 20
     assert anomalies == ["decompression_limit", "decompression_ratio"]
+
+
+# id -> (codings to undo, bytes): each takes time to open streams that give little or nothing
+WORK: dict[str, tuple[list[bytes], bytes]] = {
+    "empty gzip members": ([b"gzip"], gzip.compress(b"", mtime=0) * 20_000),
+    "gzip members of a byte": ([b"gzip"], gzip.compress(b"x", mtime=0) * 20_000),
+    "empty zstd frames": ([b"zstd"], zstandard.compress(b"") * 40_000),
+    "zstd frames to skip": ([b"zstd"], zstandard.compress(b"x") + b"\x50\x2a\x4d\x18\0\0\0\0" * 50_000),
+    "gzip members in gzip": ([b"gzip", b"gzip"], gzip.compress(gzip.compress(b"", mtime=0) * 400_000)),
+    "zstd frames in br": ([b"br", b"zstd"], brotli.compress(zstandard.compress(b"") * 100_000, quality=5)),
+}
+
+
+@pytest.mark.parametrize("case", WORK)
+def test_streams_that_give_nothing_are_a_limit(case):
+    """Without it the gzip members in gzip, 20 KB on the wire, take 25 s."""
+    codings, data = WORK[case]
+    before = time.process_time()
+    output, anomalies = decode(codings, data, 1400, ratio=1 << 20)
+    assert time.process_time() - before < 1
+    assert anomalies == ["decompression_limit", "decompression_work"]
+    assert len(output) <= 256 + len(data) // 64
+
+
+def test_a_member_a_line_is_no_bomb():
+    lines = [
+        b'{"level":"info","msg":"user logged in","user":%d,"ip":"10.0.%d.%d"}\n' % (n * 7919, n % 251, n % 241)
+        for n in range(2000)
+    ]
+    output, anomalies = decode([b"gzip"], b"".join(gzip.compress(line, mtime=0) for line in lines), 1400)
+    assert output == b"".join(lines)
+    assert anomalies == []
+
+
+@pytest.mark.parametrize("ratio", [2, 100, 1032])
+def test_a_low_ratio_ends_a_stream_at_the_same_byte_whatever_the_cut(ratio):
+    data = gzip.compress(b"ab" * (1 << 20) + bytes(4 << 20), mtime=0)
+    once, by_byte, parts = (decode([b"gzip"], data, step, ratio=ratio) for step in (10**6, 1, 700))
+    assert once == by_byte == parts
+
+
+def test_inner_layers_take_time_in_proportion():
+    """8 MiB of brotli inside gzip are looked at in windows: what waits is not copied for each block."""
+    noise = random.Random(1).randbytes(6 << 20)
+    before = time.process_time()
+    output, anomalies = decode([b"gzip", b"br"], gzip.compress(brotli.compress(noise, quality=0), compresslevel=1), 1400)
+    assert (output, anomalies) == (noise, [])
+    assert time.process_time() - before < 4
 
 
 def test_codings_are_undone_from_the_outside_in():

@@ -85,6 +85,40 @@ def test_a_tunnel_carries_on_with_http_1_or_is_counted_as_tls():
     assert [told.sni for _, told in tls.factory.hellos] == ["inner.example"]
 
 
+UNKNOWN = {
+    "a name nobody knows": b"Upgrade: frob/2\r\n",
+    "several, the first unknown": b"Upgrade: IRC/6.9, RTA/x11\r\n",
+    "TLS": b"Upgrade: TLS/1.0\r\n",
+    "no name at all": b"Upgrade: \r\n",
+}
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("upgrade", UNKNOWN.values(), ids=UNKNOWN)
+def test_an_upgrade_to_what_is_not_known_ends_parsing_and_counts_what_follows(upgrade, cut):
+    """What follows may look like HTTP and is none, so each byte of it is counted and none of it is read."""
+    ask = b"GET /up HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n" + upgrade + b"\r\n"
+    flow = Flow(chooses=True, cut=cut).client(ask)
+    flow.server(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" + upgrade + b"\r\n" + b"hello\n")
+    flow.client(GET, b"\0\1\2" * 5000).server(OK).lose(CLIENT, 1000).client(POST).end()
+    assert flow.lines == [("GET", "/up", b"", 101, b"")]
+    assert names(flow.exchanges[0]) == {"upgraded"}
+    assert flow.factory.not_http_bytes == len(b"hello\n" + GET + b"\0\1\2" * 5000 + OK + POST)
+    assert flow.sink.held_bytes == 0
+    assert flow.sink.deadline_ns == 0
+
+
+def test_an_upgrade_that_the_server_passes_over_changes_nothing():
+    flow = (
+        Flow(chooses=True)
+        .client(GET[:-2] + b"Upgrade: frob/2\r\nConnection: Upgrade\r\n\r\n")
+        .server(OK)
+        .client(GET)
+        .server(OK)
+    )
+    assert flow.lines == [("GET", "/a", b"", 200, b"hi")] * 2
+
+
 def test_either_protocol_counts_on_one_factory():
     flow = Flow(chooses=True)
     for side, chunk in Peers().run(Call(path=b"/x")).said:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+
+import brotli
 import hpack
 import pytest
 
 from tests.protocols.http2_peers import frame
-from tests.protocols.transcript import CUTS, SECOND, Flow, names
+from tests.protocols.transcript import CUTS, FIN, IDLE, RESET, SECOND, Flow, names
 
 GET = b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -52,6 +55,43 @@ def test_a_long_download_is_not_cut_short():
 def test_lost_bytes_after_it_was_told():
     flow = Flow().client(GET).server(CHUNKED + b"3\r\none\r\n").wait(6).server(b"3\r\ntwo\r\n").lose(1, 100).end()
     assert [names(e) for e in flow.exchanges] == [{"endless"}]
+
+
+EVENTS = b"".join(b'id: %d\ndata: {"n": %d}\n\n' % (n, n) for n in range(50))
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_of_a_coded_event_stream_what_was_sent_is_told(coding, cut):
+    """Servers flush after each event, so all that came can be decoded."""
+    if coding == "gzip":
+        packer = zlib.compressobj(wbits=31)
+        packed = packer.compress(EVENTS) + packer.flush(zlib.Z_SYNC_FLUSH)
+    else:
+        brotli_packer = brotli.Compressor()
+        packed = brotli_packer.process(EVENTS) + brotli_packer.flush()
+    head = CHUNKED[:-2] + b"Content-Encoding: " + coding.encode() + b"\r\n\r\n"
+    flow = (
+        Flow(cut=cut).client(GET).server(head + b"%x\r\n" % len(packed) + packed + b"\r\n").wait(6).server(b"3\r\nmor\r\n")
+    )
+    assert flow.lines == [("GET", "/events", b"", 200, EVENTS)]
+    assert names(flow.exchanges[0]) == {"endless", "truncated_coding"}
+
+
+def test_several_event_streams_in_a_row_are_each_told():
+    flow = Flow()
+    for number in range(3):
+        flow.client(GET).server(CHUNKED + b"1\r\n%d\r\n" % number)
+        flow.wait(6).server(b"5\r\nlater\r\n0\r\n\r\n")
+    assert flow.lines == [("GET", "/events", b"", 200, b"%d" % number) for number in range(3)]
+    assert [names(exchange) for exchange in flow.exchanges] == [{"endless"}] * 3
+
+
+@pytest.mark.parametrize("how", [FIN, RESET, IDLE], ids=["fin", "reset", "idle"])
+def test_an_event_stream_that_ends_with_its_connection_is_told_once(how):
+    flow = Flow().client(GET).server(PLAIN + b"data: 1\n\n").wait(2).end(how)
+    assert flow.lines == [("GET", "/events", b"", 200, b"data: 1\n\n")]
+    assert flow.sink.deadline_ns == 0
 
 
 def test_over_http_2_too():

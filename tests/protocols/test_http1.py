@@ -36,6 +36,18 @@ CASES: dict[str, tuple[bytes, bytes, list[tuple[object, ...]], set[str]]] = {
         [LINE],
         set(),
     ),
+    "a body that was waited for": (
+        b"POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc" + GET,
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK * 2,
+        [("POST", "/p", b"abc", 200, b"hi"), LINE],
+        set(),
+    ),
+    "an expectation that is not met, its body sent all the same": (
+        b"POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc" + GET,
+        b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n" + OK,
+        [("POST", "/p", b"abc", 417, b""), LINE],
+        set(),
+    ),
     "HEAD, 204 and 304 have no body": (
         b"HEAD /h HTTP/1.1\r\n\r\n" + GET + GET + GET,
         b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nHTTP/1.1 204 N\r\n\r\nHTTP/1.1 304 N\r\nContent-Length: 5\r\n\r\n"
@@ -284,6 +296,22 @@ def test_early_response_waits_for_the_rest_of_its_request():
     flow.client(b"cd" + GET).server(OK)
     assert flow.lines == [("POST", "/p", b"abcd", 200, b"hi"), LINE]
     assert names(flow.exchanges[0]) == {"early_response"}
+
+
+def test_a_body_never_sent_after_a_refusal_leaves_its_request_without():
+    """A client that is refused closes the connection, or sends the body (RFC 9110, section 10.1.1)."""
+    flow = Flow().client(b"POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3000\r\n\r\n")
+    flow.server(b"HTTP/1.1 401 U\r\nContent-Length: 2\r\n\r\nno").end()
+    assert flow.lines == [("POST", "/p", b"", 401, b"no")]
+    assert names(flow.exchanges[0]) == {"early_response", "incomplete"}
+
+
+def test_a_request_in_place_of_the_body_is_seen_in_it():
+    """A server that has answered may take what comes next for a request; it stands in the body, where smuggling is looked for."""
+    flow = Flow().client(b"POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(GET))
+    flow.server(b"HTTP/1.1 417 E\r\nContent-Length: 0\r\n\r\n").client(GET).server(OK).end()
+    assert flow.lines == [("POST", "/p", GET, 417, b""), (None, None, None, 200, b"hi")]
+    assert names(flow.exchanges[1]) == {"response_only"}
 
 
 def test_response_to_half_a_head_is_its_answer():

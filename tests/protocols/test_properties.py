@@ -9,7 +9,8 @@ import httptools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.protocols.transcript import Flow, byte_by_byte, everything
+from tcpmirror.settings.tree import Limits
+from tests.protocols.transcript import FIN, IDLE, RESET, Flow, byte_by_byte, everything
 
 PIECES = [
     b"GET /a HTTP/1.1\r\n", b"POST /p HTTP/1.1\r\n", b"HEAD / HTTP/1.0\r\n", b"CONNECT h:1 HTTP/1.1\r\n", b"GET /x\r\n",
@@ -45,6 +46,45 @@ def test_no_order_of_calls_raises(calls, known):
             flow.send(side, what)
     flow.end()
     assert flow.sink.held_bytes < 100_000
+
+
+MS = 1_000_000
+WHOLE = (b"GET /a HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.sampled_from(["whole", "whole", "whole", "two", "begin", "rest", "lost", "lost", "quiet"]),
+        st.sampled_from([0, 0, 1, 40, 260, 6000]),
+    ),
+    max_size=25,
+)  # fmt: skip
+
+
+@settings(max_examples=600, deadline=None)
+@given(STEPS, st.booleans(), st.sampled_from([FIN, RESET, IDLE]), st.integers(1, 4))
+def test_whatever_is_lost_and_overtaken_each_message_is_told_once(steps, is_known, how, limit):
+    """Each direction is in order; against the other it may be 100 ms late, as one that waits for lost bytes is."""
+    flow = Flow(Limits(pipelined_requests=limit), is_client_known=is_known)
+    sent, times = [0, 0], [flow.time_ns, flow.time_ns]
+    for side, what, later_ms in steps:
+        times[side] = max(times[side] + later_ms * MS, max(times) - 100 * MS)
+        flow.time_ns = times[side]
+        data = {"whole": WHOLE[side], "two": WHOLE[side] * 2, "begin": WHOLE[side][:12], "rest": WHOLE[side][12:]}.get(what)
+        if data is not None:
+            flow.send(side, data)
+            sent[side] += data.count(WHOLE[side])
+        elif what == "lost":
+            flow.lose(side, 500)
+        else:
+            flow.time_ns = max(times)
+            flow.sink.expire(flow.time_ns)
+    flow.time_ns = max(times)
+    flow.end(how)
+    told = [sum(e.request is not None for e in flow.exchanges), sum(e.response is not None for e in flow.exchanges)]
+    assert told[0] >= sent[0] - sum(side == 0 and what == "lost" for side, what, _ in steps)
+    assert told == [flow.factory.requests, flow.factory.responses]
+    assert flow.sink.held_bytes == 0
+    assert flow.sink.deadline_ns == 0
 
 
 def test_both_sides_leaving_a_tunnel_in_the_middle_of_a_line_end_once():

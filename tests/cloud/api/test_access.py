@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from tcpmirror.cloud.accounts import FREE_FAILURES, SignIn
+import pytest
+from sqlalchemy import select
+
+from tcpmirror.cloud.schema import metadata
+from tcpmirror.cloud.sign_in import FREE_FAILURES, SignIn
 from tests.cloud.running import ADMIN, DEPLOY, PASSWORD, READ, RunningCloud
 
 
@@ -65,7 +69,7 @@ def test_others_make_no_tokens(cloud: RunningCloud, token: str, status: int) -> 
 
 def test_no_secret_is_in_the_store(cloud: RunningCloud) -> None:
     with cloud.client(ADMIN) as admin, cloud.node() as node:
-        made = admin.post("/api/v1/tokens", json={"name": "a", "role": "read"}).json()["token"]
+        made = admin.post("/api/v1/tokens", json={"name": "grafana", "role": "read"}).json()["token"]
         admin.post("/api/v1/session", json=GOOD)
         secrets = [
             made,
@@ -74,8 +78,17 @@ def test_no_secret_is_in_the_store(cloud: RunningCloud) -> None:
             admin.cookies["tcpmirror_session"],
             node.headers["authorization"].split(".", 1)[1],
         ]
-    kept = b"".join(path.read_bytes() for path in cloud.directory.iterdir())
-    assert [secret for secret in secrets if secret.encode() in kept] == []
+    kept = stored_bytes(cloud)
+    assert b"grafana" in kept and [secret for secret in secrets if secret.encode() in kept] == []
+
+
+def stored_bytes(cloud: RunningCloud) -> bytes:
+    """Return every value in the store, one after another, and with SQLite also the files as they are."""
+    with cloud.service.database.reading() as connection:
+        rows = [row for table in metadata.tables.values() for row in connection.execute(select(table))]
+    values = [value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row]
+    files = [] if "://" in cloud.address else Path(cloud.address).parent.iterdir()
+    return b"\0".join([*values, *(path.read_bytes() for path in files)])
 
 
 BAD = {

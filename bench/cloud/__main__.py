@@ -1,0 +1,100 @@
+"""`python -m bench.cloud`: fill a store, time what the pages ask of it, measure ingestion.
+
+    python -m bench.cloud all                  all of it on both kinds of store, in a directory that goes away
+    python -m bench.cloud fill big.db          2,000,000 hits in 200,000 attacks
+    python -m bench.cloud time big.db          each question while a thousand findings a second come in
+    python -m bench.cloud ingest new.db        findings a second
+
+A store is an SQLite file or a `postgresql://` address. Exit code 1: the store to be filled is not empty.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.cloud.filling import NotEmptyError, fill
+from bench.cloud.ingesting import ingestion_rate
+from bench.cloud.timings import timings
+from bench.postgresql import PostgreSQL
+from tcpmirror.cloud.database import Database, open_database
+
+
+def main() -> int:
+    options = _arguments().parse_args()
+    if options.do is _all:
+        return _all(options)
+    database = open_database(options.address)
+    try:
+        return int(options.do(database, options))
+    finally:
+        database.close()
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.cloud")
+    commands = parser.add_subparsers(required=True)
+    everything = commands.add_parser("all", help="ingest, fill and time, on both kinds of store")
+    everything.set_defaults(do=_all)
+    filling = commands.add_parser("fill", help="store many hits in an empty store")
+    filling.set_defaults(do=_fill)
+    timing = commands.add_parser("time", help="time what the pages ask")
+    timing.set_defaults(do=_time)
+    ingesting = commands.add_parser("ingest", help="measure ingestion")
+    ingesting.set_defaults(do=_ingest)
+    for command in (everything, filling):
+        command.add_argument("--attacks", type=int, default=200_000)
+        command.add_argument("--hits", type=int, default=2_000_000)
+    for command in (everything, timing):
+        command.add_argument("--idle", action="store_true", help="with nothing coming in meanwhile")
+    for command in (everything, ingesting):
+        command.add_argument("--batches", type=int, default=200, help="of 500 findings")
+    for command in (filling, timing, ingesting):
+        command.add_argument("address")
+    return parser
+
+
+def _all(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="tcpmirror-bench-") as directory, PostgreSQL(durable=True) as server:
+        for title, address in (("SQLite", str(Path(directory) / "cloud.db")), ("PostgreSQL", server.new_database())):
+            print(f"\n{title}", flush=True)
+            database = open_database(address)
+            _fill(database, options)
+            _time(database, options)
+            _ingest(database, options)
+            database.close()
+    return 0
+
+
+def _fill(database: Database, options: argparse.Namespace) -> int:
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - began:6.1f} s  {text}", flush=True)
+
+    try:
+        fill(database, options.attacks, options.hits, say)
+    except NotEmptyError:
+        print("bench.cloud: the store is not empty", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _time(database: Database, options: argparse.Namespace) -> int:
+    print(f"{'':40} median ms  longest ms")
+    for timing in timings(database, not options.idle):
+        print(f"{timing.name:40} {timing.median_ms:9.1f} {timing.longest_ms:11.1f}", flush=True)
+    return 0
+
+
+def _ingest(database: Database, options: argparse.Namespace) -> int:
+    rate = ingestion_rate(database, options.batches)
+    print(f"{rate.findings:,} findings in {rate.wall_s:.1f} s ({rate.cpu_s:.1f} s of CPU): {rate.per_second:,.0f} a second")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
