@@ -267,6 +267,19 @@ cdef inline bint _is_program_path(const Word* word) noexcept nogil:
                               or word.name[0] == 117 and word.name[1] == 115 and word.name[2] == 114 and word.name[3] == 47)
 
 
+cdef inline Py_ssize_t _entity_end(const uchar* data, Py_ssize_t size, Py_ssize_t at) noexcept nogil:
+    """Return where the HTML entity at *at* ends that markup writes for its own characters; *at*: it is none."""
+    cdef Py_ssize_t end = at + 1
+    cdef uchar first = data[end] | 32 if end < size else 0
+    while end < size and end - at < 7 and data[end] != 59:
+        end += 1
+    if end >= size or data[end] != 59 or end - at < 3:
+        return at
+    if first in (108, 103) and end - at == 3 or first in (113, 97, 110) and 4 <= end - at <= 5 or data[at + 1] == 35:
+        return end + 1  # lt gt quot amp apos nbsp #39
+    return at
+
+
 cdef inline bint _is_assignment(const Word* word, const uchar* data, Py_ssize_t start, Py_ssize_t* value) noexcept nogil:
     """Tell whether a word is ``name=value``; *value*: where its value begins."""
     cdef Py_ssize_t at = start
@@ -300,6 +313,9 @@ cdef Py_ssize_t _tokenize(const uchar* data, Py_ssize_t size, uchar* out):
             continue
         elif byte == 36 and _ifs_end(data, size, at) > at:
             at = _ifs_end(data, size, at)
+            continue
+        elif byte == 38 and _entity_end(data, size, at) > at:
+            at = _entity_end(data, size, at)
             continue
         elif byte == 59:
             kind = 59

@@ -60,6 +60,7 @@ TEXTS = {
     "user agent words": b"compatible; rv:109.0; x64",
     "codes": b"MMB|SC|C1",
     "entity": b"a &amp; b; c",
+    "markup as text": b"&lt;script src=&quot;a.js&quot;&gt; &lt;/body&gt;",
     "apostrophes": b"the boys' and girls' shoes; it's time",
     "path": b"/find/who/at.html",
     "mail": b"who is at work/home?",
