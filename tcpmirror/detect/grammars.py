@@ -13,6 +13,7 @@ from tcpmirror.detect import page_injection, script_injection, shell_injection, 
 GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {
     "sql-injection": sql_injection.breaks_out,
     "sql-statement": sql_injection.is_statement,
+    "sql-terse": sql_injection.is_terse,
     "shell-injection": shell_injection.breaks_out,
     "shell-tail": shell_injection.ends_in_command,
     "shell-command-line": shell_injection.is_command_line,
