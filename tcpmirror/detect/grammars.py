@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Final
 
 from tcpmirror.detect import page_injection, script_injection
-from tcpmirror.detect.sql_injection import breaks_out, is_statement
+from tcpmirror.detect.sql_injection import breaks_out, is_statement, is_terse
 
 GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {
     "sql-injection": breaks_out,
     "sql-statement": is_statement,
+    "sql-terse": is_terse,
     "markup-runs": page_injection.runs,
     "markup-loads": page_injection.loads,
     "markup-breaks-out": page_injection.breaks_out,

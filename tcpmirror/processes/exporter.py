@@ -21,10 +21,11 @@ from tcpmirror.export.tallies import Tallies
 from tcpmirror.export.wire import read_report
 from tcpmirror.model.digest import decode_digest
 from tcpmirror.model.ignored_news import decode_ignored
+from tcpmirror.model.protocol_news import decode_protocols
 from tcpmirror.model.report import Report
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
-from tcpmirror.ring.ring import KIND_DIGEST, KIND_IGNORED, KIND_REPORT, RingReader
+from tcpmirror.ring.ring import KIND_DIGEST, KIND_IGNORED, KIND_PROTOCOLS, KIND_REPORT, RingReader
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -127,6 +128,9 @@ class ReportRings:
             if kind == KIND_IGNORED:
                 self.tallies.add_ignored_news(decode_ignored(record))
                 return None
+            if kind == KIND_PROTOCOLS:
+                self.tallies.add_protocol_news(decode_protocols(record))
+                return None
             if kind != KIND_REPORT:
                 raise ValueError(f"kind {kind}")
             report = read_report(record)
@@ -209,13 +213,14 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], tall
     notes = [context.layout.note(source) for source in range(context.layout.sources)]
     hostname = socket.gethostname()
     client = CloudClient(
-        url=cloud.url or f"http://{cloud.listen_address}",
+        url=cloud.url or f"{'https' if cloud.tls_certificate else 'http'}://{cloud.listen_address}",
         token=cloud.token or context.deploy_token,
         identity=Identity(hostname, cloud.group, installed_version(), context.settings.mode, hostname),
         credential_path=Path(context.settings.supervisor.state_dir) / "node.json",
         timeout_s=cloud.timeout_s,
         verify_tls=cloud.verify_tls,
         direct=not cloud.url,
+        pinned_certificate="" if cloud.url else cloud.tls_certificate,
     )
     return Sender(
         spool,
