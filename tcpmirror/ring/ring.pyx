@@ -24,6 +24,7 @@ KIND_LINE = 4
 KIND_DRAIN = 5
 KIND_DIGEST = 6
 KIND_IGNORED = 7
+KIND_APIS = 8
 
 
 def ring_bytes(unsigned long long capacity):
