@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 
+from tcpmirror.cloud.audit import SYSTEM, Actor, record
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import nodes
 from tcpmirror.cloud.tokens import digest
@@ -22,7 +23,7 @@ class NodeCredential:
     secret: str
 
 
-def register_node(database: Database, about: dict[str, str], now_ns: int) -> NodeCredential:
+def register_node(database: Database, about: dict[str, str], now_ns: int, actor: Actor = SYSTEM) -> NodeCredential:
     """Store a new node; *about* has `name`, `group_name`, `version`, `mode` and `hostname`."""
     credential = NodeCredential(secrets.token_hex(16), secrets.token_urlsafe(32))
     row = {
@@ -35,6 +36,7 @@ def register_node(database: Database, about: dict[str, str], now_ns: int) -> Nod
     }
     with database.writing() as connection:
         connection.execute(insert(nodes), row)
+        record(connection, actor, "node.register", credential.node_id, about, now_ns)
     return credential
 
 

@@ -72,6 +72,9 @@ tokens = Table(
     Column("role", TrafficText, nullable=False),
     Column("sha256", LargeBinary, nullable=False, unique=True),
     Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False, server_default=""),
+    Column("expires_ns", BigInteger),
+    Column("last_used_ns", BigInteger),
 )
 
 accounts = Table(
@@ -82,6 +85,7 @@ accounts = Table(
     Column("role", TrafficText, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
+    Column("disabled", Integer, nullable=False, server_default="0"),  # 1: may not sign in
 )
 
 sessions = Table(
@@ -91,6 +95,23 @@ sessions = Table(
     Column("account_id", _Id, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("expires_ns", BigInteger, nullable=False),
+    Column("address", TrafficText, nullable=False, server_default=""),
+    Column("browser", TrafficText, nullable=False, server_default=""),
+    Column("last_used_ns", BigInteger, nullable=False, server_default="0"),
+)
+
+# Who changed what. The newest are kept (`housekeeping`); nobody can change a row.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("actor", TrafficText, nullable=False),
+    Column("address", TrafficText, nullable=False),
+    Column("action", TrafficText, nullable=False),
+    Column("object", TrafficText, nullable=False),
+    Column("details", Packed, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 batches = Table(

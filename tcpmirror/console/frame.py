@@ -12,9 +12,10 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse
 from nicegui import ui
 
-from tcpmirror.cloud.accounts import Account, account_of_session
+from tcpmirror.cloud.accounts import Account
 from tcpmirror.cloud.api.access import COOKIE
 from tcpmirror.cloud.service import Service
+from tcpmirror.cloud.sign_in import account_of_session
 from tcpmirror.console.parts import Text, block, link
 
 THEME_COOKIE: Final = "tcpmirror_theme"

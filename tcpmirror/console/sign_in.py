@@ -8,8 +8,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from tcpmirror.cloud.accounts import Locked
-from tcpmirror.cloud.api.access import Shared, set_session_cookie
+from tcpmirror.cloud.api.access import Shared, caller_address, set_session_cookie
+from tcpmirror.cloud.sign_in import Locked
 from tcpmirror.console.frame import THEME_COOKIE
 
 _POLICY: Final = (
@@ -78,7 +78,7 @@ def sign_in_routes(title: str) -> APIRouter:
         next: Annotated[str, Form(max_length=2048)] = "/attacks",  # noqa: A002
     ) -> Response:
         try:
-            account = service.sign_in.check(user, password, service.clock())
+            account = service.sign_in.check(user, password, service.clock(), caller_address(request))
         except Locked as locked:
             paused = page(request, next, user, _PAUSED, 429)
             paused.headers["Retry-After"] = str(locked.seconds)

@@ -212,15 +212,17 @@ def _spool(settings: Settings) -> Spool:
 
 def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], rings: ReportRings) -> Sender:
     cloud = context.settings.cloud
+    notes = [context.layout.note(source) for source in range(context.layout.sources)]
     hostname = socket.gethostname()
     client = CloudClient(
-        url=cloud.url or f"http://{cloud.listen_address}",
+        url=cloud.url or f"{'https' if cloud.tls_certificate else 'http'}://{cloud.listen_address}",
         token=cloud.token or context.deploy_token,
         identity=Identity(hostname, cloud.group, installed_version(), context.settings.mode, hostname),
         credential_path=Path(context.settings.supervisor.state_dir) / "node.json",
         timeout_s=cloud.timeout_s,
         verify_tls=cloud.verify_tls,
         direct=not cloud.url,
+        pinned_certificate="" if cloud.url else cloud.tls_certificate,
     )
     return Sender(
         spool,
@@ -229,7 +231,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         batch_reports=cloud.batch_reports,
         batch_interval_s=cloud.batch_interval_ns / 1e9,
         start_patience_s=0.0 if cloud.url else EMBEDDED_START_S,
-        stats=lambda: heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies)},
+        stats=lambda: heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies, notes)},
         digests=rings.apis,
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
 from tcpmirror.export.metrics import ProcessPage, total
 from tcpmirror.export.tallies import Origin, Tallies
 from tcpmirror.processes.advice import Advice, loss_advice, no_syn_advice, one_sided_advice
+from tcpmirror.processes.look import read_look
 from tcpmirror.telemetry.ledger import Ledger, read_ledgers
+from tcpmirror.telemetry.notes import Note
 
 PLACES_LIMIT: Final = 50  # a heartbeat holds 64 KiB
 PROTOCOLS: Final = {
@@ -33,14 +35,18 @@ TROUBLE: Final = {
 }
 
 
-def mirror_health(pages: tuple[ProcessPage, ...], tallies: Tallies) -> dict[str, Any]:
-    """Return ledgers, protocols, places and advice as JSON values; the places with the most bytes, PLACES_LIMIT of them."""
+def mirror_health(pages: tuple[ProcessPage, ...], tallies: Tallies, notes: Iterable[Note] = ()) -> dict[str, Any]:
+    """Return ledgers, protocols, places and advice as JSON values; the places with the most bytes, PLACES_LIMIT of them.
+
+    *notes*: what capture processes found out about their configuration.
+    """
     ledgers = read_ledgers(*([each.page for each in pages if each.kind == kind] for kind in ("capture", "worker")))
     mirror = tallies.mirror.copy()
     busiest = sorted(mirror, key=lambda origin: -mirror[origin]["seen_bytes"] - mirror[origin]["lost_bytes"])
     advice = [*_of_packets(ledgers[0]), *_of_flows(pages)]
     for origin in busiest:
         advice += _of_place(origin, mirror[origin])
+    told = [asdict(one) for one in advice] + [one for note in notes for one in read_look(note)]
     order = ("problem", "warning", "note")
     return {
         "ledgers": [ledger.described() for ledger in ledgers],
@@ -48,7 +54,7 @@ def mirror_health(pages: tuple[ProcessPage, ...], tallies: Tallies) -> dict[str,
             name: sum(total(pages, "worker", counter) for counter in counters) for name, counters in PROTOCOLS.items()
         },
         "places": [{"place": place_text(origin), **mirror[origin]} for origin in busiest[:PLACES_LIMIT]],
-        "advice": [asdict(one) for one in sorted(advice, key=lambda one: order.index(one.level))][:PLACES_LIMIT],
+        "advice": sorted(told, key=lambda one: order.index(one["level"]))[:PLACES_LIMIT],
     }
 
 

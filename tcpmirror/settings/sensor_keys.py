@@ -105,7 +105,25 @@ CLOUD: Final = (
     _own("token", TEXT, "API token of the role Deploy, for the cloud at `url`.", "cloud.token", secret=True),
     _own("group", TEXT, "Group this sensor is shown in.", "cloud.group"),
     _own("verify_tls", FLAG, "Refuse a cloud whose certificate is not valid.", "cloud.verify_tls"),
-    _own("listen_address", LISTEN, "Embedded: API and console.", "cloud.listen_address"),
+    _own(
+        "listen_address",
+        LISTEN,
+        "Embedded: API and console. Beyond loopback it needs `tls_certificate` or `allow_plaintext`.",
+        "cloud.listen_address",
+    ),
+    _own(
+        "tls_certificate",
+        PATH,
+        "Embedded: PEM file with a certificate and its chain; with it, API and console speak TLS.",
+        "cloud.tls_certificate",
+    ),
+    _own("tls_key", PATH, "Embedded: PEM file with its private key; empty: in the same file.", "cloud.tls_key"),
+    _own(
+        "allow_plaintext",
+        FLAG,
+        "Embedded: listen beyond loopback without TLS, as behind a proxy that has it.",
+        "cloud.allow_plaintext",
+    ),
     _own(
         "database",
         PATH,

@@ -212,6 +212,9 @@ class Cloud:
     group: str = ""
     verify_tls: bool = True
     listen_address: str = "127.0.0.1:8088"  # embedded: API and console
+    tls_certificate: str = ""  # embedded: path of a PEM file; empty: no TLS
+    tls_key: str = ""  # embedded: path of its key; empty: in the same file
+    allow_plaintext: bool = False  # embedded: listen beyond loopback without TLS
     database: str = ""  # embedded: path of the SQLite file, or postgresql://...; empty: <state_dir>/cloud.db
     batch_reports: int = 500
     batch_interval_ns: int = SECOND

@@ -23,7 +23,7 @@ from tcpmirror.cloud.attacks import (
     summary,
 )
 from tcpmirror.cloud.nodes import list_nodes
-from tcpmirror.cloud.tokens import Role
+from tcpmirror.cloud.roles import Role
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.model.point import point_text
 
