@@ -63,10 +63,10 @@ class Analysis:
     workers: int
     exchanges: IO[bytes] | None = None
     findings: IO[bytes] | None = None
-    apis: IO[bytes] | None = None
     until: str = "all"
     cache_dir: Path | None = None
     key_log: str = ""
+    apis: IO[bytes] | None = None
     _secrets: TlsSecrets = field(default_factory=lambda: TlsSecrets(0))
     _types: Counter[str] = field(default_factory=Counter)
     _inventory: Inventory = field(default_factory=Inventory)
