@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tcpmirror.cloud.batch import FindingIn, SoundReport
+from tcpmirror.cloud.traits import trait, traits_of
 
 EXTENDS_NS: Final = 3_600 * 1_000_000_000
 # Where the value itself is (a part of) the path, the path cannot tell one target from another.
@@ -36,6 +37,7 @@ class Hit:
     confidence: float
     host: str
     path: str
+    traits: tuple[str, ...] = ()
 
 
 def hits_of(report: SoundReport) -> list[Hit]:
@@ -44,13 +46,15 @@ def hits_of(report: SoundReport) -> list[Hit]:
     for finding in report.fields.findings:
         by_type.setdefault(finding.type, []).append(finding)
     host, path = target_host(report), target_path(report.fields.uri)
+    of_report = traits_of(report) if by_type else ()
     hits: list[Hit] = []
     for kind, findings in by_type.items():
         best = max(findings, key=lambda finding: finding.confidence)
         payloads = tuple(dict.fromkeys([best.payload, *(finding.payload for finding in findings)]))
         point = tuple(best.point)
         key = attack_key(kind, point, host, path)
-        hits.append(Hit(report, key, kind, point, payloads, best.rule, best.confidence, host, path))
+        traits = (*of_report, *(trait("rule", finding.rule) for finding in findings))
+        hits.append(Hit(report, key, kind, point, payloads, best.rule, best.confidence, host, path, traits))
     return hits
 
 

@@ -13,6 +13,7 @@ from tcpmirror.cloud.audit import SYSTEM, Actor, record
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import nodes
 from tcpmirror.cloud.tokens import digest
+from tcpmirror.cloud.trends import note_traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,13 @@ def node_of(database: Database, credential: str) -> str | None:
 
 
 def record_heartbeat(database: Database, node_id: str, stats: dict[str, Any], now_ns: int) -> None:
+    """Keep what a node tells of itself, and count what came in since it did so before."""
+    this = nodes.c.id == node_id
     with database.writing() as connection:
-        connection.execute(update(nodes).where(nodes.c.id == node_id).values(last_seen_ns=now_ns, stats=stats))
+        before = connection.execute(select(nodes.c.stats, nodes.c.last_seen_ns).where(this)).first()
+        if before is not None:
+            note_traffic(connection, node_id, before.stats, stats, now_ns - before.last_seen_ns, now_ns)
+        connection.execute(update(nodes).where(this).values(last_seen_ns=now_ns, stats=stats))
 
 
 def list_nodes(database: Database) -> list[Row[Any]]:

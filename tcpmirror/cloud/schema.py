@@ -186,9 +186,14 @@ attacks = Table(
     Column("last_payload", TrafficText, nullable=False),
     Column("last_status", Integer),
     Column("confidence", Float, nullable=False),
+    # What `traits.joined` makes of the hits, and the smallest and largest response body among them.
+    Column("traits", TrafficText, nullable=False, server_default=""),
+    Column("response_least", BigInteger, nullable=False, server_default="0"),
+    Column("response_most", BigInteger, nullable=False, server_default="0"),
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
+    Index("attacks_by_hits", "hits", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -218,5 +223,38 @@ facets = Table(
     Column("value", TrafficText, primary_key=True),
     Column("hits", BigInteger, nullable=False),
     Index("facets_by_value", "kind", "value", "attack_id"),
+    sqlite_with_rowid=False,
+)
+
+# Every source address that is one, with the number by which networks are searched: 32 hexadecimal digits of its 128 bits,
+# IPv4 in ::ffff:0:0/96.
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("address", TrafficText, primary_key=True),
+    Column("number", TrafficText, nullable=False),
+    Index("addresses_by_number", "number", "address"),
+    sqlite_with_rowid=False,
+)
+
+# Sums in buckets of five minutes, numbered since 1970: see `trends`.
+hit_counts = Table(
+    "hit_counts",
+    metadata,
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", TrafficText, primary_key=True),
+    Column("hits", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# ``coverage``: the least that was told; null: none was.
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_id", TrafficText, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("coverage", Float),
     sqlite_with_rowid=False,
 )

@@ -106,7 +106,7 @@ def test_wrong_password_then_right_then_sign_out(page: Page, console: RunningCon
 def test_attack_appears_while_the_page_is_open_and_opens(
     page: Page, console: RunningConsole, problems: Problems, artefacts: Path
 ) -> None:
-    sign_in(page, console, "/attacks?host=live.example")
+    sign_in(page, console, "/attacks?q=d:live.example")
     expect(page.get_by_text("No attack matches")).to_be_visible()
     send(console, recent(1001, host="live.example"))
     row = page.locator("tbody tr")
@@ -126,36 +126,135 @@ def test_attack_appears_while_the_page_is_open_and_opens(
     assert problems == []
 
 
-def test_filters_are_in_the_url_and_the_url_brings_them_back(
-    page: Page, console: RunningConsole, problems: Problems
-) -> None:
+def test_search_is_in_the_url_and_the_url_brings_it_back(page: Page, console: RunningConsole, problems: Problems) -> None:
     send(
         console,
         recent(1101, host="one.example"),
         recent(1102, host="two.example", findings=[finding(type="rce", payload=";id")], status=404),
     )
     sign_in(page, console)
-    page.get_by_label("Host").fill("two.ex")
+    box = page.get_by_role("combobox", name="Search")
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    page.keyboard.type("d:two.ex*")
     expect(page.locator("tbody tr")).to_have_count(1)
-    page.get_by_label("Response").fill("4xx")
-    page.wait_for_url("**/attacks?host=two.ex&status=4xx")
+    page.keyboard.type(" statuscode:4xx")
+    page.wait_for_url("**/attacks?q=d%3Atwo.ex%2A+statuscode%3A4xx")
     page.reload()
     expect(page.locator("tbody tr")).to_have_count(1)
-    expect(page.get_by_label("Host")).to_have_value("two.ex")
-    page.get_by_label("Response").fill("200")
+    expect(box).to_have_value("d:two.ex* statuscode:4xx")
+    box.fill("d:two.ex* statuscode:200")
     expect(page.get_by_text("No attack matches")).to_be_visible()
-    page.get_by_role("link", name="Show all attacks").click()
+    page.go_back()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    box.fill("rce OR xss")
+    page.wait_for_url("**/attacks?q=rce+OR+xss")
+    page.get_by_role("button", name="Clear the search").click()
+    page.wait_for_url("**/attacks")
     expect(page.locator("tbody tr").nth(1)).to_be_visible()
+    assert problems == []
+
+
+def test_error_of_a_search_is_told_and_the_rows_stay(page: Page, console: RunningConsole, problems: Problems) -> None:
+    send(console, recent(1111, host="error.example"))
+    sign_in(page, console, "/attacks?q=d:error.example")
+    box = page.get_by_role("combobox", name="Search")
+    box.fill("d:error.example statuscod:200")
+    expect(page.get_by_text("did you mean statuscode:")).to_be_visible()
+    expect(box).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    box.fill("d:error.example statuscode:200")
+    expect(page.get_by_text("did you mean")).to_be_hidden()
+    page.goto("/attacks?q=(a")
+    expect(page.get_by_text("a closing bracket")).to_be_visible()
+    assert problems == []
+
+
+def test_words_are_completed_by_keyboard(page: Page, console: RunningConsole, problems: Problems) -> None:
+    sign_in(page, console)
+    box = page.get_by_role("combobox", name="Search")
+    box.press_sequentially("statusc")
+    offered = page.get_by_role("listbox", name="Completions")
+    expect(offered.get_by_role("option").first).to_contain_text("statuscode:")
+    box.press("ArrowDown")
+    expect(offered.get_by_role("option", selected=True)).to_contain_text("statuscode:")
+    box.press("Enter")
+    expect(box).to_have_value("statuscode:")
+    box.press_sequentially("5")
+    box.press("ArrowDown")
+    box.press("Enter")
+    expect(box).to_have_value("statuscode:5xx ")
+    page.wait_for_url("**/attacks?q=statuscode%3A5xx")
+    box.press_sequentially("!sca")
+    box.press("ArrowDown")
+    box.press("Enter")
+    expect(box).to_have_value("statuscode:5xx !scanner ")
+    expect(offered).to_be_hidden()
+    assert problems == []
+
+
+def test_clicked_values_narrow_the_search(page: Page, console: RunningConsole, problems: Problems) -> None:
+    send(
+        console,
+        recent(1121, host="click.example", real_ip="192.0.2.77"),
+        recent(
+            1122, host="click.example", real_ip='no "address"', findings=[finding(type="xss", payload="<b>")], status=503
+        ),
+    )
+    sign_in(page, console, "/attacks?q=d:click.example")
+    box = page.get_by_role("combobox", name="Search")
+    page.get_by_role("button", name="Cross-site scripting").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="503").click()
+    page.get_by_role("button", name='no "address"').click()
+    expect(box).to_have_value('d:click.example type:xss statuscode:503 "no \\"address\\""')
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.go_back()
+    expect(box).to_have_value("d:click.example type:xss statuscode:503")
+    assert problems == []
+
+
+def test_headings_sort_and_groups_add_up(page: Page, console: RunningConsole, problems: Problems) -> None:
+    other = [recent(1130 + number, host="b.sort.example", real_ip=f"192.0.2.{number}") for number in range(3)]
+    send(console, recent(1139, host="a.sort.example"), *other)
+    sign_in(page, console, "/attacks?q=d:*.sort.example")
+    page.get_by_role("button", name="Hits", exact=True).click()
+    expect(page.locator("tbody tr").first).to_contain_text("b.sort.example")
+    expect(page.get_by_role("columnheader", name="Hits")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("button", name="Target", exact=True).click()
+    expect(page.locator("tbody tr").first).to_contain_text("a.sort.example")
+    page.wait_for_url("**&sort=target")
+    page.get_by_role("button", name="By target").click()
+    groups = page.get_by_role("table", name="Attacks by target").locator("tbody tr")
+    expect(groups).to_have_count(2)
+    expect(groups.first).to_contain_text("b.sort.example")
+    expect(groups.first.locator("td").nth(2)).to_contain_text("3")
+    page.get_by_role("button", name="By source").click()
+    expect(page.get_by_role("table", name="Attacks by source").locator("tbody tr")).to_have_count(4)
+    page.get_by_role("link", name="192.0.2.1").click()
+    expect(page.get_by_role("combobox", name="Search")).to_have_value("d:*.sort.example ip:192.0.2.1")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert problems == []
+
+
+def test_what_is_shown_is_downloaded(page: Page, console: RunningConsole, problems: Problems) -> None:
+    send(console, recent(1141, host="file.example"), recent(1142, host="other.example"))
+    sign_in(page, console, "/attacks?q=d:file.example")
+    for name in ("CSV", "JSON"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=f"Export as {name}").click()
+        text = download.value.path().read_text()
+        assert "file.example" in text and "other.example" not in text
     assert problems == []
 
 
 def test_long_list_is_paged(page: Page, console: RunningConsole, problems: Problems) -> None:
     send(console, *(recent(1200 + number, host=f"p{number}.paged.example") for number in range(60)))
-    sign_in(page, console, "/attacks?host=paged.example")
+    sign_in(page, console, "/attacks?q=d:*.paged.example")
     expect(page.locator("tbody tr")).to_have_count(50)
-    page.get_by_role("link", name="Older").click()
+    page.get_by_role("link", name="Next page").click()
     expect(page.locator("tbody tr")).to_have_count(10)
-    page.get_by_role("link", name="Newest").click()
+    page.get_by_role("link", name="First page").click()
     expect(page.locator("tbody tr")).to_have_count(50)
     assert problems == []
 
@@ -176,7 +275,7 @@ def test_scripts_in_every_field_stay_text(page: Page, console: RunningConsole, p
     send(console, evil)
     with console.node() as node:
         node.post("/api/v1/nodes/heartbeat", json={"stats": {XSS: XSS}}).raise_for_status()
-    sign_in(page, console, "/attacks?host=evil.example")
+    sign_in(page, console, "/attacks?q=d:evil.example*")
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(2)
     assert "<script>" in (rows.first.text_content() or "")
@@ -186,7 +285,7 @@ def test_scripts_in_every_field_stay_text(page: Page, console: RunningConsole, p
         expect(page.locator(".tm-message").first).to_contain_text("<script>window.pwned=1</script>")
         assert page.locator("main script, main img").count() == 0
         assert page.evaluate("window.pwned") is None
-    page.goto("/attacks?type=" + "%3Cimg%20src%3Dx%20onerror%3Dwindow.pwned%3D1%3E")
+    page.goto("/attacks?q=" + "%3Cimg%20src%3Dx%20onerror%3Dwindow.pwned%3D1%3E")
     expect(page.get_by_text("No attack matches")).to_be_visible()
     assert page.evaluate("window.pwned") is None
     page.goto("/nodes")
@@ -242,7 +341,7 @@ def test_payload_seen_only_after_decoding_is_shown_decoded(page: Page, console: 
     raw = b"GET / HTTP/1.1\r\nHost: h\r\nX-A: " + token + b"\r\n\r\n"
     found = finding(type="rce", point=["header", "X-A", "base64"], payload="; cat /etc/shadow")
     send(console, recent(1401, host="coded.example", findings=[found], request_b64=b64(raw)))
-    sign_in(page, console, "/attacks?host=coded.example")
+    sign_in(page, console, "/attacks?q=d:coded.example")
     page.locator("tbody tr").get_by_role("link").click()
     expect(page.locator("mark")).to_have_text(token.decode())
     expect(page.get_by_text("Shown decoded")).to_be_visible()
@@ -285,7 +384,7 @@ def test_theme_is_chosen_and_kept(page: Page, console: RunningConsole) -> None:
 
 
 def test_ended_session_shows_nothing_new(page: Page, console: RunningConsole) -> None:
-    sign_in(page, console, "/attacks?host=secret.example")
+    sign_in(page, console, "/attacks?q=d:secret.example")
     expect(page.get_by_text("No attack matches")).to_be_visible()
     page.context.request.delete(console.url + "/api/v1/session")
     send(console, recent(1601, host="secret.example"))
