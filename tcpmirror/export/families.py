@@ -254,6 +254,13 @@ _SPECIAL: Final = (
             ("no_syn_flows", "Of those: flows whose SYN was not seen."),
         )
     ),
+    Family(
+        "mirror_protocol_flows_total",
+        "counter",
+        "Flows by what they speak: one that changes it counts for each, one that stays unknown when it is over.",
+        labels=("source", "vlan", "vni", "protocol"),
+        is_own=True,
+    ),
 )
 
 _PER_PROCESS: Final = (

@@ -21,11 +21,12 @@ from tcpmirror.export.tallies import Tallies
 from tcpmirror.export.wire import read_report
 from tcpmirror.model.digest import decode_digest
 from tcpmirror.model.ignored_news import decode_ignored
+from tcpmirror.model.protocol_news import decode_protocols
 from tcpmirror.model.report import Report
 from tcpmirror.processes.api_outbox import ApiOutbox
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
-from tcpmirror.ring.ring import KIND_APIS, KIND_DIGEST, KIND_IGNORED, KIND_REPORT, RingReader
+from tcpmirror.ring.ring import KIND_APIS, KIND_DIGEST, KIND_IGNORED, KIND_PROTOCOLS, KIND_REPORT, RingReader
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -132,6 +133,9 @@ class ReportRings:
                 return None
             if kind == KIND_IGNORED:
                 self.tallies.add_ignored_news(decode_ignored(record))
+                return None
+            if kind == KIND_PROTOCOLS:
+                self.tallies.add_protocol_news(decode_protocols(record))
                 return None
             if kind != KIND_REPORT:
                 raise ValueError(f"kind {kind}")

@@ -14,12 +14,14 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import encode_report
 from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.api_news import ApiNews
+from tcpmirror.processes.census import Census
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.ignored_news import send_ignored_news
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.renewal import Renewal, Renewed
+from tcpmirror.processes.surveyed_flow import CensusFactory
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
@@ -207,8 +209,10 @@ class Worker:
         self._last_apis = 0
         self._judge = Judge(settings, None, self._keep, self._page, observe=self._apis)
         self._use(self._renewal.read(settings))
-        self._factory = ProtocolFactory(
+        self._census = Census()
+        self._factory = CensusFactory(
             slowed(self._judge, settings.simulate.slow_worker_ns),
+            self._census,
             settings.limits,
             response_timeout_ns=settings.reassembly.response_timeout_ns,
             parse_responses=settings.reassembly.parse_responses,
@@ -275,6 +279,7 @@ class Worker:
 
     def _send_news(self) -> None:
         send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
+        self._census.send(self._writer, self._exporter_bell)
         send_ignored_news(self._judge.ignored, self._writer, self._exporter_bell)
 
     def _send_apis(self) -> None:

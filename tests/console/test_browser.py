@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from tcpmirror.export.metrics import ProcessPage
 from tcpmirror.export.tallies import Tallies
 from tcpmirror.model.digest import MirrorNews
+from tcpmirror.model.protocol_news import ProtocolNews
 from tcpmirror.processes.mirror_health import mirror_health
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import CAPTURE, WORKER
+from tcpmirror.telemetry.notes import Note
 from tests.cloud.running import b64, finding, report
 from tests.console.conftest import RunningConsole
 
@@ -294,6 +298,9 @@ def test_scripts_in_every_field_stay_text(page: Page, console: RunningConsole, p
     assert problems == []
 
 
+LEFT_OUT = "The configuration (`ports: [8080]`) leaves 120 TCP segments out, 100 % of what is here; they are of 80 (120)."
+
+
 def tell_health(console: RunningConsole, what: str = "kernel drop: 310 of 1,203,911 packets (0.03 %).") -> None:
     """Send a heartbeat with the health of a mirror."""
     page = CounterPage.private(CAPTURE)
@@ -304,8 +311,13 @@ def tell_health(console: RunningConsole, what: str = "kernel drop: 310 of 1,203,
         worker.set(name, count)
     tallies = Tallies(sources=("eth1",))
     tallies.add_mirror_news([MirrorNews(0, 100, 42, 7, 900_000, 100_000, 50, 20, 1)])
+    names = Counter({"shop.example": 3, "<i>name</i>" + XSS: 1})
+    tallies.add_protocol_news(ProtocolNews((0, 100, 42, 7), Counter({"HTTP/1": 40, "TLS": 4, "unknown": 6}), names))
+    note = Note.private()
+    left_out = {"code": "filtered", "level": "problem", "where": "eth1", "what": LEFT_OUT, "todo": "Add 80 to `ports`."}
+    note.write(json.dumps({"frames": 512, "advice": [left_out]}).encode())
     pages = (ProcessPage("capture-0", "capture", page), ProcessPage("worker-0", "worker", worker))
-    health = mirror_health(pages, tallies)
+    health = mirror_health(pages, tallies, [note])
     health["advice"][-1]["what"] = what
     with console.node() as node:
         node.post("/api/v1/nodes/heartbeat", json={"stats": {"mirror_health": health}}).raise_for_status()
@@ -323,6 +335,10 @@ def test_what_the_doctor_says_of_a_running_sensor_is_shown(page: Page, console: 
     expect(panel).to_contain_text("Of 20 of 50 flows one direction only arrives")
     expect(panel.get_by_role("table", name="What became of everything")).to_contain_text("kernel_drop 310, not_tcp 3,601")
     expect(panel.get_by_role("table", name="What the mirror shows")).to_contain_text("10.00 %")
+    expect(panel.get_by_role("table", name="What the mirror shows")).to_contain_text(
+        "HTTP/1 40, TLS 4, unknown 6 (shop.example, <i>name"
+    )
+    expect(panel.locator(".tm-problem", has_text=LEFT_OUT)).to_contain_text("→ Add 80 to `ports`.")
     expect(panel).to_contain_text("<b>what</b><script>")
     assert page.evaluate("window.pwned") is None
     assert problems == []
