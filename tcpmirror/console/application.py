@@ -116,11 +116,11 @@ def _add_pages(service: Service, title: str) -> None:
         visited = await asyncio.to_thread(visit, service, title, request)
         if isinstance(visited, Response):
             return visited
-        opened = await asyncio.to_thread(attack_page.read, service.database, attack_id, hit, cursor or None)
+        opened = await asyncio.to_thread(attack_page.read, visited, attack_id, hit, cursor or None)
         if opened is None:
             return _missing_page()
         with frame(visited, f"Attack #{attack_id}", "Attacks"):
-            attack_page.show(opened)
+            attack_page.show(visited, opened)
         return None
 
     @ui.page("/nodes")
