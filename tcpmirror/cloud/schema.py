@@ -186,6 +186,11 @@ attacks = Table(
     Column("last_payload", TrafficText, nullable=False),
     Column("last_status", Integer),
     Column("confidence", Float, nullable=False),
+    # An incident is an attack some hit of which has evidence of success.
+    Column("evidence_hits", BigInteger, nullable=False, server_default="0"),
+    Column("evidence", TrafficText, nullable=False, server_default=""),  # of the newest hit that has any
+    Column("status", TrafficText, nullable=False, server_default="open"),
+    Column("assignee", TrafficText, nullable=False, server_default=""),
     # What `traits.joined` makes of the hits, and the smallest and largest response body among them.
     Column("traits", TrafficText, nullable=False, server_default=""),
     Column("response_least", BigInteger, nullable=False, server_default="0"),
@@ -196,6 +201,8 @@ attacks = Table(
     Index("attacks_by_hits", "hits", "id"),
     sqlite_autoincrement=True,
 )
+_PROVEN: Final = attacks.c.evidence_hits > 0
+Index("incidents_by_time", attacks.c.last_ns, attacks.c.id, sqlite_where=_PROVEN, postgresql_where=_PROVEN)
 
 hits = Table(
     "hits",
@@ -209,6 +216,7 @@ hits = Table(
     Column("payloads", Packed, nullable=False),
     Column("rule", TrafficText, nullable=False),
     Column("confidence", Float, nullable=False),
+    Column("evidence", TrafficText, nullable=False, server_default=""),
     Index("hits_of_attack", "attack_id", "time_ns", "id"),
     Index("hits_of_report", "report_id"),
     sqlite_autoincrement=True,
@@ -224,6 +232,31 @@ facets = Table(
     Column("hits", BigInteger, nullable=False),
     Index("facets_by_value", "kind", "value", "attack_id"),
     sqlite_with_rowid=False,
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("attack_id", _Id, ForeignKey("attacks.id", ondelete="CASCADE"), nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("author", TrafficText, nullable=False),
+    Column("text", TrafficText, nullable=False),
+    Index("comments_of_attack", "attack_id", "id"),
+)
+
+# What nodes are told to ignore. An attack may be gone before the entry that it led to, so nothing refers to it.
+ignore_rules = Table(
+    "ignore_rules",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", TrafficText, nullable=False, unique=True),
+    Column("entry", Packed, nullable=False),  # the fields of settings.tree.Ignore
+    Column("reason", TrafficText, nullable=False),
+    Column("attack_id", _Id),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # Every source address that is one, with the number by which networks are searched: 32 hexadecimal digits of its 128 bits,
