@@ -14,7 +14,10 @@ from sqlalchemy import Connection, Table, func, insert, select, text
 from bench.cloud.skew import AttackPlan, Population, request_of, sizes
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.grouping import attack_key
-from tcpmirror.cloud.schema import attacks, facets, hits, nodes, reports
+from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes, reports
+from tcpmirror.cloud.search.keys import number_of_address
+from tcpmirror.cloud.traits import joined
+from tcpmirror.cloud.trends import count_hits
 
 _ROWS: Final = 5_000
 _NODES: Final = 8
@@ -40,6 +43,7 @@ def fill(database: Database, attack_count: int, hit_count: int, say: Callable[[s
     seen: list[Counter[tuple[str, str]]] = [Counter() for _ in plans]
     _insert_hits(database, plans, seen, Random(seed), say)
     _insert(database, facets, _facet_rows(seen))
+    _insert(database, addresses, _address_rows(seen))
     say("facets")
     _finish(database, seen)
     say("counts")
@@ -70,6 +74,7 @@ def _insert_hits(
         with database.writing() as connection:
             connection.execute(insert(reports), [report for report, _ in drawn])
             connection.execute(insert(hits), [hit for _, hit in drawn])
+            count_hits(connection, ((hit["time_ns"], hit["type"]) for _, hit in drawn))
         done += len(chunk)
         if done % 200_000 < _ROWS:
             say(f"{done:,} hits")
@@ -140,7 +145,21 @@ def _attack_row(number: int, plan: AttackPlan) -> dict[str, Any]:
         "last_payload": plan.payloads[0],
         "last_status": plan.statuses[0],
         "confidence": 0.9,
+        "traits": _traits(number, plan),
+        "response_least": 27,
+        "response_most": 27,
     }
+
+
+def _traits(number: int, plan: AttackPlan) -> str:
+    words = (f"method:{plan.method.lower()}", f"rule:{plan.type}.bench", f"node:{number % _NODES:032x}")
+    rare = ("auth:jwt",) if number % 50 == 0 else ("auth:none",)
+    return joined("", (*words, *rare, *(("anomaly:gap",) if number % 1000 == 0 else ())))
+
+
+def _address_rows(seen: Sequence[Counter[tuple[str, str]]]) -> Iterator[dict[str, Any]]:
+    for address in sorted({value for counts in seen for kind, value in counts if kind == "source"}):
+        yield {"address": address, "number": f"{number_of_address(address):032x}"}
 
 
 def _facet_rows(seen: Sequence[Counter[tuple[str, str]]]) -> Iterator[dict[str, Any]]:

@@ -13,10 +13,11 @@ from typing import Final
 
 from bench.cloud.ingesting import batch_of
 from tcpmirror.cloud.attacks import (
-    AttackFilter,
+    GROUPINGS,
+    ORDERS,
     attack_detail,
-    attack_types,
     count_attacks,
+    group_attacks,
     hit_detail,
     list_attacks,
     list_hits,
@@ -25,11 +26,57 @@ from tcpmirror.cloud.attacks import (
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.ingest import store_batch
 from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.search.language import parse
+from tcpmirror.cloud.search.tree import All, Query
+from tcpmirror.cloud.search.writing import term
+from tcpmirror.cloud.trends import trend
 
 _HOUR_NS: Final = 3_600 * 10**9
 _PAGE: Final = 50
 _RUNS: Final = 5
 _PAUSE_S: Final = 0.5  # between batches of 500: a thousand findings a second
+
+
+# Each key of the language at least once, common and rare, and what has to look at every attack.
+SEARCHES: Final = (
+    "",
+    "sqli",
+    "mail_injection",
+    "!scanner",
+    "last 24h",
+    "yesterday",
+    "ip:10.0.0.0/8",
+    "ip:2001:db8::/32",
+    "ip:100+",
+    "domain:shop*",
+    "domain:no-such-host",
+    "url:/admin*",
+    "param:id",
+    "param:[post]",
+    "payload:*union*",
+    "payload:*nowhere*",
+    "statuscode:5xx",
+    "statuscode:404",
+    "statuscode:none",
+    "method:DELETE",
+    "size:>1m",
+    "n:1000+",
+    "proto:graphql",
+    "auth:jwt",
+    "target:database",
+    "risk:low",
+    "owasp_a03_2021",
+    "cwe:89",
+    "rule:xss*",
+    "anomaly:gap",
+    "app:3",
+    "node:mirror-3",
+    "node:nowhere",
+    "union",
+    '"no such text"',
+    "attacks sqli last 24h ip:10.0.0.0/8 statuscode:5* !scanner",
+    "(xss OR sqli) !(statuscode:404 OR method:GET) ip:1.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +97,33 @@ def timings(database: Database, busy: bool = True) -> Iterator[Timing]:
 
 def questions(database: Database) -> dict[str, Callable[[], object]]:
     """Return what the pages ask, by name; each call asks anew."""
-    first = list_attacks(database, AttackFilter(), _PAGE)
+    first = list_attacks(database, All(), _PAGE)
     largest = max(first.rows, key=lambda row: row.hits)
     newest_hit = list_hits(database, largest.id, 1).rows[0]
-    filters = {
-        "all": AttackFilter(),
-        "type": AttackFilter(type="sqli"),
-        "rare type": AttackFilter(type="mail_injection"),
-        "source": AttackFilter(source=largest.last_source),
-        "network": AttackFilter(source="10."),
-        "host": AttackFilter(host="shop"),
-        "path": AttackFilter(path="/admin"),
-        "status 5xx": AttackFilter(status="5xx"),
-        "nothing": AttackFilter(host="no-such-host"),
-        "last day": AttackFilter(since_ns=time.time_ns() - 24 * _HOUR_NS),
-        "type, source, status": AttackFilter(type="xss", source="1", status="404"),
-    }
+    searches = (*SEARCHES, term("ip", largest.last_source), f"request_id:{newest_hit.report_id}")
     asked: dict[str, Callable[[], object]] = {}
-    for name, wanted in filters.items():
-        asked[f"first page: {name}"] = lambda wanted=wanted: list_attacks(database, wanted, _PAGE)
-        asked[f"count: {name}"] = lambda wanted=wanted: count_attacks(database, wanted)
+    for search in searches:
+        asked[f"first page: {search}"] = lambda search=search: list_attacks(database, _parsed(search), _PAGE)
+        asked[f"count: {search}"] = lambda search=search: count_attacks(database, _parsed(search))
+    for name in ORDERS:
+        asked[f"first page by {name}"] = lambda name=name: list_attacks(database, All(), _PAGE, None, ORDERS[name])
+    for by in GROUPINGS:
+        asked[f"all, by {by}"] = lambda by=by: group_attacks(database, All(), by, _PAGE)
     return asked | {
-        "second page: all": lambda: list_attacks(database, AttackFilter(), _PAGE, first.next_cursor),
+        "second page: all": lambda: list_attacks(database, All(), _PAGE, first.next_cursor),
         "one attack": lambda: attack_detail(database, largest.id),
         "hits of an attack": lambda: list_hits(database, largest.id, _PAGE),
         "one hit": lambda: hit_detail(database, newest_hit.id),
         "summary: day": lambda: summary(database, time.time_ns() - 24 * _HOUR_NS),
         "summary: all": lambda: summary(database, 0),
-        "types": lambda: attack_types(database),
         "nodes": lambda: list_nodes(database),
+        "trend of a day": lambda: trend(database, 24 * _HOUR_NS, 48, time.time_ns()),
+        "trend of 30 days": lambda: trend(database, 30 * 24 * _HOUR_NS, 60, time.time_ns()),
     }
+
+
+def _parsed(search: str) -> Query:
+    return parse(search, time.time_ns())
 
 
 @contextmanager

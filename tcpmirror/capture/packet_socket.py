@@ -183,6 +183,10 @@ class RawSource(PacketSocket):
         """
         return self._reader.receive(receiver) if self._await() else 0
 
+    def take(self, receiver: FrameReceiver) -> int:
+        """Hand over some of the frames that are there, without waiting for any; return how many. OSError as `receive`."""
+        return self._reader.receive(receiver)
+
     def _prepare(self, source: Source) -> None:
         super()._prepare(source)
         self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)

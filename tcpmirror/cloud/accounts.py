@@ -1,28 +1,23 @@
-"""People who may look: accounts, passwords, sign-in with lock-out, browser sessions."""
+"""The accounts of people: made, changed, disabled, removed. There is always an administrator left who can sign in."""
 
 from __future__ import annotations
 
 import secrets
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from tcpmirror.cloud.audit import SYSTEM, Actor, record
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.schema import accounts, sessions
-from tcpmirror.cloud.tokens import Role, digest
 
-SECOND_NS: Final = 1_000_000_000
-SESSION_NS: Final = 12 * 3600 * SECOND_NS  # one shift
-FREE_FAILURES: Final = 5  # as most consoles; at one lock a minute a guesser gets 300 tries an hour
-LOCK_NS: Final = 60 * SECOND_NS  # doubled at each further failure, to 15 minutes
-_LONGEST_LOCK_NS: Final = 15 * 60 * SECOND_NS
-_REMEMBERED: Final = 10_000  # names with failures; the oldest is forgotten
 PASSWORD_LIMIT: Final = 1024  # characters; argon2 would take more, and time for it
+# NIST SP 800-63B-4 asks for 15 where the password is the only factor, and for no rules about what is in it.
+SHORTEST_PASSWORD: Final = 15
 
 _hasher = PasswordHasher()  # argon2id, RFC 9106's second recommended set
 _NOBODY: Final = _hasher.hash(secrets.token_urlsafe(16))
@@ -35,58 +30,17 @@ class Account:
     role: Role
 
 
-class Locked(Exception):
-    """Sign-in for this name pauses; ``seconds`` say for how long."""
-
-    def __init__(self, seconds: int) -> None:
-        self.seconds = seconds
-        super().__init__(f"locked for {seconds} s")
+class AccountProblem(Exception):
+    """A change that cannot be made; its text says why."""
 
 
-@dataclass(slots=True)
-class _Failures:
-    count: int = 0
-    until_ns: int = 0
-
-
-class SignIn:
-    """Checks passwords, and slows down guessing.
-
-    Names that no account has are checked, counted and locked alike, so neither answer nor time tells them apart.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def check(self, name: str, password: str, now_ns: int) -> Account | None:
-        """Return the account if *password* is its own, else None; Locked while sign-in for *name* pauses."""
-        self._refuse_if_locked(name, now_ns)
-        with self._database.reading() as connection:
-            row = connection.execute(select(accounts).where(accounts.c.name == name[:65])).first()
-        if not _verified(row.password_hash if row else _NOBODY, password) or row is None:
-            self._count_failure(name, now_ns)
-            return None
-        with self._lock:
-            self._failures.pop(name[:65], None)
-        return Account(row.id, row.name, Role(row.role))
-
-    def _refuse_if_locked(self, name: str, now_ns: int) -> None:
-        with self._lock:
-            failures = self._failures.get(name[:65])
-        if failures is not None and now_ns < failures.until_ns:
-            raise Locked(-(-(failures.until_ns - now_ns) // SECOND_NS))
-
-    def _count_failure(self, name: str, now_ns: int) -> None:
-        with self._lock:
-            failures = self._failures.setdefault(name[:65], _Failures())
-            self._failures.move_to_end(name[:65])
-            failures.count += 1
-            if failures.count >= FREE_FAILURES:
-                failures.until_ns = now_ns + min(LOCK_NS << min(failures.count - FREE_FAILURES, 10), _LONGEST_LOCK_NS)
-            while len(self._failures) > _REMEMBERED:
-                self._failures.popitem(last=False)
+def verified_account(database: Database, name: str, password: str) -> Account | None:
+    """Return the account *name* if *password* is its own and it is not disabled; as slow for names that nobody has."""
+    with database.reading() as connection:
+        row = connection.execute(select(accounts).where(accounts.c.name == name[:65])).first()
+    if not _verified(row.password_hash if row else _NOBODY, password) or row is None or row.disabled:
+        return None
+    return Account(row.id, row.name, Role(row.role))
 
 
 def _verified(password_hash: str, password: str) -> bool:
@@ -104,31 +58,99 @@ def ensure_first_account(database: Database, password: str, now_ns: int, name: s
     row = {"name": name, "role": Role.ADMIN, "password_hash": _hasher.hash(password), "created_ns": now_ns}
     with database.writing() as connection:
         connection.execute(insert(accounts), row)
+        record(connection, SYSTEM, "account.create", name, {"role": Role.ADMIN}, now_ns)
     return True
 
 
-def open_session(database: Database, account: Account, now_ns: int) -> str:
-    """Return the secret of a new session; what is stored is its digest. Expired sessions are swept away."""
-    secret = secrets.token_urlsafe(32)
-    row = {"sha256": digest(secret), "account_id": account.id, "created_ns": now_ns, "expires_ns": now_ns + SESSION_NS}
-    with database.writing() as connection:
-        connection.execute(delete(sessions).where(sessions.c.expires_ns < now_ns))
-        connection.execute(insert(sessions), row)
-    return secret
-
-
-def account_of_session(database: Database, secret: str, now_ns: int) -> Account | None:
-    """Return whose session *secret* is, None if it is nobody's or has expired."""
-    statement = (
-        select(accounts.c.id, accounts.c.name, accounts.c.role)
-        .join(sessions, sessions.c.account_id == accounts.c.id)
-        .where(sessions.c.sha256 == digest(secret), sessions.c.expires_ns > now_ns)
-    )
+def list_accounts(database: Database) -> list[Row[Any]]:
+    """Return every account without its password's hash, by name."""
+    columns = [column for column in accounts.c if column.name != "password_hash"]
     with database.reading() as connection:
-        row = connection.execute(statement).first()
-    return Account(row.id, row.name, Role(row.role)) if row is not None else None
+        return list(connection.execute(select(*columns).order_by(accounts.c.name)).all())
 
 
-def close_session(database: Database, secret: str) -> None:
+def create_account(database: Database, name: str, role: Role, password: str, actor: Actor, now_ns: int) -> int:
+    """Return the id of a new account; AccountProblem if the name is taken or the password too short."""
+    row = {"name": name, "role": role, "password_hash": _hash(password), "created_ns": now_ns}
     with database.writing() as connection:
-        connection.execute(delete(sessions).where(sessions.c.sha256 == digest(secret)))
+        if connection.execute(select(accounts.c.id).where(accounts.c.name == name)).first():
+            raise AccountProblem(f"name: {name!r} is taken.")
+        made = connection.execute(insert(accounts).returning(accounts.c.id), [row]).scalar_one()
+        record(connection, actor, "account.create", name, {"role": role}, now_ns)
+    return int(made)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """What is to be different; None leaves it as it is."""
+
+    role: Role | None = None
+    disabled: bool | None = None
+    password: str | None = None
+
+
+def change_account(database: Database, account_id: int, change: AccountChange, actor: Actor, now_ns: int) -> bool:
+    """Make *change*; return whether there is such an account. Another role, password or being disabled ends its sessions.
+
+    AccountProblem if nobody could administer afterwards, or the password is too short.
+    """
+    with database.writing() as connection:
+        row = connection.execute(select(accounts).where(accounts.c.id == account_id)).first()
+        if row is None:
+            return False
+        values = _changed(row, change)
+        if not values:
+            return True
+        connection.execute(update(accounts).where(accounts.c.id == account_id).values(**values))
+        _require_administrator(connection)
+        if values.get("disabled") != 0 or len(values) > 1:
+            connection.execute(delete(sessions).where(sessions.c.account_id == account_id))
+        told = {key: value for key, value in values.items() if key != "password_hash"}
+        if change.password is not None:
+            told["password"] = "changed"
+        record(connection, actor, "account.change", row.name, told, now_ns)
+    return True
+
+
+def _changed(row: Row[Any], change: AccountChange) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if change.role is not None and change.role != row.role:
+        values["role"] = change.role
+    if change.disabled is not None and change.disabled != bool(row.disabled):
+        values["disabled"] = int(change.disabled)
+    if change.password is not None:
+        values["password_hash"] = _hash(change.password)
+    return values
+
+
+def change_own_password(database: Database, account: Account, new: str, kept: bytes, actor: Actor, now_ns: int) -> None:
+    """Give *account* the password *new*; end its sessions but that of the digest *kept*. AccountProblem: it is too short."""
+    hashed = _hash(new)
+    others = (sessions.c.account_id == account.id, sessions.c.sha256 != kept)
+    with database.writing() as connection:
+        connection.execute(update(accounts).where(accounts.c.id == account.id).values(password_hash=hashed))
+        connection.execute(delete(sessions).where(*others))
+        record(connection, actor, "account.change", account.name, {"password": "changed"}, now_ns)
+
+
+def remove_account(database: Database, account_id: int, actor: Actor, now_ns: int) -> bool:
+    """Remove an account with its sessions; return whether there was one. AccountProblem if nobody could administer then."""
+    with database.writing() as connection:
+        gone = connection.execute(delete(accounts).where(accounts.c.id == account_id).returning(accounts.c.name)).scalar()
+        if gone is None:
+            return False
+        _require_administrator(connection)
+        record(connection, actor, "account.remove", gone, {}, now_ns)
+    return True
+
+
+def _require_administrator(connection: Connection) -> None:
+    able = select(accounts.c.id).where(accounts.c.role == Role.ADMIN, accounts.c.disabled == 0)
+    if connection.execute(able.limit(1)).first() is None:
+        raise AccountProblem("The last administrator cannot be disabled, removed or given another role.")
+
+
+def _hash(password: str) -> str:
+    if not SHORTEST_PASSWORD <= len(password) <= PASSWORD_LIMIT:
+        raise AccountProblem(f"password: {SHORTEST_PASSWORD} to {PASSWORD_LIMIT} characters are needed.")
+    return _hasher.hash(password)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,8 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tcpmirror.cloud.api import access, documentation, ingestion, queries
+from tcpmirror.cloud.api import access, documentation, exports, ingestion, judgement, people, queries
+from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
 from tcpmirror.cloud.service import Service
 
@@ -22,8 +24,8 @@ _ABOUT = """
 Sensors register, send batches of reports and heartbeats; people and scripts read what was found.
 
 Scripts send `Authorization: Bearer <token>`; the console's session cookie works as well. A token of the role `read` reads,
-`admin` also makes tokens, `deploy` registers nodes and nothing else. **Text out of traffic is given as it was sent**, one
-character a byte: escape it before showing it anywhere.
+`analyst` also judges what was found, `admin` also manages access, nodes and rules; `deploy` only registers nodes.
+**Text out of traffic is given as it was sent**, one character a byte: escape it before showing it anywhere.
 """
 
 
@@ -33,7 +35,9 @@ def create_application(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        housekeeping = Housekeeping(service)
         yield
+        await asyncio.to_thread(housekeeping.close)
         intake.close()
 
     app = FastAPI(
@@ -47,7 +51,15 @@ def create_application(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.intake = intake
-    for router in (ingestion.router, queries.router, access.router, documentation.router):
+    for router in (
+        ingestion.router,
+        queries.router,
+        exports.router,
+        judgement.router,
+        access.router,
+        people.router,
+        documentation.router,
+    ):
         app.include_router(router)
     for failure in (DBAPIError, PoolTimeoutError):
         app.add_exception_handler(failure, _store_failed)

@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import attacks, facets, hits, quarantine, reports
+from tcpmirror.cloud.search.conditions import condition
+from tcpmirror.cloud.search.tree import Query
 
 PAGE_LIMIT: Final = 500
-_CURSOR: Final = struct.Struct(">qq")
 _TOP: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class AttackFilter:
-    """Which attacks to show; empty means any. All conditions hold together.
-
-    ``source``: an address or the start of one. ``host``, ``path``: a part of the text, letter case ignored. ``status``: a
-    code (`404`) or a class (`4xx`). ``since_ns``/``until_ns``: the attack was going on in between.
-    """
-
-    type: str = ""
-    source: str = ""
-    host: str = ""
-    path: str = ""
-    status: str = ""
-    since_ns: int | None = None
-    until_ns: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
-    """Rows, newest first, and the cursor of the next (older) page: None on the last one."""
+    """Rows in the order asked for, and the cursor of the next page: None on the last one."""
 
     rows: tuple[Row[Any], ...]
     next_cursor: str | None
@@ -61,21 +44,83 @@ class AttackDetail:
 
 
 class BadCursor(Exception):
-    """A cursor that this service did not make."""
+    """A cursor that this service did not make, or not for this order."""
 
 
-def list_attacks(database: Database, wanted: AttackFilter, limit: int, cursor: str | None = None) -> Page:
-    """Return up to *limit* attacks, the one with the newest hit first; BadCursor if *cursor* is not one of ours."""
-    statement = select(attacks).where(*_conditions(wanted))
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of a list: by ``column`` (never null, of Python's type ``kind``), rows of the same value by ``row_id``."""
+
+    name: str
+    column: ColumnElement[Any]
+    row_id: ColumnElement[int]
+    ascending: bool = False
+    kind: type = int
+
+
+_SORTS: Final[dict[str, ColumnElement[Any]]] = {
+    "last": attacks.c.last_ns,
+    "first": attacks.c.first_ns,
+    "hits": attacks.c.hits,
+    "sources": attacks.c.sources,
+    "payloads": attacks.c.payloads,
+    "confidence": attacks.c.confidence,
+    "type": attacks.c.type,
+    "source": attacks.c.last_source,
+    "target": attacks.c.host,
+    "parameter": attacks.c.parameter,
+}
+_KINDS: Final = {"confidence": float} | dict.fromkeys(("type", "source", "target", "parameter"), str)
+# Name of an order, with a minus where it goes down, to the order.
+ORDERS: Final = {
+    sign + name: Order(sign + name, column, attacks.c.id, not sign, _KINDS.get(name, int))
+    for name, column in _SORTS.items()
+    for sign in ("", "-")
+}
+NEWEST_FIRST: Final = ORDERS["-last"]
+_HITS_NEWEST_FIRST: Final = Order("-time", hits.c.time_ns, hits.c.id)
+
+
+def list_attacks(
+    database: Database, wanted: Query, limit: int, cursor: str | None = None, order: Order = NEWEST_FIRST
+) -> Page:
+    """Return up to *limit* attacks that *wanted* asks for; BadCursor if *cursor* is not one of ours for this order."""
+    statement = select(attacks).where(condition(wanted))
     with database.reading() as connection:
-        return _page(connection, statement, (attacks.c.last_ns, attacks.c.id), limit, cursor)
+        return _page(connection, statement, order, limit, cursor)
 
 
-def count_attacks(database: Database, wanted: AttackFilter, ceiling: int = 10_000) -> int:
-    """Return how many attacks match, counting no further than *ceiling*."""
-    matching = select(attacks.c.id).where(*_conditions(wanted)).limit(ceiling).subquery()
+def count_attacks(database: Database, wanted: Query, ceiling: int = 10_000) -> int:
+    """Return how many attacks *wanted* asks for, counting no further than *ceiling*."""
+    matching = select(attacks.c.id).where(condition(wanted)).limit(ceiling).subquery()
     with database.reading() as connection:
         return connection.execute(select(func.count()).select_from(matching)).scalar_one()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Attacks that have one type, source or target in common; ``hits`` are those with it."""
+
+    value: str
+    attacks: int
+    hits: int
+    last_ns: int
+
+
+GROUPINGS: Final = {"type": attacks.c.type, "source": facets.c.value, "target": attacks.c.host}
+
+
+def group_attacks(database: Database, wanted: Query, by: str, limit: int) -> tuple[Group, ...]:
+    """Return the *limit* groups with the most hits among the attacks that *wanted* asks for; *by* is a key of GROUPINGS."""
+    value = GROUPINGS[by]
+    counted = facets.c.hits if by == "source" else attacks.c.hits
+    total = func.sum(counted)
+    statement = select(value, func.count(), total, func.max(attacks.c.last_ns)).where(condition(wanted))
+    if by == "source":
+        statement = statement.join(facets, and_(facets.c.attack_id == attacks.c.id, facets.c.kind == "source"))
+    statement = statement.group_by(value).order_by(total.desc(), value).limit(limit)
+    with database.reading() as connection:
+        return tuple(Group(found, number, int(hits_), last) for found, number, hits_, last in connection.execute(statement))
 
 
 def attack_detail(database: Database, attack_id: int) -> AttackDetail | None:
@@ -96,7 +141,7 @@ def list_hits(database: Database, attack_id: int, limit: int, cursor: str | None
     """Return up to *limit* hits of an attack with what the lists show of their reports, newest first; BadCursor."""
     statement = _hit_columns().where(hits.c.attack_id == attack_id)
     with database.reading() as connection:
-        return _page(connection, statement, (hits.c.time_ns, hits.c.id), limit, cursor)
+        return _page(connection, statement, _HITS_NEWEST_FIRST, limit, cursor)
 
 
 def hit_detail(database: Database, hit_id: int) -> Row[Any] | None:
@@ -147,12 +192,6 @@ def summary(database: Database, since_ns: int) -> Summary:
         )
 
 
-def attack_types(database: Database) -> list[str]:
-    """Return the attack types that were ever found, in order."""
-    with database.reading() as connection:
-        return list(connection.execute(select(attacks.c.type).distinct().order_by(attacks.c.type)).scalars())
-
-
 def _sums(connection: Connection, column: ColumnElement[str], where: ColumnElement[bool], limit: int) -> tuple[Facet, ...]:
     total = func.sum(attacks.c.hits)
     statement = select(column, total).where(where).group_by(column).order_by(total.desc(), column).limit(limit)
@@ -174,72 +213,39 @@ def _hit_columns(*more: ColumnElement[Any]) -> Select[Any]:
     ).join(reports, reports.c.id == hits.c.report_id)
 
 
-def _conditions(wanted: AttackFilter) -> Sequence[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.type:
-        conditions.append(attacks.c.type == wanted.type)
-    if wanted.host:
-        conditions.append(attacks.c.host.icontains(wanted.host, autoescape=True))
-    if wanted.path:
-        conditions.append(attacks.c.path.icontains(wanted.path, autoescape=True))
-    if wanted.source:
-        conditions.append(_with_facet("source", _begins_with(facets.c.value, wanted.source)))
-    if wanted.status:
-        conditions.append(_with_facet("status", _status_condition(wanted.status)))
-    if wanted.since_ns is not None:
-        conditions.append(attacks.c.last_ns >= wanted.since_ns)
-    if wanted.until_ns is not None:
-        conditions.append(attacks.c.first_ns <= wanted.until_ns)
-    return conditions
-
-
-def _begins_with(column: ColumnElement[str], start: str) -> ColumnElement[bool]:
-    # A range, not LIKE: SQLite's LIKE ignores letter case and therefore cannot use the index.
-    return and_(column >= start, column < start + "\U0010ffff")
-
-
-def _with_facet(kind: str, value: ColumnElement[bool]) -> ColumnElement[bool]:
-    return attacks.c.id.in_(select(facets.c.attack_id).where(facets.c.kind == kind, value))
-
-
-def _status_condition(status: str) -> ColumnElement[bool]:
-    if status.lower().endswith("xx"):
-        return and_(_begins_with(facets.c.value, status[:1]), func.length(facets.c.value) == 3)
-    return facets.c.value == status
-
-
 def _top_facets(connection: Connection, attack_id: int, kind: str) -> tuple[Facet, ...]:
     of_kind = select(facets.c.value, facets.c.hits).where(facets.c.attack_id == attack_id, facets.c.kind == kind)
     rows = connection.execute(of_kind.order_by(facets.c.hits.desc(), facets.c.value).limit(_TOP))
     return tuple(Facet(row.value, row.hits) for row in rows)
 
 
-def _page(
-    connection: Connection,
-    statement: Select[Any],
-    order: tuple[ColumnElement[int], ColumnElement[int]],
-    limit: int,
-    cursor: str | None,
-) -> Page:
-    time_ns, row_id = order
+def _page(connection: Connection, statement: Select[Any], order: Order, limit: int, cursor: str | None) -> Page:
+    column, row_id = order.column, order.row_id
     if cursor is not None:
-        at, after = _read_cursor(cursor)
-        statement = statement.where(or_(time_ns < at, and_(time_ns == at, row_id < after)))
-    rows = connection.execute(statement.order_by(time_ns.desc(), row_id.desc()).limit(limit + 1)).all()
+        value, after = _read_cursor(cursor, order)
+        beyond = column > value if order.ascending else column < value
+        behind = row_id > after if order.ascending else row_id < after
+        # The bound on the column alone is what an index is entered by.
+        bound = column >= value if order.ascending else column <= value
+        statement = statement.where(bound, or_(beyond, and_(column == value, behind)))
+    sorting = (column.asc(), row_id.asc()) if order.ascending else (column.desc(), row_id.desc())
+    rows = connection.execute(statement.order_by(*sorting).limit(limit + 1)).all()
     if len(rows) <= limit:
         return Page(tuple(rows), None)
     last = rows[limit - 1]
-    at = last.last_ns if hasattr(last, "last_ns") else last.time_ns
-    return Page(tuple(rows[:limit]), _write_cursor(at, last.id))
+    return Page(tuple(rows[:limit]), _write_cursor(order, last._mapping[column], last.id))
 
 
-def _write_cursor(time_ns: int, row_id: int) -> str:
-    return base64.urlsafe_b64encode(_CURSOR.pack(time_ns, row_id)).decode().rstrip("=")
+def _write_cursor(order: Order, value: object, row_id: int) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([order.name, value, row_id])).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str) -> tuple[int, int]:
+def _read_cursor(cursor: str, order: Order) -> tuple[Any, int]:
     try:
-        time_ns, row_id = _CURSOR.unpack(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, struct.error, ValueError) as error:
+        name, value, row_id = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError, TypeError) as error:
         raise BadCursor(cursor) from error
-    return int(time_ns), int(row_id)
+    numbers = [number for number in (row_id, value) if type(number) is int]
+    if name != order.name or type(value) is not order.kind or type(row_id) is not int or max(map(abs, numbers)) >= 2**63:
+        raise BadCursor(cursor)
+    return value, row_id

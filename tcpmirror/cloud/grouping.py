@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tcpmirror.cloud.batch import FindingIn, SoundReport
+from tcpmirror.cloud.traits import trait, traits_of
 
 EXTENDS_NS: Final = 3_600 * 1_000_000_000
 # Where the value itself is (a part of) the path, the path cannot tell one target from another.
@@ -25,7 +26,10 @@ _KEY_SEPARATOR: Final = b"\x1f\x00\x1f"  # keeps ("a", "b") and ("ab", "") apart
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One attack type in one report. ``point`` and ``rule`` are of the finding with the most confidence."""
+    """One attack type in one report. ``point`` and ``rule`` are of the finding with the most confidence.
+
+    ``evidence``: what in the response shows that it worked; empty: nothing.
+    """
 
     report: SoundReport
     key: bytes
@@ -36,6 +40,8 @@ class Hit:
     confidence: float
     host: str
     path: str
+    traits: tuple[str, ...] = ()
+    evidence: str = ""
 
 
 def hits_of(report: SoundReport) -> list[Hit]:
@@ -44,14 +50,23 @@ def hits_of(report: SoundReport) -> list[Hit]:
     for finding in report.fields.findings:
         by_type.setdefault(finding.type, []).append(finding)
     host, path = target_host(report), target_path(report.fields.uri)
+    of_report = traits_of(report) if by_type else ()
     hits: list[Hit] = []
     for kind, findings in by_type.items():
         best = max(findings, key=lambda finding: finding.confidence)
         payloads = tuple(dict.fromkeys([best.payload, *(finding.payload for finding in findings)]))
         point = tuple(best.point)
         key = attack_key(kind, point, host, path)
-        hits.append(Hit(report, key, kind, point, payloads, best.rule, best.confidence, host, path))
+        traits = (*of_report, *(trait("rule", finding.rule) for finding in findings))
+        proof = _evidence(findings)
+        hits.append(Hit(report, key, kind, point, payloads, best.rule, best.confidence, host, path, traits, proof))
     return hits
+
+
+def _evidence(findings: list[FindingIn]) -> str:
+    """Return what shows that an attack worked, of the finding that shows it with the most confidence."""
+    proven = [finding for finding in findings if finding.evidence]
+    return max(proven, key=lambda finding: finding.confidence).evidence if proven else ""
 
 
 def attack_key(kind: str, point: tuple[str, ...], host: str, path: str) -> bytes:

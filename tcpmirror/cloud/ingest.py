@@ -8,18 +8,30 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tcpmirror.cloud.batch import Batch, SoundReport
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.grouping import EXTENDS_NS, Hit, hits_of, parameter_name
-from tcpmirror.cloud.schema import NUL_SIGN, attacks, batches, facets, hits, quarantine, reports
+from tcpmirror.cloud.schema import NUL_SIGN, addresses, attacks, batches, facets, hits, quarantine, reports
+from tcpmirror.cloud.search.keys import number_of_address
+from tcpmirror.cloud.traits import joined, trait
+from tcpmirror.cloud.trends import count_hits
 
 _CHUNK: Final = 500  # values in one IN (...); SQLite before 3.32 took 999 in all
 _KEPT_RECEIPTS: Final = 200_000  # two days of a batch a second; an older batch is still known by the ids of its reports
 _KEPT_QUARANTINE: Final = 10_000
 _FACET_CHARS: Final = 512  # of a payload or source as a facet: PostgreSQL indexes no value over 2,704 bytes
+_KEPT_OF_ATTACK: Final = (
+    attacks.c.id,
+    attacks.c.first_ns,
+    attacks.c.last_ns,
+    attacks.c.confidence,
+    attacks.c.traits,
+    attacks.c.response_least,
+    attacks.c.response_most,
+)
 _Value = TypeVar("_Value")
 
 
@@ -42,6 +54,11 @@ class _Attack:
     last_ns: int
     hits: int = 0
     confidence: float = 0.0
+    proofs: int = 0
+    newest_proof: Hit | None = None
+    traits: str = ""
+    response_least: int = 2**63 - 1
+    response_most: int = 0
     newest: Hit | None = None
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -56,6 +73,12 @@ class _Attack:
         self.last_ns = max(self.last_ns, time_ns)
         self.hits += 1
         self.confidence = max(self.confidence, hit.confidence)
+        if hit.evidence:
+            self.proofs += 1
+            self.newest_proof = hit
+        self.traits = joined(self.traits, hit.traits)
+        self.response_least = min(self.response_least, hit.report.fields.response_bytes)
+        self.response_most = max(self.response_most, hit.report.fields.response_bytes)
         self.seen.update(_facets_of(hit))
 
 
@@ -76,7 +99,7 @@ def store_batch(database: Database, node_id: str, batch: Batch, now_ns: int) -> 
             if report.fields.id not in known:
                 fresh.setdefault(report.fields.id, (report, of_report))
         _insert_reports(connection, node_id, [report for report, _ in fresh.values()])
-        _add_hits(connection, [hit for _, of_report in fresh.values() for hit in of_report])
+        _add_hits(connection, node_id, [hit for _, of_report in fresh.values() for hit in of_report])
         receipt = Receipt(
             batch.batch_id, len(batch.sound), False, tuple((refused.index, refused.reason) for refused in batch.refused)
         )
@@ -117,34 +140,42 @@ def _insert_reports(connection: Connection, node_id: str, fresh: Sequence[SoundR
     connection.execute(insert(reports), rows)
 
 
-def _add_hits(connection: Connection, fresh: Sequence[Hit]) -> None:
+def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit]) -> None:
     if not fresh:
         return
     ordered = sorted(fresh, key=lambda hit: hit.report.fields.time_ns)
     groups = _open_attacks(connection, ordered)
+    of_node = (trait("node", node_id),)
     placed: list[tuple[Hit, _Attack]] = []
     for hit in ordered:
         attack = _attack_for(groups.setdefault(hit.key, []), hit.report.fields.time_ns)
         attack.add(hit)
+        attack.traits = joined(attack.traits, of_node)
         placed.append((hit, attack))
     touched = list({id(attack): attack for _, attack in placed}.values())
     _insert_attacks(connection, [attack for attack in touched if attack.id is None])
     connection.execute(insert(hits), [_hit_row(hit, attack) for hit, attack in placed])
     _update_attacks(connection, touched, _count_facets(connection, touched))
+    count_hits(connection, ((hit.report.fields.time_ns, hit.type) for hit in ordered))
 
 
 def _open_attacks(connection: Connection, ordered: Sequence[Hit]) -> dict[bytes, list[_Attack]]:
     """Return the stored attacks that some hit of *ordered* (by time) may extend, by key, newest first."""
     earliest, latest = ordered[0].report.fields.time_ns, ordered[-1].report.fields.time_ns
-    columns = select(attacks.c.id, attacks.c.key, attacks.c.first_ns, attacks.c.last_ns, attacks.c.confidence)
+    columns = select(attacks.c.key, *_KEPT_OF_ATTACK)
     groups: dict[bytes, list[_Attack]] = {}
     for chunk in _chunks(dict.fromkeys(hit.key for hit in ordered)):
         near = columns.where(
             attacks.c.key.in_(chunk), attacks.c.last_ns >= earliest - EXTENDS_NS, attacks.c.first_ns <= latest + EXTENDS_NS
         )
         for row in connection.execute(near.order_by(attacks.c.last_ns.desc())):
-            groups.setdefault(row.key, []).append(_Attack(row.id, row.first_ns, row.last_ns, confidence=row.confidence))
+            groups.setdefault(row.key, []).append(_stored(row))
     return groups
+
+
+def _stored(row: Row[*tuple[Any, ...]]) -> _Attack:
+    kept: dict[str, Any] = {column.name: row._mapping[column.name] for column in _KEPT_OF_ATTACK}
+    return _Attack(**kept)
 
 
 def _attack_for(candidates: list[_Attack], time_ns: int) -> _Attack:
@@ -187,6 +218,9 @@ def _attack_row(attack: _Attack) -> dict[str, Any]:
         "payloads": 0,
         "sources": 0,
         "confidence": 0.0,
+        "traits": "",
+        "response_least": 0,
+        "response_most": 0,
         "last_ns": attack.last_ns,
         **_newest_columns(hit),
     }
@@ -214,6 +248,7 @@ def _hit_row(hit: Hit, attack: _Attack) -> dict[str, Any]:
         "payloads": list(hit.payloads),
         "rule": hit.rule,
         "confidence": hit.confidence,
+        "evidence": hit.evidence,
     }
 
 
@@ -230,11 +265,29 @@ def _count_facets(connection: Connection, touched: Sequence[_Attack]) -> Counter
         for (attack_id, kind, value), count in added.items()
     ]
     fresh: Counter[tuple[int | None, str]] = Counter()
+    sources: set[str] = set()
     for row in connection.execute(statement, rows):
         # A count that is no more than what this batch brought belongs to a value that was not there before.
         if row.hits == added[row.attack_id, row.kind, row.value]:
             fresh[row.attack_id, row.kind] += 1
+            if row.kind == "source":
+                sources.add(row.value)
+    _note_addresses(connection, sources)
     return fresh
+
+
+def _note_addresses(connection: Connection, sources: Iterable[str]) -> None:
+    rows = [{"address": source, "number": number} for source in sources if (number := _address_number(source))]
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    if rows:
+        connection.execute(dialect.insert(addresses).on_conflict_do_nothing(), rows)
+
+
+def _address_number(source: str) -> str:
+    try:
+        return f"{number_of_address(source):032x}"
+    except ValueError:  # what a client claimed in a header
+        return ""
 
 
 def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: Counter[tuple[int | None, str]]) -> None:
@@ -243,6 +296,9 @@ def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: C
         first_ns=bindparam("b_first"),
         last_ns=bindparam("b_last"),
         confidence=bindparam("b_confidence"),
+        traits=bindparam("b_traits"),
+        response_least=bindparam("b_least"),
+        response_most=bindparam("b_most"),
         hits=attacks.c.hits + bindparam("b_hits"),
         payloads=attacks.c.payloads + bindparam("b_payloads"),
         sources=attacks.c.sources + bindparam("b_sources"),
@@ -255,6 +311,9 @@ def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: C
                 "b_first": attack.first_ns,
                 "b_last": attack.last_ns,
                 "b_confidence": attack.confidence,
+                "b_traits": attack.traits,
+                "b_least": attack.response_least,
+                "b_most": attack.response_most,
                 "b_hits": attack.hits,
                 "b_payloads": fresh[attack.id, "payload"],
                 "b_sources": fresh[attack.id, "source"],
@@ -262,6 +321,14 @@ def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: C
             for attack in touched
         ],
     )
+    proven = [
+        {"b_id": attack.id, "b_proofs": attack.proofs, "b_evidence": attack.newest_proof.evidence}
+        for attack in touched
+        if attack.newest_proof is not None
+    ]
+    if proven:
+        proof = {"evidence_hits": attacks.c.evidence_hits + bindparam("b_proofs"), "evidence": bindparam("b_evidence")}
+        connection.execute(update(attacks).where(this).values(**proof), proven)
     newest = [{"b_id": attack.id} | _newest_columns(attack.newest) for attack in touched if attack.newest is not None]
     if newest:
         connection.execute(update(attacks).where(this), newest)

@@ -9,9 +9,11 @@ from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 
+from tcpmirror.cloud.audit import SYSTEM, Actor, record
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import nodes
 from tcpmirror.cloud.tokens import digest
+from tcpmirror.cloud.trends import note_traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class NodeCredential:
     secret: str
 
 
-def register_node(database: Database, about: dict[str, str], now_ns: int) -> NodeCredential:
+def register_node(database: Database, about: dict[str, str], now_ns: int, actor: Actor = SYSTEM) -> NodeCredential:
     """Store a new node; *about* has `name`, `group_name`, `version`, `mode` and `hostname`."""
     credential = NodeCredential(secrets.token_hex(16), secrets.token_urlsafe(32))
     row = {
@@ -35,6 +37,7 @@ def register_node(database: Database, about: dict[str, str], now_ns: int) -> Nod
     }
     with database.writing() as connection:
         connection.execute(insert(nodes), row)
+        record(connection, actor, "node.register", credential.node_id, about, now_ns)
     return credential
 
 
@@ -47,8 +50,13 @@ def node_of(database: Database, credential: str) -> str | None:
 
 
 def record_heartbeat(database: Database, node_id: str, stats: dict[str, Any], now_ns: int) -> None:
+    """Keep what a node tells of itself, and count what came in since it did so before."""
+    this = nodes.c.id == node_id
     with database.writing() as connection:
-        connection.execute(update(nodes).where(nodes.c.id == node_id).values(last_seen_ns=now_ns, stats=stats))
+        before = connection.execute(select(nodes.c.stats, nodes.c.last_seen_ns).where(this)).first()
+        if before is not None:
+            note_traffic(connection, node_id, before.stats, stats, now_ns - before.last_seen_ns, now_ns)
+        connection.execute(update(nodes).where(this).values(last_seen_ns=now_ns, stats=stats))
 
 
 def list_nodes(database: Database) -> list[Row[Any]]:

@@ -22,6 +22,7 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
+_ONLY_TLS: Final = "max-age=31536000"  # browsers heed it only behind a certificate that they trust (RFC 6797, section 8.1)
 
 
 class Protection:
@@ -52,6 +53,8 @@ class Protection:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] in ("https", "wss"):
+                    headers.setdefault("Strict-Transport-Security", _ONLY_TLS)
             await send(message)
 
         await self._app(scope, receive, send_protected)

@@ -72,6 +72,9 @@ tokens = Table(
     Column("role", TrafficText, nullable=False),
     Column("sha256", LargeBinary, nullable=False, unique=True),
     Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False, server_default=""),
+    Column("expires_ns", BigInteger),
+    Column("last_used_ns", BigInteger),
 )
 
 accounts = Table(
@@ -82,6 +85,7 @@ accounts = Table(
     Column("role", TrafficText, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
+    Column("disabled", Integer, nullable=False, server_default="0"),  # 1: may not sign in
 )
 
 sessions = Table(
@@ -91,6 +95,23 @@ sessions = Table(
     Column("account_id", _Id, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("expires_ns", BigInteger, nullable=False),
+    Column("address", TrafficText, nullable=False, server_default=""),
+    Column("browser", TrafficText, nullable=False, server_default=""),
+    Column("last_used_ns", BigInteger, nullable=False, server_default="0"),
+)
+
+# Who changed what. The newest are kept (`housekeeping`); nobody can change a row.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("actor", TrafficText, nullable=False),
+    Column("address", TrafficText, nullable=False),
+    Column("action", TrafficText, nullable=False),
+    Column("object", TrafficText, nullable=False),
+    Column("details", Packed, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 batches = Table(
@@ -165,11 +186,23 @@ attacks = Table(
     Column("last_payload", TrafficText, nullable=False),
     Column("last_status", Integer),
     Column("confidence", Float, nullable=False),
+    # An incident is an attack some hit of which has evidence of success.
+    Column("evidence_hits", BigInteger, nullable=False, server_default="0"),
+    Column("evidence", TrafficText, nullable=False, server_default=""),  # of the newest hit that has any
+    Column("status", TrafficText, nullable=False, server_default="open"),
+    Column("assignee", TrafficText, nullable=False, server_default=""),
+    # What `traits.joined` makes of the hits, and the smallest and largest response body among them.
+    Column("traits", TrafficText, nullable=False, server_default=""),
+    Column("response_least", BigInteger, nullable=False, server_default="0"),
+    Column("response_most", BigInteger, nullable=False, server_default="0"),
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
+    Index("attacks_by_hits", "hits", "id"),
     sqlite_autoincrement=True,
 )
+_PROVEN: Final = attacks.c.evidence_hits > 0
+Index("incidents_by_time", attacks.c.last_ns, attacks.c.id, sqlite_where=_PROVEN, postgresql_where=_PROVEN)
 
 hits = Table(
     "hits",
@@ -183,6 +216,7 @@ hits = Table(
     Column("payloads", Packed, nullable=False),
     Column("rule", TrafficText, nullable=False),
     Column("confidence", Float, nullable=False),
+    Column("evidence", TrafficText, nullable=False, server_default=""),
     Index("hits_of_attack", "attack_id", "time_ns", "id"),
     Index("hits_of_report", "report_id"),
     sqlite_autoincrement=True,
@@ -197,5 +231,63 @@ facets = Table(
     Column("value", TrafficText, primary_key=True),
     Column("hits", BigInteger, nullable=False),
     Index("facets_by_value", "kind", "value", "attack_id"),
+    sqlite_with_rowid=False,
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("attack_id", _Id, ForeignKey("attacks.id", ondelete="CASCADE"), nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("author", TrafficText, nullable=False),
+    Column("text", TrafficText, nullable=False),
+    Index("comments_of_attack", "attack_id", "id"),
+)
+
+# What nodes are told to ignore. An attack may be gone before the entry that it led to, so nothing refers to it.
+ignore_rules = Table(
+    "ignore_rules",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", TrafficText, nullable=False, unique=True),
+    Column("entry", Packed, nullable=False),  # the fields of settings.tree.Ignore
+    Column("reason", TrafficText, nullable=False),
+    Column("attack_id", _Id),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Every source address that is one, with the number by which networks are searched: 32 hexadecimal digits of its 128 bits,
+# IPv4 in ::ffff:0:0/96.
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("address", TrafficText, primary_key=True),
+    Column("number", TrafficText, nullable=False),
+    Index("addresses_by_number", "number", "address"),
+    sqlite_with_rowid=False,
+)
+
+# Sums in buckets of five minutes, numbered since 1970: see `trends`.
+hit_counts = Table(
+    "hit_counts",
+    metadata,
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", TrafficText, primary_key=True),
+    Column("hits", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# ``coverage``: the least that was told; null: none was.
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_id", TrafficText, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("coverage", Float),
     sqlite_with_rowid=False,
 )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -63,15 +64,15 @@ def is_loopback(address: str, key: str) -> bool:
     return ipaddress.ip_address(split_address(address, key)[0]).is_loopback
 
 
-def serve(app: ASGIApp, listener: socket.socket, turn: Callable[[], bool]) -> bool:
-    """Serve *app* on *listener*; *turn* is called five times a second and returns False to stop.
+def serve(app: ASGIApp, listener: socket.socket, turn: Callable[[], bool], tls: ssl.SSLContext | None = None) -> bool:
+    """Serve *app* on *listener*, by TLS if there is *tls*; *turn* is called five times a second and returns False to stop.
 
     Returns whether the application started at all.
     """
-    return asyncio.run(_serve(app, listener, turn))
+    return asyncio.run(_serve(app, listener, turn, tls))
 
 
-async def _serve(app: ASGIApp, listener: socket.socket, turn: Callable[[], bool]) -> bool:
+async def _serve(app: ASGIApp, listener: socket.socket, turn: Callable[[], bool], tls: ssl.SSLContext | None) -> bool:
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -82,6 +83,9 @@ async def _serve(app: ASGIApp, listener: socket.socket, turn: Callable[[], bool]
         timeout_graceful_shutdown=_GRACE_S,
         ws_max_size=1024 * 1024,
     )
+    if tls is not None:
+        config.load()
+        config.ssl = tls  # uvicorn would make one of its own, of files that it asks for passwords
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not serving.done():

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tcpmirror.cloud.accounts import SignIn
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.last_uses import LastUses
+from tcpmirror.cloud.sign_in import SignIn
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import CLOUD
 
@@ -19,6 +20,7 @@ class Service:
     database: Database
     counters: CounterPage = field(default_factory=lambda: CounterPage.private(CLOUD))
     clock: Callable[[], int] = time.time_ns
+    last_uses: LastUses = field(default_factory=LastUses)
     sign_in: SignIn = field(init=False)
 
     def __post_init__(self) -> None:

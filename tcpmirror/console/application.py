@@ -15,11 +15,11 @@ from pydantic import Field
 from starlette.middleware import Middleware
 
 from tcpmirror.cloud.application import create_application
-from tcpmirror.cloud.attacks import AttackFilter
 from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
 from tcpmirror.cloud.service import Service
-from tcpmirror.console import attack_list, attack_page, mirror_health
-from tcpmirror.console.attack_list import AttackList, View
+from tcpmirror.console import attack_list, attack_page, mirror_health, overview
+from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.content_policy import ContentPolicy
 from tcpmirror.console.frame import frame, visit
 from tcpmirror.console.node_list import NodeList
@@ -27,6 +27,8 @@ from tcpmirror.console.sign_in import sign_in_routes
 
 _FILES: Final = {"console.css": "text/css", "mark.svg": "image/svg+xml"}
 _Text = Annotated[str, Query(max_length=200)]
+_Cursor = Annotated[str, Query(max_length=12_000)]
+_Search = Annotated[str, Query(max_length=LENGTH_LIMIT)]
 _Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 _MISSING: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Not found</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/console/console.css">
@@ -47,6 +49,7 @@ def create_console(service: Service, title: str, *, pages: bool = True) -> FastA
         return app
     app.include_router(sign_in_routes(title))
     _add_files(app)
+    _add_overview(service, title)
     _add_pages(service, title)
     _add_health(service, title)
     app.user_middleware.append(Middleware(ContentPolicy))  # innermost: before headers are given their defaults
@@ -74,7 +77,19 @@ def _add_files(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     def start() -> RedirectResponse:
-        return RedirectResponse("/attacks", 307)
+        return RedirectResponse("/overview", 307)
+
+
+def _add_overview(service: Service, title: str) -> None:
+    @ui.page("/overview")
+    async def of_all(request: Request, period: _Text = "") -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        shown = await asyncio.to_thread(overview.read, service, overview.PERIODS.get(period, overview.DEFAULT))
+        with frame(visited, "Overview", "Overview"):
+            overview.OverviewPage(visited, shown)
+        return None
 
 
 def _add_pages(service: Service, title: str) -> None:
@@ -82,24 +97,22 @@ def _add_pages(service: Service, title: str) -> None:
     async def attacks(
         request: Request,
         *,
-        type: _Text = "",  # noqa: A002 - the name in the URL
-        source: _Text = "",
-        host: _Text = "",
-        path: _Text = "",
-        status: _Text = "",
-        cursor: _Text = "",
+        q: _Search = "",
+        sort: _Text = "",
+        group: _Text = "",
+        cursor: _Cursor = "",
     ) -> Response | None:
         visited = await asyncio.to_thread(visit, service, title, request)
         if isinstance(visited, Response):
             return visited
-        view = View(AttackFilter(type, source, host, path, status), cursor or None)
-        shown = await asyncio.to_thread(attack_list.read, service.database, view)
+        view = attack_list.view_of(q, sort, group, cursor)
+        shown = await asyncio.to_thread(attack_list.read, service, view)
         with frame(visited, "Attacks", "Attacks"):
             AttackList(visited, view, shown)
         return None
 
     @ui.page("/attacks/{attack_id}")
-    async def attack(request: Request, attack_id: _Id, hit: _Id | None = None, cursor: _Text = "") -> Response | None:
+    async def attack(request: Request, attack_id: _Id, hit: _Id | None = None, cursor: _Cursor = "") -> Response | None:
         visited = await asyncio.to_thread(visit, service, title, request)
         if isinstance(visited, Response):
             return visited

@@ -1,60 +1,88 @@
-"""The attack list: filtered and paged by the server, kept up to date, its view in the URL."""
+"""The attack list: searched, sorted, grouped and paged by the server, kept up to date, its view in the URL."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from nicegui import ui
 from sqlalchemy import Row
 
-from tcpmirror.cloud.attacks import AttackFilter, BadCursor, Page, attack_types, count_attacks, list_attacks
-from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.attacks import GROUPINGS, ORDERS, BadCursor, Group, Page, count_attacks, group_attacks, list_attacks
 from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.search.grammar import SearchError
+from tcpmirror.cloud.search.language import parse
+from tcpmirror.cloud.search.writing import narrowed, term
+from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import AttackTable, Text, block, link
+from tcpmirror.console.parts import AttackTable, LocalTime, SearchBox, Text, block, link
 from tcpmirror.console.text import counted, shortened, status_family, type_family, type_name, utc, visible
 from tcpmirror.model.point import point_text
 
 ROWS: Final = 50
 REFRESH_S: Final = 3.0
+DEFAULT_SORT: Final = "-last"
 _COUNTED: Final = 10_000
-_TEXT_FILTERS: Final = {"source": "Source", "host": "Host", "path": "Path", "status": "Response"}
-_HINTS: Final = {"source": "203.0.113.", "host": "shop.example", "path": "/login", "status": "404 or 4xx"}
+_PERIODS: Final = {"last hour": "1 hour", "last 24h": "24 hours", "last week": "7 days", "last month": "30 days"}
+_GROUP_NAMES: Final = {"": "Attacks", "type": "By type", "source": "By source", "target": "By target"}
+_GROUP_KEYS: Final = {"type": "type", "source": "ip", "target": "domain"}
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the URL says: which attacks, from which one on."""
+    """What the URL says: which attacks, in which order, from which one on, or grouped by what."""
 
-    wanted: AttackFilter = field(default_factory=AttackFilter)
+    q: str = ""
+    sort: str = DEFAULT_SORT
+    group: str = ""
     cursor: str | None = None
 
-    def url(self) -> str:
-        named = {name: getattr(self.wanted, name) for name in ("type", *_TEXT_FILTERS)} | {"cursor": self.cursor or ""}
+    def url(self, path: str = "/attacks") -> str:
+        sort = "" if self.sort == DEFAULT_SORT else self.sort
+        named = {"q": self.q, "sort": sort, "group": self.group, "cursor": self.cursor or ""}
         query = urlencode({name: value for name, value in named.items() if value})
-        return f"/attacks?{query}" if query else "/attacks"
+        return f"{path}?{query}" if query else path
+
+    def narrowed(self, more: str) -> View:
+        return replace(self, q=narrowed(self.q, more), cursor=None)
+
+    def file(self, ending: str) -> str:
+        """Return where all that the view shows can be had as a file."""
+        return replace(self, group="", cursor=None).url(f"/api/v1/attacks.{ending}")
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One reading of the store for a view; ``page`` None: the cursor in the URL is not one of ours."""
+    """One reading of the store for a view; ``problem``: the search cannot be understood, and nothing else was read."""
 
-    page: Page | None
-    total: int
-    types: list[str]
-    nodes: int
+    page: Page | None = None
+    groups: tuple[Group, ...] = ()
+    total: int = 0
+    nodes: int = 0
+    problem: str = ""
 
 
-def read(database: Database, view: View) -> Shown:
+def view_of(q: str, sort: str, group: str, cursor: str) -> View:
+    """Return the view of a URL; what is no order or grouping counts as not given."""
+    return View(q.strip(), sort if sort in ORDERS else DEFAULT_SORT, group if group in GROUPINGS else "", cursor or None)
+
+
+def read(service: Service, view: View) -> Shown:
+    """Return what *view* shows; ``page`` None: it is grouped, or its cursor is not one of ours."""
+    database = service.database
     try:
-        page = list_attacks(database, view.wanted, ROWS, view.cursor)
+        wanted = parse(view.q, service.clock())
+    except SearchError as error:
+        return Shown(problem=str(error))
+    nodes, total = len(list_nodes(database)), count_attacks(database, wanted, _COUNTED)
+    if view.group:
+        return Shown(None, group_attacks(database, wanted, view.group, ROWS), total, nodes)
+    try:
+        return Shown(list_attacks(database, wanted, ROWS, view.cursor, ORDERS[view.sort]), (), total, nodes)
     except BadCursor:
-        page = None
-    return Shown(page, count_attacks(database, view.wanted, _COUNTED), attack_types(database), len(list_nodes(database)))
+        return Shown(None, (), total, nodes)
 
 
 class AttackList:
@@ -67,37 +95,67 @@ class AttackList:
             Text("h1", "Attacks")
             self._count = Text("span", "", "tm-count").props('aria-live="polite"')
             self._live = ui.switch("Live", value=True).props("dense").classes("tm-live")
-        self._filters(shown.types)
-        self._table = AttackTable([])
+        self._search = SearchBox(view.q, self._searched, self._back)
+        with block("div", "tm-chips"):
+            for term_, label in _PERIODS.items():
+                self._chip(label, f"Only the {term_}", lambda term_=term_: self._during(term_))
+            block("span", "tm-chips-gap")
+            self._groupings = {
+                name: self._chip(label, "", lambda name=name: self._group(name)) for name, label in _GROUP_NAMES.items()
+            }
+            block("span", "tm-chips-gap")
+            self._files = {ending: link(ending.upper(), "", "tm-chip") for ending in ("csv", "json")}
+            for ending, anchor in self._files.items():
+                anchor.props(f'download aria-label="Export as {ending.upper()}"')
+        self._table = AttackTable([], view.sort, self._narrow, self._sort)
+        self._groups = block("div")
         self._empty = block("div", "tm-empty")
         with block("div", "tm-pager"):
-            self._newest = link("Newest", "/attacks", "tm-button")
-            self._older = link("Older", "/attacks", "tm-button")
+            self._newest = link("First page", "/attacks", "tm-button")
+            self._older = link("Next page", "/attacks", "tm-button")
+        self._empty.set_visibility(False)
+        self._show_links(None)
         self._show(shown)
         ui.timer(REFRESH_S, self._refresh, immediate=False)
 
-    def _filters(self, types: list[str]) -> None:
-        wanted = self._view.wanted
-        with block("div", "tm-filters").props('role="search"'):
-            options = {"": "All types"} | {kind: type_name(kind) for kind in sorted({*types, wanted.type} - {""})}
-            self._type = ui.select(options, value=wanted.type, label="Type", on_change=self._filter("type"))
-            self._type.props("outlined dense options-dense").classes("tm-filter")
-            for name, label in _TEXT_FILTERS.items():
-                text = ui.input(label, placeholder=_HINTS[name], value=getattr(wanted, name), on_change=self._filter(name))
-                text.props("outlined dense clearable debounce=300 maxlength=200 autocomplete=off").classes("tm-filter")
+    def _chip(self, label: str, title: str, act: Any) -> Text:
+        chip = Text("button", label, "tm-chip").props('type="button"').on("click", act)
+        if title:
+            chip.props(f'title="{title}"')
+        return chip
 
-    def _filter(self, name: str) -> Callable[[Any], Any]:
-        async def change(event: Any) -> None:
-            value = str(event.value or "").strip()
-            changes: dict[str, Any] = {name: value}
-            wanted = replace(self._view.wanted, **changes)
-            if wanted == self._view.wanted:
-                return
-            self._view = View(wanted)
-            ui.navigate.history.replace(self._view.url())
-            await self._read_again()
+    async def _searched(self, q: str) -> None:
+        if q != self._view.q:
+            await self._go(replace(self._view, q=q, cursor=None))
 
-        return change
+    async def _back(self, named: dict[str, str]) -> None:
+        self._view = view_of(*(str(named.get(name, "")) for name in ("q", "sort", "group", "cursor")))
+        await self._read_again()
+
+    async def _narrow(self, more: str) -> None:
+        await self._go(replace(self._view.narrowed(more), group=""))
+
+    async def _during(self, period: str) -> None:
+        """Put *period* in the place of one that was chosen before."""
+        kept = self._view.q
+        for other in _PERIODS:
+            kept = f" {kept} ".replace(f" {other} ", " ").strip()
+        await self._go(replace(self._view, q=narrowed(kept, period), cursor=None))
+
+    async def _sort(self, sort: str) -> None:
+        if sort in ORDERS:
+            await self._go(replace(self._view, sort=sort, cursor=None))
+
+    async def _group(self, name: str) -> None:
+        await self._go(replace(self._view, group=name, cursor=None))
+
+    async def _go(self, view: View) -> None:
+        if view == self._view:
+            return
+        self._view = view
+        ui.navigate.history.push(view.url())
+        self._search.show(view.q, self._search.problem)
+        await self._read_again()
 
     async def _refresh(self) -> None:
         if self._live.value:
@@ -108,22 +166,64 @@ class AttackList:
         if not await asyncio.to_thread(self._visited.is_signed_in):
             ui.navigate.to("/sign-in")
             return
-        shown = await asyncio.to_thread(read, self._visited.service.database, view)
-        if view is self._view:  # else the filter was changed meanwhile, and its own answer is on the way
+        shown = await asyncio.to_thread(read, self._visited.service, view)
+        if view is self._view:  # else it was changed meanwhile, and its own answer is on the way
             self._show(shown)
 
     def _show(self, shown: Shown) -> None:
+        self._search.show(self._view.q, shown.problem)
+        if shown.problem:  # what was there stays in view while a search is being written
+            self._table.set_visibility(self._table.has_rows)
+            return
         rows = [table_row(row) for row in shown.page.rows] if shown.page else []
-        self._table.show(rows)
+        self._table.show(rows, self._view.sort)
         self._table.set_visibility(bool(rows))
         more = "+" if shown.total >= _COUNTED else ""
         self._count.text = f"{shown.total:,}{more}" if shown.total else "none"
-        next_cursor = shown.page.next_cursor if shown.page else None
+        self._show_groups(shown.groups)
+        self._show_links(shown.page.next_cursor if shown.page else None)
+        self._show_empty(shown, bool(rows or shown.groups))
+
+    def _show_links(self, next_cursor: str | None) -> None:
         self._older.set_visibility(next_cursor is not None)
-        self._older.props["href"] = View(self._view.wanted, next_cursor).url()
+        self._older.props["href"] = replace(self._view, cursor=next_cursor).url()
         self._newest.set_visibility(self._view.cursor is not None)
-        self._newest.props["href"] = View(self._view.wanted).url()
-        self._show_empty(shown, bool(rows))
+        self._newest.props["href"] = replace(self._view, cursor=None).url()
+        for ending, anchor in self._files.items():
+            anchor.props["href"] = self._view.file(ending)
+        for name, chip in self._groupings.items():
+            chip.props["aria-pressed"] = "true" if name == self._view.group else "false"
+
+    def _show_groups(self, groups: tuple[Group, ...]) -> None:
+        self._groups.set_visibility(bool(groups))
+        self._groups.clear()
+        if not groups:
+            return
+        most = max(group.hits for group in groups)
+        with self._groups, block("div", "tm-table-wrap"), block("table", "tm-sheet tm-groups") as table:
+            table.props(f'aria-label="Attacks {_GROUP_NAMES[self._view.group].lower()}"')
+            with block("thead"), block("tr"):
+                for name in (_GROUP_NAMES[self._view.group][3:].capitalize(), "Attacks", "Hits", "Last seen"):
+                    Text("th", name).props('scope="col"')
+            with block("tbody"):
+                for group in groups:
+                    self._group_row(group, most)
+
+    def _group_row(self, group: Group, most: int) -> None:
+        kind = self._view.group
+        more = term(_GROUP_KEYS[kind], group.value)
+        label = type_name(group.value) if kind == "type" else shortened(group.value, 200) or "—"
+        with block("tr"):
+            with block("td"):
+                link(label, replace(self._view.narrowed(more), group="").url(), "" if kind == "type" else "tm-mono")
+                block("span", "tm-facet-bar").style(f"width: {100 * group.hits / most:.1f}%")
+            for name, number in (("Attacks", group.attacks), ("Hits", group.hits)):
+                with block("td"):
+                    Text("span", name, "tm-sheet-name")
+                    Text("span", f"{number:,}")
+            with block("td"):
+                Text("span", "Last seen", "tm-sheet-name")
+                LocalTime(group.last_ns)
 
     def _show_empty(self, shown: Shown, has_rows: bool) -> None:
         self._empty.set_visibility(not has_rows)
@@ -132,13 +232,13 @@ class AttackList:
             return
         with self._empty:
             ui.icon("shield").classes("tm-empty-icon")
-            if shown.page is None or self._view.cursor:
+            if self._view.cursor:
                 Text("h2", "There is nothing here any more")
                 Text("p", "This link points past the end of the list.")
-                link("Go to the newest attacks", View(self._view.wanted).url(), "tm-button")
-            elif self._view.wanted != AttackFilter():
+                link("Go to the first page", replace(self._view, cursor=None).url(), "tm-button")
+            elif self._view.q:
                 Text("h2", "No attack matches")
-                Text("p", "Take a filter away, or shorten what it looks for.")
+                Text("p", "Take a word out of the search, or widen what it looks for.")
                 link("Show all attacks", "/attacks", "tm-button")
             else:
                 _first_steps(shown.nodes)
@@ -157,7 +257,7 @@ def _first_steps(nodes: int) -> None:
 
 
 def table_row(row: Row[Any]) -> dict[str, Any]:
-    """Return what the table shows of one attack; text is visible and short."""
+    """Return what the table shows of one attack, and the terms its values narrow a search by; text is visible and short."""
     return {
         "id": row.id,
         "time_ms": row.last_ns // 1_000_000,
@@ -177,4 +277,12 @@ def table_row(row: Row[Any]) -> dict[str, Any]:
         "hits": f"{row.hits:,}",
         "status": str(row.last_status) if row.last_status is not None else "—",
         "status_family": status_family(row.last_status),
+        "terms": {
+            "type": term("type", row.type),
+            "source": term("ip", row.last_source),
+            "host": term("domain", row.host),
+            "path": term("url", row.path),
+            "parameter": term("param", row.parameter),
+            "status": term("statuscode", "none" if row.last_status is None else str(row.last_status)),
+        },
     }

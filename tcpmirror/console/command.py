@@ -15,9 +15,11 @@ from typing import Final
 
 from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.database import open_database
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.server import bind, is_loopback, serve
 from tcpmirror.cloud.service import Service
-from tcpmirror.cloud.tokens import Role, create_token
+from tcpmirror.cloud.tls import server_context
+from tcpmirror.cloud.tokens import create_token
 from tcpmirror.console.application import create_console
 from tcpmirror.errors import EXIT_BUG, EXIT_OK, EXIT_USAGE, TcpmirrorError
 
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        return _run(wanted.database, wanted.listen, wanted.title, wanted.allow_remote)
+        return _run(wanted)
     except TcpmirrorError as error:
         print(f"tcpmirror-cloud: {error}", file=sys.stderr)
         return error.exit_code
@@ -50,17 +52,21 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--listen", default=_LISTEN, metavar="ADDRESS:PORT", help="default: %(default)s")
     run.add_argument("--title", default="tcpmirror", help="what the console calls itself")
     run.add_argument("--allow-remote", action="store_true", help="listen beyond loopback although there is no TLS")
+    run.add_argument("--tls-certificate", default="", metavar="FILE", help="PEM file with a certificate and its chain")
+    run.add_argument("--tls-key", default="", metavar="FILE", help="PEM file with its private key, if not in the same file")
     return parser
 
 
-def _run(where: str, listen: str, title: str, allow_remote: bool) -> int:
-    if not allow_remote and not is_loopback(listen, "--listen"):
+def _run(wanted: argparse.Namespace) -> int:
+    listen = wanted.listen
+    if not wanted.allow_remote and not wanted.tls_certificate and not is_loopback(listen, "--listen"):
         print(
             f"tcpmirror-cloud: --listen {listen}: passwords and findings would cross the network in the clear; "
-            "listen on loopback behind a proxy with TLS, or say --allow-remote",
+            "give a --tls-certificate, listen on loopback behind a proxy with TLS, or say --allow-remote",
             file=sys.stderr,
         )
         return EXIT_USAGE
+    tls = server_context(wanted.tls_certificate, wanted.tls_key, "--tls-certificate") if wanted.tls_certificate else None
     stopping = False
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -70,12 +76,12 @@ def _run(where: str, listen: str, title: str, allow_remote: bool) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     listener = bind(listen, "--listen")
-    database = open_database(where)
+    database = open_database(wanted.database)
     service = Service(database)
     _first_access(service)
     host, port = listener.getsockname()[:2]
-    print(f"console: http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
-    started = serve(create_console(service, title), listener, lambda: not stopping)
+    print(f"console: {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
+    started = serve(create_console(service, wanted.title), listener, lambda: not stopping, tls)
     database.close()
     return EXIT_OK if started else EXIT_BUG
 

@@ -17,7 +17,7 @@ from tcpmirror.console.text import shortened
 
 REFRESH_S: Final = 5.0
 _LEVELS: Final = {"problem": "tm-problem", "warning": "tm-warning", "note": "tm-note"}
-_PLACES: Final = ("Source, VLAN, VNI", "Bytes seen", "Lost by the mirror", "Flows", "One-sided", "Without SYN")
+_PLACES: Final = ("Source, VLAN, VNI", "Bytes seen", "Lost by the mirror", "Flows", "One-sided", "Without SYN", "Speaking")
 _LEDGERS: Final = ("Unit", "In", "Analysed", "Waiting", "Not analysed", "Difference")
 
 
@@ -41,11 +41,20 @@ class Place(BaseModel):
     flows: int = 0
     one_sided_flows: int = 0
     no_syn_flows: int = 0
+    protocols: dict[str, int] = {}
+    names: dict[str, int] = {}
 
     @property
     def loss(self) -> str:
         total = self.seen_bytes + self.lost_bytes
         return f"{100 * self.lost_bytes / total:.2f} %" if total > 0 else "—"
+
+    @property
+    def spoken(self) -> str:
+        """Flows by protocol, TLS with the server names that were asked for."""
+        words = [f"{shortened(name, 40)} {count:,}" for name, count in sorted(self.protocols.items())[:12]]
+        names = ", ".join(shortened(name, 80) for name in list(self.names)[:5])
+        return ", ".join(words) + (f" ({names})" if names else "") or "—"
 
 
 class Advice(BaseModel):
@@ -160,7 +169,7 @@ def _places(places: list[Place]) -> None:
     with _table("What the mirror shows", _PLACES):
         for place in places:
             counts = (f"{count:,}" for count in (place.flows, place.one_sided_flows, place.no_syn_flows))
-            _row(_PLACES, shortened(place.place, 120), f"{place.seen_bytes:,}", place.loss, *counts)
+            _row(_PLACES, shortened(place.place, 120), f"{place.seen_bytes:,}", place.loss, *counts, place.spoken)
 
 
 def _table(label: str, columns: tuple[str, ...]) -> ui.element:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
+from tcpmirror.cloud.search.writing import completions
 from tcpmirror.console.text import utc
 
 
@@ -28,16 +31,77 @@ class LocalTime(ui.element, component="local_time.js"):
 
 
 class AttackTable(ui.element, component="attack_table.js"):
-    """The attack list's rows; `show` replaces them, and the browser changes only what differs."""
+    """The attack list's rows; `show` replaces them, and the browser changes only what differs.
 
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
+    *narrow* is called with the term of a value that was clicked, *sort* with the name of the order that a heading asks for.
+    """
+
+    def __init__(
+        self,
+        rows: list[dict[str, Any]],
+        sort: str,
+        narrow: Callable[[str], Awaitable[None]],
+        turn: Callable[[str], Awaitable[None]],
+    ) -> None:
         super().__init__()
         self._props["rows"] = rows
+        self._props["sort"] = sort
+        self.on("narrow", lambda event: narrow(str(event.args)))
+        self.on("sort", lambda event: turn(str(event.args)))
 
-    def show(self, rows: list[dict[str, Any]]) -> None:
-        if rows != self._props["rows"]:
+    @property
+    def has_rows(self) -> bool:
+        return bool(self._props["rows"])
+
+    def show(self, rows: list[dict[str, Any]], sort: str) -> None:
+        if rows != self._props["rows"] or sort != self._props["sort"]:
             self._props["rows"] = rows
+            self._props["sort"] = sort
             self.update()
+
+
+class SearchBox(ui.element, component="search_box.js"):
+    """A search of the search language, with completion.
+
+    *searched* is called with each new one, *back* with the parameters of the URL that the browser's buttons went to.
+    """
+
+    def __init__(
+        self,
+        search: str,
+        searched: Callable[[str], Awaitable[None]],
+        back: Callable[[dict[str, str]], Awaitable[None]],
+    ) -> None:
+        super().__init__()
+        self._props["search"] = search
+        self._props["problem"] = ""
+        self._props["limit"] = LENGTH_LIMIT
+        self._props["completions"] = [{"text": one.text, "about": one.about} for one in completions()]
+        self.on("search", lambda event: searched(str(event.args)[:LENGTH_LIMIT]))
+        self.on("back", lambda event: back(dict(event.args)))
+
+    @property
+    def problem(self) -> str:
+        return str(self._props["problem"])
+
+    def show(self, search: str, problem: str) -> None:
+        if (search, problem) != (self._props["search"], self._props["problem"]):
+            self._props["search"] = search
+            self._props["problem"] = problem
+            self.update()
+
+
+class TrendChart(ui.element, component="trend_chart.js"):
+    """Stacked bars: each of *bars* has `ms` and `parts` (`name`, `value`, `series`); *told* says it to screen readers.
+
+    *by_day*: the times below are days.
+    """
+
+    def __init__(self, bars: list[dict[str, Any]], told: str, by_day: bool) -> None:
+        super().__init__()
+        self._props["bars"] = bars
+        self._props["told"] = told
+        self._props["day"] = by_day
 
 
 def block(tag: str, classes: str = "") -> ui.element:

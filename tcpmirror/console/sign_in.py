@@ -8,8 +8,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from tcpmirror.cloud.accounts import Locked
-from tcpmirror.cloud.api.access import Shared, set_session_cookie
+from tcpmirror.cloud.api.access import Shared, caller_address, set_session_cookie
+from tcpmirror.cloud.sign_in import Locked
 from tcpmirror.console.frame import THEME_COOKIE
 
 _POLICY: Final = (
@@ -66,7 +66,7 @@ def sign_in_routes(title: str) -> APIRouter:
         return HTMLResponse(text, status, headers={"Content-Security-Policy": _POLICY})
 
     @router.get("/sign-in")
-    def show(request: Request, next: str = "/attacks") -> HTMLResponse:  # noqa: A002 - the query parameter's name
+    def show(request: Request, next: str = "/overview") -> HTMLResponse:  # noqa: A002 - the query parameter's name
         return page(request, next)
 
     @router.post("/sign-in")
@@ -75,10 +75,10 @@ def sign_in_routes(title: str) -> APIRouter:
         service: Shared,
         user: Annotated[str, Form(max_length=256)] = "",
         password: Annotated[str, Form(max_length=4096)] = "",
-        next: Annotated[str, Form(max_length=2048)] = "/attacks",  # noqa: A002
+        next: Annotated[str, Form(max_length=2048)] = "/overview",  # noqa: A002
     ) -> Response:
         try:
-            account = service.sign_in.check(user, password, service.clock())
+            account = service.sign_in.check(user, password, service.clock(), caller_address(request))
         except Locked as locked:
             paused = page(request, next, user, _PAUSED, 429)
             paused.headers["Retry-After"] = str(locked.seconds)
@@ -95,4 +95,4 @@ def sign_in_routes(title: str) -> APIRouter:
 def own_path(target: str) -> str:
     """Return *target* if it is a path of this console, else the start page: sign-in must not lead to another site."""
     own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() and "\\" not in target
-    return target if own else "/attacks"
+    return target if own else "/overview"

@@ -81,8 +81,9 @@ class Walk:
         self._encodings(path, value, depth)
 
     def _encodings(self, path: Path, value: bytes, depth: int) -> None:
-        decoded = percent(value)
-        if decoded != value:
+        if percent(value) != value:
+            # The parameters of a URL are points of their own: decoded as one text they would only look like each other's.
+            decoded = percent(_without_query(value) if _NESTED_URL.match(value) else value)
             self.visit((*path, "percent"), decoded, depth + 1)
         decoded = markup(value)
         if decoded != value:
@@ -130,3 +131,10 @@ class Walk:
             jwt.read(self, path, value, depth + 1)
         if _NESTED_URL.match(value):
             form.read(self, (*path, "url"), value.partition(b"?")[2].partition(b"#")[0], depth + 1)
+
+
+def _without_query(url: bytes) -> bytes:
+    """Return *url* without what stands between its first ``?`` and the ``#`` behind it."""
+    head, _, rest = url.partition(b"?")
+    _, mark, fragment = rest.partition(b"#")
+    return head + mark + fragment

@@ -13,6 +13,7 @@ from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
 from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
+from tcpmirror.detect.page_injection import shows_entities
 from tcpmirror.detect.verdict import Sign, Verdict, counting, judge
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import Exchange, Request, Response
@@ -147,6 +148,7 @@ class Detector:
         """Return what the full path finds in *request*, whatever the first tier would say of it; *sieve* holds some back."""
         decoded = self.views.request_points(request, self._limits)
         collected = _Findings()
+        texts: set[tuple[str, ...]] = set()
         budget_ns = self._limits.process_time_ns
         for point in decoded.points:
             budget_ns -= _NS_PER_POINT + _NS_PER_BYTE * len(point.value)
@@ -154,7 +156,10 @@ class Detector:
                 anomalies |= 1 << Anomaly.TIME_LIMIT
                 break
             for finding in self._at_point(point, sieve):
-                collected.add(finding)
+                if finding.type != "xss" or not _is_within(point.path, texts):
+                    collected.add(finding)
+            if b"&" in point.value and shows_entities(point.value):
+                texts |= {(*point.path, "htmljs"), (*point.path, "xml")}
         for finding in (
             *self._tokens.findings(decoded.points),
             *entities.findings(request, decoded.points),
@@ -252,6 +257,11 @@ class _Findings:
             return
         self._roots.add((finding.type, root))
         self.found.append(finding)
+
+
+def _is_within(path: tuple[str, ...], paths: set[tuple[str, ...]]) -> bool:
+    """Tell whether *path* is one of *paths* or below one."""
+    return any(path[:size] in paths for size in range(len(path), 0, -1)) if paths else False
 
 
 def _finding(point: Point, verdict: Verdict) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tcpmirror.detect import page_injection, script_injection
 from tcpmirror.detect.compiled import Expression, Role
 from tcpmirror.detect.detector import Detector, Tier
 from tcpmirror.detect.gates import Gates
@@ -29,7 +30,10 @@ class RuleWord:
 
 @dataclass(frozen=True, slots=True)
 class PointWord:
-    """One value: ``folded`` is what it is judged as besides, empty if that is the same; ``sql``: its tokens, if any are."""
+    """One value: ``folded`` is what it is judged as besides, empty if that is the same.
+
+    ``sql``, ``script``: its tokens; ``page``: what it does to a page; each empty unless a rule of its kind looked at it.
+    """
 
     point: Point
     folded: bytes
@@ -37,6 +41,8 @@ class PointWord:
     rules: tuple[RuleWord, ...]
     verdicts: tuple[Verdict, ...]
     sql: str = ""
+    script: str = ""
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,12 @@ def _point(detector: Detector, point: Point) -> PointWord:
     signs = detector.signs(point.value)
     words = tuple(_words(tier, point, folded, signs))
     verdicts = tuple(judge(point, signs, tier.rules, tier.expressions, detector.views.fold))
-    sql = skeleton(folded) if any(word.rule.type == "sqli" for word in words) else ""
-    return PointWord(point, b"" if folded == point.value else folded, is_document(point.value), words, verdicts, sql)
+    kinds = {word.rule.type for word in words}
+    sql = skeleton(folded) if "sqli" in kinds else ""
+    script = script_injection.skeleton(folded) if "xss" in kinds else ""
+    page = page_injection.described(folded) if "xss" in kinds else ""
+    shown = b"" if folded == point.value else folded
+    return PointWord(point, shown, is_document(point.value), words, verdicts, sql, script, page)
 
 
 def _words(tier: Tier, point: Point, folded: bytes, signs: list[Sign]) -> Iterable[RuleWord]:

@@ -8,9 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tcpmirror.detect.sql_injection import breaks_out, is_statement
+from tcpmirror.detect import page_injection, script_injection, shell_injection, sql_injection
 
 GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {
-    "sql-injection": breaks_out,
-    "sql-statement": is_statement,
+    "sql-injection": sql_injection.breaks_out,
+    "sql-statement": sql_injection.is_statement,
+    "sql-terse": sql_injection.is_terse,
+    "shell-injection": shell_injection.breaks_out,
+    "shell-tail": shell_injection.ends_in_command,
+    "shell-command-line": shell_injection.is_command_line,
+    "shell-command": shell_injection.is_command,
+    "shell-disguise": shell_injection.is_disguised,
+    "markup-runs": page_injection.runs,
+    "markup-loads": page_injection.loads,
+    "markup-breaks-out": page_injection.breaks_out,
+    "markup-claims": page_injection.claims,
+    "markup-probe": page_injection.probes,
+    "script-url": page_injection.urls,
+    "script-acts": script_injection.acts,
+    "style-runs": page_injection.styles,
 }

@@ -61,6 +61,8 @@ _STATEMENT: Final = re.compile(
     r"\(*(?:S(?:[nsvFQo]|b,)[nsvbFQo,.()x]*(?:Rb?(?:\(|$|[WGL;,)-]|b[Wl]|f)|-|;|$)|Sb(?:,b)*RbW|Sv[bs]?$|E(?:t[bsq]|Rb[W;-]|T[bf]|bY[b(]|vb|b?v))"
 )
 _UNION: Final = re.compile(r"U\(*(?:S(?:[nsvFQof(]|b[,.R]|bbR)|Q)")  # nobody writes these words side by side
+_PROSE: Final = re.compile(r"b(?:o?b){2}")
+_SYNTAX: Final = re.compile(r"[-;,()=cUSE]")
 _ENDS_IN_COMMENT: Final = re.compile(r"\(*[nv]\)*-$")
 
 
@@ -75,6 +77,12 @@ def breaks_out(value: bytes) -> bool:
     if _ENDS_IN_COMMENT.match(bare):
         return value.endswith((b"--", b"-- -", b"/*", b"--+"))
     return any(form.match(bare) for form in (_BEHIND_NUMBER, _BEHIND_NAME, _FROM_OPERATOR))
+
+
+def is_terse(value: bytes) -> bool:
+    """Tell whether *value* may be part of a query: not words side by side with a quote among them, as prose has."""
+    contexts = (tokens(value[:_LOOK], quote) for quote in (0, 39, 34))
+    return not any(text is not None and _PROSE.search(text) and _SYNTAX.search(text) is None for text in contexts)
 
 
 def is_statement(value: bytes) -> bool:

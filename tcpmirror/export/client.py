@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,8 @@ class Receipt:
 class CloudClient:
     """One cloud at *url*, with the credentials kept in *credential_path*.
 
-    *direct*: connect past any proxy that the environment names, as to a cloud on this machine.
+    *direct*: connect past any proxy that the environment names, as to a cloud on this machine. *pinned_certificate*: a PEM
+    file; its certificate is taken whatever name it is for, and no other is.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class CloudClient:
         timeout_s: float = 15.0,
         verify_tls: bool = True,
         direct: bool = False,
+        pinned_certificate: str = "",
     ) -> None:
         self._url = url.rstrip("/")
         self._token = token
@@ -97,7 +100,10 @@ class CloudClient:
         self._credential_path = credential_path
         self._timeout_s = timeout_s
         try:
-            self._http = httpx.Client(verify=verify_tls, timeout=timeout_s, trust_env=not direct)
+            verify = _only(pinned_certificate) if pinned_certificate else verify_tls
+            self._http = httpx.Client(verify=verify, timeout=timeout_s, trust_env=not direct)
+        except OSError as error:
+            raise EnvironmentFault(f"cloud.tls_certificate: {pinned_certificate}: {error.strerror or error}") from error
         except (ValueError, ImportError, httpx.InvalidURL) as error:
             problem = f"the environment's proxy or certificate variables cannot be used: {error}"
             raise EnvironmentFault(problem) from error
@@ -113,6 +119,11 @@ class CloudClient:
         if is_other or not isinstance(accepted, int) or not isinstance(quarantined, list):
             raise CloudError("the answer to a batch is no receipt for it")
         return Receipt(accepted, bool(answer.get("duplicate")), len(quarantined))
+
+    def send_digests(self, body: bytes) -> None:
+        """Post digests of the inventory, compressed by zstd."""
+        headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
+        self._call_as_node("/api/v1/inventory/digests", body, headers)
 
     def heartbeat(self, stats: dict[str, object]) -> None:
         """Tell the cloud that this node lives, and its totals."""
@@ -194,6 +205,16 @@ class CloudClient:
             write_atomically(self._credential_path, orjson.dumps(stored))
         except OSError as error:
             log.warning("node credentials not stored, the next start registers again: %s", error)
+
+
+def _only(certificate: str) -> ssl.SSLContext:
+    """Return what trusts the first certificate of the PEM file *certificate* and no other, by whatever name it is called."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    # Without this flag only a certificate that signed itself could be an anchor (RFC 5280, section 6.1.1).
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(certificate)
+    return context
 
 
 def _judge(response: httpx.Response, answer: bytes) -> None:

@@ -254,6 +254,13 @@ _SPECIAL: Final = (
             ("no_syn_flows", "Of those: flows whose SYN was not seen."),
         )
     ),
+    Family(
+        "mirror_protocol_flows_total",
+        "counter",
+        "Flows by what they speak: one that changes it counts for each, one that stays unknown when it is over.",
+        labels=("source", "vlan", "vni", "protocol"),
+        is_own=True,
+    ),
 )
 
 _PER_PROCESS: Final = (
@@ -322,6 +329,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "own_rules": "gauge: Of the detection rules, those of the operator's packs.",
         "rules_refused": "gauge: 1 while changed rules are refused and those before stay in force.",
         "ignored_findings": "Findings not reported because `inspection.ignore` or a rule pack says so.",
+        "api_requests": "Exchanges that the inventory of APIs took up.",
+        "api_samples": "Of them, those whose parameters were read.",
+        "api_refused": "Requests of endpoints for which the inventory had no room.",
+        "api_digests_lost": "Digests of endpoints that were too large for the ring.",
+        "api_ns": "CPU time of taking exchanges up, measured on one in 64.",
         "tls_flows": "Flows that spoke TLS, decrypted or not.",
         "tls_bytes": "Stream bytes of TLS that were not decrypted.",
         "tls_decrypted_flows": "TLS flows decrypted with secrets of the key log.",
@@ -379,6 +391,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "cloud_up": "gauge: 1 when the last call to the cloud worked.",
         "backlog": "gauge: Reports in the spool that the cloud has not acknowledged.",
         "scrapes": "Answers given to scrapes of metrics.",
+        "api_digests": "Digests of endpoints that workers handed on.",
+        "api_digests_sent": "Digests of endpoints, merged, that the cloud has acknowledged.",
         "batch_connect_failures": "Failed calls to which nobody answered at all.",
     },
     "cloud": {

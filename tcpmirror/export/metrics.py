@@ -122,6 +122,9 @@ class SensorCollector(Collector):
                 return _by_label(self.tallies.findings_by_application)
             case "http_inspector_threats_found_per_host_total":
                 return _by_label(self.tallies.findings_by_host)
+            case "mirror_protocol_flows_total":
+                spoken = self.tallies.protocols.copy()
+                return {(*origin, name): float(n) for origin, counts in spoken.items() for name, n in counts.items()}
         if name.startswith("mirror_"):
             counter = name.removeprefix("mirror_").removesuffix("_total")
             return {origin: float(counts[counter]) for origin, counts in self.tallies.mirror.copy().items()}

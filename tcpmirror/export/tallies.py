@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.model.digest import MirrorNews
 from tcpmirror.model.ignored_news import OTHER, IgnoredCounts, add_ignored
+from tcpmirror.model.protocol_news import ProtocolNews
 from tcpmirror.model.report import Report
 
 HOSTS_LIMIT: Final = 1000  # time series per scrape that traffic can make; a scanner sends any Host it likes
 APPLICATIONS_LIMIT: Final = 1000
 ORIGINS_LIMIT: Final = 1024  # what a worker keeps apart, too
+PROTOCOLS_LIMIT: Final = 16
+NAMES_LIMIT: Final = 50  # TLS server names of one origin
 INVALID_HOST: Final = "__invalid_host__"
 MIRROR_COUNTS: Final = ("seen_bytes", "lost_bytes", "flows", "one_sided_flows", "no_syn_flows")
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
@@ -41,6 +44,8 @@ class Tallies:
     per_host: bool = True
     sources: tuple[str, ...] = ()  # by index of the capture process
     mirror: dict[Origin, Counter[str]] = field(default_factory=dict)
+    protocols: dict[Origin, Counter[str]] = field(default_factory=dict)
+    names: dict[Origin, Counter[str]] = field(default_factory=dict)
 
     def add(self, report: Report) -> None:
         for finding in report.findings:
@@ -59,19 +64,32 @@ class Tallies:
     def add_mirror_news(self, news: Iterable[MirrorNews]) -> None:
         """Add what workers tell about the mirror."""
         for row in news:
-            origin = self._origin(row)
-            if origin not in self.mirror and len(self.mirror) >= ORIGINS_LIMIT:
-                origin = (OTHER, OTHER, OTHER)
+            origin = self._origin(self.mirror, row.source, row.vlan, row.inner_vlan, row.vni)
             counts = self.mirror.get(origin, Counter())
             # A new object, so that a scrape that is under way reads sums of one moment.
             self.mirror[origin] = counts + Counter({name: getattr(row, name) for name in MIRROR_COUNTS})
 
-    def _origin(self, row: MirrorNews) -> Origin:
-        if row.source < 0:
+    def add_protocol_news(self, news: ProtocolNews) -> None:
+        """Add what a worker tells about what is spoken at one place."""
+        origin = self._origin(self.protocols, *news.place)
+        _add_all(self.protocols, origin, news.protocols, PROTOCOLS_LIMIT)
+        _add_all(self.names, origin, news.names, NAMES_LIMIT)
+
+    def _origin(self, known: Mapping[Origin, object], index: int, vlan: int, inner_vlan: int, vni: int) -> Origin:
+        """Return the labels of a place; those beyond the limit of *known* have one for all of them."""
+        if index < 0:
             return (OTHER, OTHER, OTHER)
-        source = self.sources[row.source] if row.source < len(self.sources) else str(row.source)
-        vlan = f"{row.vlan}.{row.inner_vlan}" if row.inner_vlan else str(row.vlan or "")
-        return (source, vlan, str(row.vni) if row.vni >= 0 else "")
+        source = self.sources[index] if index < len(self.sources) else str(index)
+        origin = (source, f"{vlan}.{inner_vlan}" if inner_vlan else str(vlan or ""), str(vni) if vni >= 0 else "")
+        return origin if origin in known or len(known) < ORIGINS_LIMIT else (OTHER, OTHER, OTHER)
+
+
+def _add_all(sums: dict[Origin, Counter[str]], origin: Origin, more: Counter[str], limit: int) -> None:
+    """Add *more* to the sums of *origin*, which become a new object, as those of `Tallies.mirror` do."""
+    counts = sums.get(origin, Counter[str]()).copy()
+    for label, count in more.items():
+        _add(counts, label, count, limit)
+    sums[origin] = counts
 
 
 def _add(counts: Counter[str], label: str, amount: int, limit: int) -> None:

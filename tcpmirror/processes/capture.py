@@ -14,7 +14,6 @@ from tcpmirror.capture.filter_program import FilterProgram
 from tcpmirror.capture.interface import InterfaceDownFault
 from tcpmirror.capture.own_traffic import own_endpoints
 from tcpmirror.capture.sources import Live, open_file, open_live
-from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
 from tcpmirror.decap.link import SUPPORTED
@@ -22,7 +21,9 @@ from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
 from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.coverage import Coverage
+from tcpmirror.processes.decapsulators import open_decapsulator
 from tcpmirror.processes.layout import SharedLayout
+from tcpmirror.processes.look import Look
 from tcpmirror.processes.watch import Watch
 from tcpmirror.ring.shedding import Shedder
 from tcpmirror.settings.memory import divided
@@ -89,26 +90,6 @@ def _read_files(context: Context, road: CaptureRoad, source: Source) -> None:
         time.sleep(HOUSEKEEPING_S)
 
 
-def open_decapsulator(
-    settings: Settings, source: Source, link_type: int, own: frozenset[tuple[bytes, int]] = frozenset()
-) -> Decapsulator:
-    """Return the decapsulator for frames of *source*, without the sensor's *own* connections."""
-    return Decapsulator(
-        link_type,
-        settings.limits.encapsulation_depth,
-        tcp_ports=source.ports,
-        hosts=source.hosts,
-        vlan_ids=source.vlan_ids,
-        vxlan_ports=source.vxlan_ports,
-        geneve_ports=source.geneve_ports,
-        vni_allow=source.vni_allow,
-        vni_deny=source.vni_deny,
-        inner_vni_allow=source.inner_vni_allow,
-        ignored=[(rule.subnets, rule.match_type) for rule in settings.capture.ignore_ips],
-        own_endpoints=own,
-    )
-
-
 def open_road(
     layout: SharedLayout, settings: Settings, hash_key: bytes, page: CounterPage, index: int, is_patient: bool = False
 ) -> CaptureRoad:
@@ -170,6 +151,7 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
     road.use(open_decapsulator(context.settings, source, opened.link_type, own), domain=0)
     watch = Watch(opened, source, context.counters)
     coverage = Coverage(context.counters)
+    look = Look(source, context.settings, context.layout.note(context.name.index), time.monotonic())
     due = 0.0
     while not context.stopping:
         if opened.receive(road):
@@ -179,6 +161,7 @@ def _capture(context: Context, opened: Live, road: CaptureRoad, source: Source) 
             due = now + HOUSEKEEPING_S
             _keep_house(context, watch, road)
             coverage.measure(now)
+            look.turn(now)
     watch.look()
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.database import open_database
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.server import bind, is_loopback, serve
 from tcpmirror.cloud.service import Service
-from tcpmirror.cloud.tokens import Role, ensure_token
+from tcpmirror.cloud.tls import server_context
+from tcpmirror.cloud.tokens import ensure_token
 from tcpmirror.console.application import create_console
 from tcpmirror.errors import EXIT_BUG, EXIT_OK
 from tcpmirror.processes.context import Context
@@ -24,8 +26,9 @@ def run(context: Context) -> int:
     """Serve until told to stop; EnvironmentFault if the store cannot be opened or the address not be taken."""
     context.install_signals()
     cloud = context.settings.cloud
-    if not is_loopback(cloud.listen_address, _LISTEN_KEY):
+    if not cloud.tls_certificate and not is_loopback(cloud.listen_address, _LISTEN_KEY):
         _log.warning("%s: %s is reached from other machines, and without TLS", _LISTEN_KEY, cloud.listen_address)
+    tls = server_context(cloud.tls_certificate, cloud.tls_key, "cloud.tls_certificate") if cloud.tls_certificate else None
     listener = bind(cloud.listen_address, _LISTEN_KEY)
     database = open_database(database_address(context.settings))
     service = Service(database, context.counters)
@@ -39,7 +42,7 @@ def run(context: Context) -> int:
         return not context.stopping
 
     app = create_console(service, context.settings.console.title, pages=context.settings.console.enabled)
-    started = serve(app, listener, turn)
+    started = serve(app, listener, turn, tls)
     database.close()
     return EXIT_OK if started else EXIT_BUG
 

@@ -13,6 +13,7 @@ from tcpmirror.ring.ring import Doorbell, RingReader, RingWriter, ring_bytes
 from tcpmirror.settings.tree import Limits
 from tcpmirror.telemetry.counters import PAGE_BYTES, CounterPage
 from tcpmirror.telemetry.names import KINDS
+from tcpmirror.telemetry.notes import NOTE_BYTES, Note
 
 DOORBELL_BYTES = 64
 
@@ -46,12 +47,18 @@ class SharedLayout:
         self._bells_at = PAGE_BYTES * len(self.names)
         self._segments_at = self._bells_at + PAGE_BYTES * -(-DOORBELL_BYTES * (workers + 1) // PAGE_BYTES)
         self._reports_at = self._segments_at + sources * workers * self._segment_ring
-        total = self._reports_at + workers * self._report_ring
+        self._notes_at = self._reports_at + workers * self._report_ring
+        total = self._notes_at + sources * NOTE_BYTES
         self._memory = memoryview(mmap.mmap(-1, total, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS))
 
     def counters(self, name: ProcessName) -> CounterPage:
         at = self._pages_at + PAGE_BYTES * self.names.index(name)
         return CounterPage(self._memory[at : at + PAGE_BYTES], KINDS[name.kind])
+
+    def note(self, source: int) -> Note:
+        """The note of the capture process of that source."""
+        at = self._notes_at + NOTE_BYTES * source
+        return Note(self._memory[at : at + NOTE_BYTES])
 
     def worker_bell(self, worker: int) -> Doorbell:
         """The doorbell that captures ring when worker *worker* has segments."""

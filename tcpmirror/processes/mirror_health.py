@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
 from tcpmirror.export.metrics import ProcessPage, total
 from tcpmirror.export.tallies import Origin, Tallies
 from tcpmirror.processes.advice import Advice, loss_advice, no_syn_advice, one_sided_advice
+from tcpmirror.processes.look import read_look
 from tcpmirror.telemetry.ledger import Ledger, read_ledgers
+from tcpmirror.telemetry.notes import Note
 
-PLACES_LIMIT: Final = 50  # a heartbeat holds 64 KiB
+PLACES_LIMIT: Final = 50
+NAMES_SHOWN: Final = 5  # TLS server names of a place, at most so many characters of each:
+NAME_SHOWN: Final = 80
+HEALTH_BYTES: Final = 56 << 10  # a heartbeat holds 64 KiB, and tells more than this
 PROTOCOLS: Final = {
     "HTTP messages": ("requests", "responses"),
     "HTTP/2 flows": ("http2_flows",),
@@ -33,23 +39,45 @@ TROUBLE: Final = {
 }
 
 
-def mirror_health(pages: tuple[ProcessPage, ...], tallies: Tallies) -> dict[str, Any]:
-    """Return ledgers, protocols, places and advice as JSON values; the places with the most bytes, PLACES_LIMIT of them."""
+def mirror_health(pages: tuple[ProcessPage, ...], tallies: Tallies, notes: Iterable[Note] = ()) -> dict[str, Any]:
+    """Return ledgers, protocols, places and advice as JSON values; the places with the most bytes, PLACES_LIMIT of them.
+
+    *notes*: what capture processes found out about their configuration.
+    """
     ledgers = read_ledgers(*([each.page for each in pages if each.kind == kind] for kind in ("capture", "worker")))
     mirror = tallies.mirror.copy()
     busiest = sorted(mirror, key=lambda origin: -mirror[origin]["seen_bytes"] - mirror[origin]["lost_bytes"])
     advice = [*_of_packets(ledgers[0]), *_of_flows(pages)]
     for origin in busiest:
         advice += _of_place(origin, mirror[origin])
+    told = [asdict(one) for one in advice] + [one for note in notes for one in read_look(note)]
     order = ("problem", "warning", "note")
-    return {
+    health: dict[str, Any] = {
         "ledgers": [ledger.described() for ledger in ledgers],
         "protocols": {
             name: sum(total(pages, "worker", counter) for counter in counters) for name, counters in PROTOCOLS.items()
         },
-        "places": [{"place": place_text(origin), **mirror[origin]} for origin in busiest[:PLACES_LIMIT]],
-        "advice": [asdict(one) for one in sorted(advice, key=lambda one: order.index(one.level))][:PLACES_LIMIT],
+        "places": [_place(origin, mirror[origin], tallies) for origin in busiest[:PLACES_LIMIT]],
+        "advice": sorted(told, key=lambda one: order.index(one["level"]))[:PLACES_LIMIT],
     }
+    return _fitted(health)
+
+
+def _place(origin: Origin, counts: Counter[str], tallies: Tallies) -> dict[str, Any]:
+    names = tallies.names.get(origin, Counter[str]()).most_common(NAMES_SHOWN)
+    return {
+        "place": place_text(origin),
+        **counts,
+        "protocols": dict(tallies.protocols.get(origin, {})),
+        "names": {name[:NAME_SHOWN]: count for name, count in names},
+    }
+
+
+def _fitted(health: dict[str, Any]) -> dict[str, Any]:
+    """Return *health* without as many of its last places and pieces of advice as are too much for a heartbeat."""
+    while len(json.dumps(health)) > HEALTH_BYTES:
+        max(health["places"], health["advice"], key=len).pop()
+    return health
 
 
 def place_text(origin: Origin) -> str:

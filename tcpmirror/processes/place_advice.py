@@ -98,7 +98,8 @@ def _encrypted(where: str, place: PlaceSurvey) -> Iterator[Advice]:
         )  # fmt: skip
 
 
-def _tunnels(where: str, place: PlaceSurvey) -> Iterator[Advice]:
+def tunnel_advice(where: str, place: PlaceSurvey) -> Iterator[Advice]:
+    """Yield what looks like a tunnel and comes to a port that is not read as one."""
     for (kind, port), count in place.suspected_tunnels.items():
         if count >= FEW:
             key = "vxlan_ports" if kind == "VXLAN" else "geneve_ports"
@@ -134,4 +135,4 @@ def _unreadable(where: str, place: PlaceSurvey) -> Iterator[Advice]:
         )  # fmt: skip
 
 
-CHECKS: Final = (_truncated, _tunnels, _unreadable, _flows, _duplicates, _fragments, _encrypted, _checksums)
+CHECKS: Final = (_truncated, tunnel_advice, _unreadable, _flows, _duplicates, _fragments, _encrypted, _checksums)

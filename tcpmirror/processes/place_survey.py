@@ -8,6 +8,7 @@ from typing import Final
 
 PORTS_LIMIT: Final = 1024
 NAMES_LIMIT: Final = 50
+SEEN_LIMIT: Final = 200  # values that are remembered of what one setting leaves out
 UNKNOWN_LINK: Final = 0x20000  # in `ended_at`: the number of a link type that is not supported, on top of this
 INNER_TYPES: Final = (0x0800, 0x86DD, 0x8100, 0x88A8, 0x0806)
 
@@ -32,6 +33,7 @@ class PlaceSurvey:
     truncated: int = 0
     bad_checksums: int = 0
     filtered: Counter[str] = field(default_factory=Counter)  # by the setting that leaves the segment out
+    left_out: dict[str, tuple[str, Counter[str]]] = field(default_factory=dict)  # by setting: its value, what was seen
     names: Counter[str] = field(default_factory=Counter)  # TLS server names
     ports: dict[int, Counter[str]] = field(default_factory=dict)  # server port -> flows by protocol
     protocols: Counter[str] = field(default_factory=Counter)  # flows with data
@@ -61,6 +63,12 @@ class PlaceSurvey:
         for name in names:
             if name in self.names or len(self.names) < NAMES_LIMIT:
                 self.names[name] += 1
+
+    def leave_out(self, setting: str, wanted: str, seen: tuple[str, ...]) -> None:
+        """Count a segment that *setting*, set to *wanted*, leaves out, and what of it was not wanted."""
+        self.filtered[setting] += 1
+        values = self.left_out.setdefault(setting, (wanted, Counter()))[1]
+        values.update(value for value in seen if value in values or len(values) < SEEN_LIMIT)
 
     def note_udp(self, port: int, payload: bytes) -> None:
         """Count a UDP packet that no tunnel port takes, and whether it looks like a tunnel all the same."""

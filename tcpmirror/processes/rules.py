@@ -268,6 +268,8 @@ def _point_facts(word: PointWord) -> dict[str, object]:
         "folded": word.folded.decode("latin-1"),
         "is_document": word.is_document,
         "sql_tokens": word.sql,
+        "script_tokens": word.script,
+        "page": word.page,
         "rules": [
             {"id": item.rule.id, "type": item.rule.type, "counts": not item.reason, "weight": item.weight}
             | {"matched": item.matched, "reason": item.reason}
@@ -302,6 +304,8 @@ def _point_lines(word: PointWord) -> list[str]:
     lines = [f"  {point_text(word.point.path)} = {_shown(word.point.value)!r}"]
     lines += [f"      folded: {_shown(word.folded)!r}"] if word.folded else []
     lines += [f"      SQL tokens: {word.sql}"] if word.sql else []
+    lines += [f"      script tokens: {word.script}"] if word.script else []
+    lines += [f"      in a page: {word.page}"] if word.page else []
     lines += ["      a longer text: signs weigh less, only the strongest counts"] if word.is_document and word.rules else []
     for item in word.rules:
         says = item.reason or f"counts {item.weight:.2f}"

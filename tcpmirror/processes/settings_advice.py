@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final, Protocol
 
 from tcpmirror.processes.advice import Advice
+from tcpmirror.processes.decapsulators import GENEVE_PORTS, VXLAN_PORTS
 from tcpmirror.processes.place_advice import place_name
-from tcpmirror.processes.place_survey import PlaceSurvey
-from tcpmirror.processes.survey import GENEVE_PORTS, VXLAN_PORTS, Survey
+from tcpmirror.processes.place_survey import Place, PlaceSurvey
 from tcpmirror.processes.surveyed_flow import HTTP1
 from tcpmirror.settings.tree import Source
 
+SEEN_SHOWN: Final = 5
 
-def settings_advice(name: str, survey: Survey, source: Source) -> Iterator[Advice]:
+
+class Surveyed(Protocol):
+    """What was seen of an interface or file: `Survey` or `Arrivals`."""
+
+    places: dict[Place, PlaceSurvey]
+
+    @property
+    def filter_fault(self) -> str: ...
+
+
+def settings_advice(name: str, survey: Surveyed, source: Source) -> Iterator[Advice]:
     """What the configuration leaves out, and what it asks for that is not there."""
     if survey.filter_fault:
         yield Advice(
@@ -35,19 +47,34 @@ def settings_advice(name: str, survey: Survey, source: Source) -> Iterator[Advic
 
 def _left_out(where: str, place: PlaceSurvey, setting: str, count: int) -> Advice:
     share = 100 * count / place.segments
-    is_http = place.filtered_protocols[HTTP1] > 0
+    http = ", with HTTP in them" if place.filtered_protocols[HTTP1] else ""
     usual = ", ".join(map(str, VXLAN_PORTS + GENEVE_PORTS))
+    wanted, seen = place.left_out[setting]
+    values = ", ".join(f"{value} ({times:,})" for value, times in seen.most_common(SEEN_SHOWN))
+    first = next(iter(seen), "it")
     todo = {
+        "hosts": f"Add {first} to `hosts`, or leave `hosts` empty to keep all addresses.",
+        "ports": f"Add {first} to `ports`, or leave `ports` empty to keep all.",
+        "vlan_ids": f"Add {first} to `vlan_ids`, or leave it empty to keep all, also what is untagged.",
+        "vni_deny": f"If it should be analysed, take {first} out of `vni_deny`.",
+        "ignore_ips": f"If it should be analysed, take {wanted} out of `ignore_ips`.",
         "tunnel ports": f"Put the tunnel's UDP port into `vxlan_ports` or `geneve_ports` (usual: {usual}).",
         "limits.encapsulation_depth": "Raise `limits.encapsulation_depth`.",
         "filter": "The packet filter looks at outer headers: VLAN tags need `or (vlan and …)`, tunnels `or udp port 4789`.",
     }.get(setting, f"If it should be analysed, change `{setting}`.")
     return Advice(
-        "filtered", "problem" if is_http else "note", where,
-        f"The configuration (`{setting}`) leaves {count:,} TCP segments out, {share:.0f} % of what is here"
-        f"{', with HTTP in them' if is_http else ''}; {_what_is_here(place)}.",
+        "filtered", _level(place, count), where,
+        f"The configuration (`{setting}: {wanted}`) leaves {count:,} TCP segments out, {share:.0f} % of what is here"
+        f"{http}; {f'they are of {values}' if values else _what_is_here(place)}.",
         todo,
     )  # fmt: skip
+
+
+def _level(place: PlaceSurvey, count: int) -> str:
+    """HTTP that is left out is a problem where nothing else is left; beside what is kept it may be meant."""
+    if not place.filtered_protocols[HTTP1]:
+        return "note"
+    return "problem" if count >= place.segments else "warning"
 
 
 def _what_is_here(place: PlaceSurvey) -> str:

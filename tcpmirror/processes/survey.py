@@ -12,15 +12,15 @@ from functools import partial
 from typing import Final
 
 from tcpmirror.capture.receiver import FrameReceiver
-from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import TUNNEL_NAMES
 from tcpmirror.model.stream import FlowInfo
 from tcpmirror.processes.capture_road import CaptureRoad
+from tcpmirror.processes.decapsulators import wide_decapsulator
 from tcpmirror.processes.layout import ProcessName, SharedLayout
-from tcpmirror.processes.left_out import Configured
+from tcpmirror.processes.left_out import Configured, End
 from tcpmirror.processes.place_survey import UNKNOWN_LINK, Place, PlaceSurvey
 from tcpmirror.processes.surveyed_flow import SurveyFactory
 from tcpmirror.processes.worker import Publisher, contained, open_table, take_segments
@@ -31,15 +31,10 @@ from tcpmirror.ring.shedding import Shedder
 from tcpmirror.settings.tree import MIB, Settings, Source
 from tcpmirror.telemetry.ledger import Ledger, read_ledgers
 
-DEPTH: Final = 16  # encapsulations, twice what a sensor takes by default
 RING_BYTES: Final = 16 * MIB  # room for the frames of a turn, each of 64 KiB
 TURN_FRAMES: Final = 128
 LEFT_OUT_LIMIT: Final = 100_000  # flows that a configuration leaves out and that are remembered
-VXLAN_PORTS: Final = (4789, 8472, 48879)  # IANA's, Linux's before that, Cisco ACI's
-GENEVE_PORTS: Final = (6081,)
 UDP: Final = 17
-
-End = tuple[bytes, int]  # address and port
 
 
 class Survey(FrameReceiver):
@@ -58,7 +53,7 @@ class Survey(FrameReceiver):
         decryption: Decryption | None = None,
     ) -> None:
         self._link_type = link_type
-        self._wide, self._taking = _wide(link_type, source), _wide(link_type, source)
+        self._wide, self._taking = wide_decapsulator(link_type, source), wide_decapsulator(link_type, source)
         self._configure = partial(Configured, settings=settings, source=source, expression=expression) if source else None
         self._configured = {link_type: self._configure(link_type)} if self._configure else {}
         layout = SharedLayout(1, 1, replace(settings.limits, segment_ring_bytes=RING_BYTES, report_ring_bytes=4096))
@@ -179,9 +174,9 @@ class Survey(FrameReceiver):
 
     def _judge(self, place: PlaceSurvey, frame: bytes, ends: tuple[End, End]) -> None:
         """Count a TCP segment that the configuration leaves out, under the setting that does it."""
-        setting = self._configured[self._link_type].left_out_by(frame, place.place, ends)
-        if setting:
-            place.filtered[setting] += 1
+        cause = self._configured[self._link_type].left_out_by(frame, place.place, ends)
+        if cause is not None:
+            place.leave_out(cause.setting, cause.wanted, cause.seen)
             if len(self._left_out) < LEFT_OUT_LIMIT:
                 self._left_out.add(frozenset(ends))
 
@@ -201,13 +196,3 @@ class Survey(FrameReceiver):
             place.only_requests += 1
         if frozenset(((flow.client_ip, flow.client_port), (flow.server_ip, flow.server_port))) in self._left_out:
             place.filtered_protocols[protocol] += 1
-
-
-def _wide(link_type: int, source: Source | None) -> Decapsulator:
-    """Return a decapsulator that leaves nothing out."""
-    return Decapsulator(
-        link_type,
-        DEPTH,
-        vxlan_ports={*VXLAN_PORTS, *(source.vxlan_ports if source else ())},
-        geneve_ports={*GENEVE_PORTS, *(source.geneve_ports if source else ())},
-    )

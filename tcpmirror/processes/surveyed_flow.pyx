@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Surveyed flows: the connections of the sensor, and for each what its bytes turned out to be.
+"""Watched flows: the connections of the sensor, and for each what its bytes turned out to be.
 
 Nothing is guessed here. What a flow is follows from what the sensor's own counters did while it had the flow's bytes.
 """
@@ -15,13 +15,61 @@ cdef uint64_t DECRYPTED = 1ULL << Anomaly.DECRYPTED
 HTTP1, HTTP2, WEBSOCKET, TLS, UNKNOWN = "HTTP/1", "HTTP/2", "WebSocket", "TLS", "unknown"
 
 
-cdef class SurveyFactory(ProtocolFactory):
-    """Makes connections that are watched. *note* is called with each flow that is over: (`FlowInfo`, protocol, server port, which
+cdef class WatchedFactory(ProtocolFactory):
+    """Makes connections that are watched; what is learnt of them is for a subclass."""
+    cdef int server_port  # of the last exchange of the flow whose bytes are being read, where that is asked for; 0: none
+
+    cdef StreamSink open(self, FlowInfo flow):
+        if flow.anomalies & DECRYPTED:  # what is inside TLS is no flow of its own
+            return ProtocolFactory.open(self, flow)
+        return Watched(self, flow, ProtocolFactory.open(self, flow))
+
+    cdef int speaks(self, Watched flow) except -1:
+        """The protocol of *flow* is known, or has changed."""
+        return 0
+
+    cdef int asks(self, Watched flow, str name) except -1:
+        """The client of *flow*, which speaks TLS, asks for the server *name*."""
+        return 0
+
+    cdef int over(self, Watched flow) except -1:
+        """Both directions of *flow* have ended."""
+        return 0
+
+
+cdef class CensusFactory(WatchedFactory):
+    """Counts flows by protocol into *census*, a `Census`, as soon as that is known; one that changes it counts for each.
+
+    What remains unknown counts when it is over. What *emit* gets is that of a `ProtocolFactory`.
+    """
+    cdef readonly object census
+
+    def __init__(self, emit, census, limits, *, unsigned long long response_timeout_ns, bint parse_responses=True,
+                 decryption=None):
+        ProtocolFactory.__init__(self, emit, limits, response_timeout_ns=response_timeout_ns, parse_responses=parse_responses,
+                                 decryption=decryption)
+        self.census = census
+
+    cdef int speaks(self, Watched flow) except -1:
+        self.census.count(flow.place(), flow.protocol)
+        return 0
+
+    cdef int over(self, Watched flow) except -1:
+        if flow.protocol is UNKNOWN and (flow.has_data0 or flow.has_data1):
+            self.census.count(flow.place(), UNKNOWN)
+        return 0
+
+    cdef int asks(self, Watched flow, str name) except -1:
+        self.census.name(flow.place(), name)
+        return 0
+
+
+cdef class SurveyFactory(WatchedFactory):
+    """*note* is called with each flow that is over: (`FlowInfo`, protocol, server port, which
     of the client and the server sent data, TLS server names). *emit* is the survey's own; exchanges pass through here.
     """
     cdef object note
     cdef object keep
-    cdef int server_port  # of the last exchange of the flow whose bytes are being read; 0: none
 
     def __init__(self, emit, note, limits, *, unsigned long long response_timeout_ns, bint parse_responses=True,
                  decryption=None):
@@ -35,15 +83,16 @@ cdef class SurveyFactory(ProtocolFactory):
         self.server_port = exchange.server_port
         self.keep(exchange)
 
-    cdef StreamSink open(self, FlowInfo flow):
-        if flow.anomalies & DECRYPTED:  # what is inside TLS is no flow of its own
-            return ProtocolFactory.open(self, flow)
-        return Watched(self, flow, ProtocolFactory.open(self, flow))
+    cdef int over(self, Watched flow) except -1:
+        is_turned = flow.server_port == flow.flow.client_port != flow.flow.server_port
+        spoke = (flow.has_data1, flow.has_data0) if is_turned else (flow.has_data0, flow.has_data1)
+        self.note(flow.flow, flow.protocol, flow.server_port, spoke, flow.names)
+        return 0
 
 
 cdef class Watched(StreamSink):
     """One connection."""
-    cdef SurveyFactory factory
+    cdef WatchedFactory factory
     cdef FlowInfo flow
     cdef StreamSink inner
     cdef str protocol
@@ -52,7 +101,7 @@ cdef class Watched(StreamSink):
     cdef list names
     cdef uint64_t exchanges, http2_flows, websocket_flows, tls_flows
 
-    def __init__(self, SurveyFactory factory, FlowInfo flow, StreamSink inner):
+    def __init__(self, WatchedFactory factory, FlowInfo flow, StreamSink inner):
         self.factory = factory
         self.flow = flow
         self.inner = inner
@@ -83,9 +132,7 @@ cdef class Watched(StreamSink):
         else:
             self.is_ended0 = True
         if self.is_ended0 and self.is_ended1:
-            is_turned = self.server_port == self.flow.client_port != self.flow.server_port
-            spoke = (self.has_data1, self.has_data0) if is_turned else (self.has_data0, self.has_data1)
-            self.factory.note(self.flow, self.protocol, self.server_port, spoke, self.names)
+            self.factory.over(self)
         return 0
 
     cdef int tick(self, uint64_t now_ns) except -1:
@@ -103,7 +150,8 @@ cdef class Watched(StreamSink):
 
     cdef int learn(self) except -1:
         """Take what the counters say since `begin` as said of this flow."""
-        cdef SurveyFactory factory = self.factory
+        cdef WatchedFactory factory = self.factory
+        cdef str before = self.protocol
         self.deadline_ns = self.inner.deadline_ns
         self.held_bytes = self.inner.held_bytes
         if factory.tls_flows != self.tls_flows:
@@ -118,6 +166,15 @@ cdef class Watched(StreamSink):
         if factory.server_port:
             self.server_port = factory.server_port
         if factory.hellos:
-            self.names += [hello.sni for _, hello in factory.hellos if hello.sni]
+            for _, hello in factory.hellos:
+                if hello.sni:
+                    self.names.append(hello.sni)
+                    factory.asks(self, hello.sni)
             factory.hellos.clear()
+        if self.protocol is not before:
+            factory.speaks(self)
         return 0
+
+    cdef tuple place(self):
+        """Return source, VLAN, inner VLAN and VNI."""
+        return (self.flow.source, self.flow.vlan, self.flow.inner_vlan, self.flow.vni)

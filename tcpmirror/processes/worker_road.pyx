@@ -15,12 +15,13 @@ cdef enum:
     DRAIN_KIND = 5
     BATCH = 512
 cdef uint64_t CLOCK_JUMP_NS = 3_600_000_000_000  # a packet further ahead than an hour does not set the clock by itself
+cdef uint64_t CLOCK_BACK_NS = 1_000_000_000  # packets of several queues or rings are out of order by less than this
 
 
 cdef class WorkerRoad:
     """Reads the rings in turn, a batch each.
 
-    ``clock_ns``: packet time, the latest seen; ``drained``: rings whose producer said that nothing more comes.
+    ``clock_ns``: packet time, the latest seen since it last went back; ``drained``: rings whose producer said that nothing more comes.
     """
     cdef list readers
     cdef FlowTable table
@@ -30,6 +31,7 @@ cdef class WorkerRoad:
     cdef public int drained
     cdef public bint is_discarding
     cdef int strikes
+    cdef Py_ssize_t behind  # records taken since the clock went back behind what the table has reached
     cdef uint64_t corruptions_before
 
     def __init__(self, list readers, FlowTable table, page):
@@ -64,8 +66,23 @@ cdef class WorkerRoad:
             source += 1
             taken += self.read(reader)
         if taken:
+            self.follow_back(taken)
             self.table.advance_to(self.clock_ns)
         return taken
+
+    cdef int follow_back(self, Py_ssize_t taken) except -1:
+        """Where packet time went back for good (the clock was set, captures were put together), have the table go back too.
+
+        That costs a look at each flow, so it is done once in as many packets as there are flows.
+        """
+        if self.clock_ns + CLOCK_BACK_NS > self.table.wheel.reached_ns():
+            self.behind = 0
+            return 0
+        self.behind += taken
+        if self.behind > self.table.index.count:
+            self.behind = 0
+            return self.table.wheel.rewind(self.clock_ns)
+        return 0
 
     cdef int read(self, RingReader reader) except -1:
         cdef int kind = 0, count = 0
@@ -100,9 +117,15 @@ cdef class WorkerRoad:
         return count
 
     cdef void see_time(self, uint64_t time_ns) noexcept:
-        """Move the clock; a lone packet far in the future (a broken clock at the source) must not end every flow."""
+        """Move the clock. A lone packet far in the future (a broken clock at the source) must not end every flow.
+
+        Back it goes at once: deadlines of flows whose packets are older than the clock would be called passed before the
+        flows' own packets were seen, and what came of them would depend on where a batch ends.
+        """
         if time_ns <= self.clock_ns:
             self.strikes = 0
+            if self.clock_ns - time_ns > CLOCK_BACK_NS:
+                self.clock_ns = time_ns
         elif self.clock_ns == 0 or time_ns - self.clock_ns < CLOCK_JUMP_NS:
             self.clock_ns = time_ns
             self.strikes = 0

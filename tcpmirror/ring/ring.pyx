@@ -24,6 +24,8 @@ KIND_LINE = 4
 KIND_DRAIN = 5
 KIND_DIGEST = 6
 KIND_IGNORED = 7
+KIND_APIS = 8
+KIND_PROTOCOLS = 9
 
 
 def ring_bytes(unsigned long long capacity):

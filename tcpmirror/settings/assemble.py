@@ -126,12 +126,6 @@ def _check(settings: Settings, lines: dict[str, int], reading: Reading) -> None:
                 f"proxy_headers[{index}]",
                 "an empty `trusted_networks` trusts no peer; leave it out to trust every one",
             )
-    cloud = settings.cloud
-    if cloud.embedded and not split_listen(cloud.listen_address)[0].startswith(LOOPBACK_HOSTS):
-        line = lines.get("cloud.listen_address", 0)
-        reading.warn(
-            line, "cloud.listen_address", "other machines can reach it, and it speaks no TLS: put a proxy with TLS before it"
-        )
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[str, object, str, str]]:
@@ -152,6 +146,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, object, str, str]
         yield "cloud.url", "", "the URL of a cloud, or `embedded: true`", "findings have nowhere to go"
     if not cloud.embedded and cloud.url and not cloud.token:
         yield "cloud.token", "", "an API token of the role Deploy", f"{cloud.url} takes nothing without a token"
+    yield from _unprotected(settings)
     workers = worker_count(settings)
     least = least_memory(settings, workers)
     if 0 < settings.limits.memory_bytes < least:
@@ -164,6 +159,17 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, object, str, str]
         accepted = "twice `head`, `export_request` and `export_response` together"
         yield "limits.report_ring", limits.report_ring_bytes, accepted, "the ring is too small for one large report"
     yield from _listen_clashes(settings)
+
+
+def _unprotected(settings: Settings) -> Iterator[tuple[str, object, str, str]]:
+    cloud = settings.cloud
+    is_local = split_listen(cloud.listen_address)[0].startswith(LOOPBACK_HOSTS)
+    if cloud.embedded and not is_local and not cloud.tls_certificate and not cloud.allow_plaintext:
+        accepted = "an address of loopback, or `tls_certificate`, or `allow_plaintext: true` (behind a proxy that has TLS)"
+        text = "passwords and findings would cross the network in the clear"
+        yield "cloud.listen_address", cloud.listen_address, accepted, text
+    if cloud.tls_key and not cloud.tls_certificate:
+        yield "cloud.tls_key", cloud.tls_key, "a `tls_certificate` beside it", "a key alone is no TLS"
 
 
 def _listen_clashes(settings: Settings) -> Iterator[tuple[str, object, str, str]]:

@@ -105,7 +105,25 @@ CLOUD: Final = (
     _own("token", TEXT, "API token of the role Deploy, for the cloud at `url`.", "cloud.token", secret=True),
     _own("group", TEXT, "Group this sensor is shown in.", "cloud.group"),
     _own("verify_tls", FLAG, "Refuse a cloud whose certificate is not valid.", "cloud.verify_tls"),
-    _own("listen_address", LISTEN, "Embedded: API and console.", "cloud.listen_address"),
+    _own(
+        "listen_address",
+        LISTEN,
+        "Embedded: API and console. Beyond loopback it needs `tls_certificate` or `allow_plaintext`.",
+        "cloud.listen_address",
+    ),
+    _own(
+        "tls_certificate",
+        PATH,
+        "Embedded: PEM file with a certificate and its chain; with it, API and console speak TLS.",
+        "cloud.tls_certificate",
+    ),
+    _own("tls_key", PATH, "Embedded: PEM file with its private key; empty: in the same file.", "cloud.tls_key"),
+    _own(
+        "allow_plaintext",
+        FLAG,
+        "Embedded: listen beyond loopback without TLS, as behind a proxy that has it.",
+        "cloud.allow_plaintext",
+    ),
     _own(
         "database",
         PATH,
@@ -249,6 +267,17 @@ INSPECTION: Final = (
     ),
 )
 
+DISCOVERY: Final = (
+    _own("enabled", FLAG, "Learn which APIs there are.", "discovery.enabled"),
+    _own("interval", Duration(SECOND, _HOUR), "How often a worker hands on what is new.", "discovery.interval_ns"),
+    _own(
+        "endpoints",
+        Whole(16, 1 << 16),
+        "Endpoints that a worker knows at once; requests of further ones are counted and left out.",
+        "discovery.endpoints",
+    ),
+)
+
 SENSOR_KEYS: Final = (
     Key(
         "workers",
@@ -260,6 +289,7 @@ SENSOR_KEYS: Final = (
     ),
     _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
     Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
+    Key("discovery", Section(lambda: DISCOVERY), "The inventory of APIs.", own=True),
     Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),

@@ -163,6 +163,15 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
+class Discovery:
+    """The inventory of APIs."""
+
+    enabled: bool = True
+    interval_ns: int = 10 * SECOND  # how often a worker hands on what is new
+    endpoints: int = 4096  # that a worker knows at once; requests of further ones are counted and left out
+
+
+@dataclass(frozen=True, slots=True)
 class AccessLog:
     enabled: bool = False
     verbose: bool = True
@@ -203,6 +212,9 @@ class Cloud:
     group: str = ""
     verify_tls: bool = True
     listen_address: str = "127.0.0.1:8088"  # embedded: API and console
+    tls_certificate: str = ""  # embedded: path of a PEM file; empty: no TLS
+    tls_key: str = ""  # embedded: path of its key; empty: in the same file
+    allow_plaintext: bool = False  # embedded: listen beyond loopback without TLS
     database: str = ""  # embedded: path of the SQLite file, or postgresql://...; empty: <state_dir>/cloud.db
     batch_reports: int = 500
     batch_interval_ns: int = SECOND
@@ -278,5 +290,6 @@ class Settings:
     shedding: Shedding = field(default_factory=Shedding)
     tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)
+    discovery: Discovery = field(default_factory=Discovery)
     discovery_only: bool = False  # detect and log attacks, do not export them
     simulate: Simulate = field(default_factory=Simulate)

@@ -317,7 +317,8 @@ class Supervisor:
 def console_url(settings: Settings) -> str:
     """Return where the console is, empty when this sensor has none."""
     is_served = settings.cloud.embedded and settings.console.enabled
-    return f"http://{settings.cloud.listen_address}/" if is_served else ""
+    scheme = "https" if settings.cloud.tls_certificate else "http"
+    return f"{scheme}://{settings.cloud.listen_address}/" if is_served else ""
 
 
 def _lay_out(settings: Settings) -> SharedLayout:

@@ -18,12 +18,13 @@ from starlette.types import ASGIApp
 from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.application import create_application
 from tcpmirror.cloud.database import open_database
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.server import bind, serve
 from tcpmirror.cloud.service import Service
-from tcpmirror.cloud.tokens import Role, ensure_token
+from tcpmirror.cloud.tokens import ensure_token
 
 PASSWORD = "a long enough password"
-DEPLOY, READ, ADMIN = "deploy-token", "read-token", "admin-token"
+DEPLOY, READ, ANALYST, ADMIN = "deploy-token", "read-token", "analyst-token", "admin-token"
 NOON = 1_790_000_000 * 10**9
 MINUTE = 60 * 10**9
 
@@ -85,19 +86,20 @@ class RunningCloud(AbstractContextManager["RunningCloud"]):
     directory: Path
     address: str = ""
     build: Callable[[Service], ASGIApp] = create_application
+    scheme: str = "http"
     service: Service = field(init=False)
     url: str = field(init=False)
 
     def __enter__(self) -> RunningCloud:
         database = open_database(self.address or self.directory / "cloud.db")
         self.service = Service(database)
-        for token, role in ((DEPLOY, Role.DEPLOY), (READ, Role.READ), (ADMIN, Role.ADMIN)):
-            ensure_token(database, token, "test", role, NOON)
+        for token, role in ((DEPLOY, Role.DEPLOY), (READ, Role.READ), (ANALYST, Role.ANALYST), (ADMIN, Role.ADMIN)):
+            ensure_token(database, token, f"test {role}", role, NOON)
         listener = bind("127.0.0.1:0", "listen")
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self.url = f"{self.scheme}://127.0.0.1:{listener.getsockname()[1]}"
         self._stop = threading.Event()
         app = self.build(self.service)
-        self._thread = threading.Thread(target=serve, args=(app, listener, lambda: not self._stop.is_set()))
+        self._thread = threading.Thread(target=self.serving(), args=(app, listener, lambda: not self._stop.is_set()))
         self._thread.start()
         return self
 
@@ -106,6 +108,10 @@ class RunningCloud(AbstractContextManager["RunningCloud"]):
         self._thread.join(10)
         self.service.database.close()
         assert not self._thread.is_alive(), "the server did not stop"
+
+    def serving(self) -> Callable[..., bool]:
+        """Return what serves an application on a listener."""
+        return serve
 
     def with_account(self) -> RunningCloud:
         """Make the administrator; hashing the password takes its time, so only tests that sign in have one."""

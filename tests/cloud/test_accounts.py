@@ -4,95 +4,144 @@ import pytest
 from sqlalchemy import select
 
 from tcpmirror.cloud.accounts import (
-    FREE_FAILURES,
-    LOCK_NS,
-    SESSION_NS,
-    Locked,
-    SignIn,
-    account_of_session,
-    close_session,
+    AccountChange,
+    AccountProblem,
+    change_account,
+    create_account,
     ensure_first_account,
-    open_session,
+    list_accounts,
+    remove_account,
+    verified_account,
 )
+from tcpmirror.cloud.audit import Actor, AuditFilter, list_audit
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import accounts, sessions
-from tests.cloud.running import NOON
+from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.schema import accounts, audit
+from tcpmirror.cloud.sign_in import account_of_session, open_session
+from tests.cloud.running import NOON, PASSWORD
+
+ADMIN = Actor("admin", "192.0.2.1")
+OTHER = "another long password"
 
 
 @pytest.fixture
-def sign_in(database: Database) -> SignIn:
-    ensure_first_account(database, "right", NOON)
-    return SignIn(database)
+def maria(database: Database) -> int:
+    """Make an administrator, and the analyst maria, whose id this is."""
+    ensure_first_account(database, PASSWORD, NOON)
+    return create_account(database, "maria", Role.ANALYST, PASSWORD, ADMIN, NOON)
 
 
-def test_first_account_is_made_once(database: Database) -> None:
-    assert ensure_first_account(database, "one", NOON)
-    assert not ensure_first_account(database, "two", NOON)
-    assert SignIn(database).check("admin", "one", NOON)
-    assert SignIn(database).check("admin", "two", NOON) is None
+def admin_id(database: Database) -> int:
+    return next(row.id for row in list_accounts(database) if row.name == "admin")
 
 
-def test_password_is_stored_as_argon2(database: Database) -> None:
-    ensure_first_account(database, "secret-word", NOON)
-    with database.reading() as connection:
-        stored = connection.execute(select(accounts.c.password_hash)).scalar_one()
-    assert stored.startswith("$argon2id$") and "secret-word" not in stored
+def test_created_account_signs_in_with_its_role(database: Database, maria: int) -> None:
+    account = verified_account(database, "maria", PASSWORD)
+    assert account is not None and (account.id, account.role) == (maria, Role.ANALYST)
+    assert [(row.name, row.role, row.disabled) for row in list_accounts(database)] == [
+        ("admin", "admin", 0),
+        ("maria", "analyst", 0),
+    ]
 
 
-WRONG = {
-    "password": ("admin", "wrong"),
-    "empty": ("admin", ""),
-    "name": ("nobody", "right"),
-    "case of name": ("Admin", "right"),
-    "no name": ("", "right"),
-    "NUL": ("admin\x00", "right"),
-    "huge": ("admin", "r" * 100_000),
-    "injection": ("admin' --", "right"),
+def test_disabled_account_is_out_at_once_and_back_when_enabled(database: Database, maria: int) -> None:
+    account = verified_account(database, "maria", PASSWORD)
+    assert account is not None
+    secret = open_session(database, account, NOON)
+    change_account(database, maria, AccountChange(disabled=True), ADMIN, NOON)
+    assert account_of_session(database, secret, NOON) is None
+    assert verified_account(database, "maria", PASSWORD) is None
+    change_account(database, maria, AccountChange(disabled=False), ADMIN, NOON)
+    assert verified_account(database, "maria", PASSWORD) is not None
+
+
+CHANGES = {
+    "role": (AccountChange(role=Role.READ), "role"),
+    "password": (AccountChange(password=OTHER), "password"),
 }
 
 
-@pytest.mark.parametrize(("name", "password"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_is_nobody(sign_in: SignIn, name: str, password: str) -> None:
-    assert sign_in.check(name, password, NOON) is None
-
-
-@pytest.mark.parametrize("name", ["admin", "nobody"])
-def test_name_is_locked_after_failures_whether_it_exists_or_not(sign_in: SignIn, name: str) -> None:
-    for _ in range(FREE_FAILURES):
-        assert sign_in.check(name, "wrong", NOON) is None
-    with pytest.raises(Locked) as locked:
-        sign_in.check(name, "right", NOON + LOCK_NS - 1)
-    assert locked.value.seconds == 1
-    assert bool(sign_in.check(name, "right", NOON + LOCK_NS)) == (name == "admin")
-
-
-def test_lock_grows_and_success_forgets(sign_in: SignIn) -> None:
-    for _ in range(FREE_FAILURES):
-        sign_in.check("admin", "wrong", NOON)
-    later = NOON + LOCK_NS
-    assert sign_in.check("admin", "wrong", later) is None
-    with pytest.raises(Locked):
-        sign_in.check("admin", "right", later + 2 * LOCK_NS - 1)
-    assert sign_in.check("admin", "right", later + 2 * LOCK_NS)
-    assert sign_in.check("admin", "wrong", later + 2 * LOCK_NS) is None
-
-
-def test_session_holds_until_it_expires_or_is_closed(database: Database, sign_in: SignIn) -> None:
-    account = sign_in.check("admin", "right", NOON)
-    assert account is not None
-    one, two = (open_session(database, account, NOON) for _ in range(2))
-    assert account_of_session(database, one, NOON + SESSION_NS - 1) == account
-    assert account_of_session(database, one, NOON + SESSION_NS) is None
-    close_session(database, one)
-    assert account_of_session(database, one, NOON) is None
-    assert account_of_session(database, two, NOON) == account
-    assert account_of_session(database, "", NOON) is None
-
-
-def test_session_secret_is_not_stored(database: Database, sign_in: SignIn) -> None:
-    account = sign_in.check("admin", "right", NOON)
+@pytest.mark.parametrize(("change", "told"), CHANGES.values(), ids=CHANGES.keys())
+def test_change_ends_the_sessions_and_is_told_without_secrets(
+    database: Database, maria: int, change: AccountChange, told: str
+) -> None:
+    account = verified_account(database, "maria", PASSWORD)
     assert account is not None
     secret = open_session(database, account, NOON)
+    assert change_account(database, maria, change, ADMIN, NOON)
+    assert account_of_session(database, secret, NOON) is None
+    (entry,) = list_audit(database, AuditFilter(action="account.change"), 10)
+    assert (entry.actor, entry.address, entry.object, list(entry.details)) == ("admin", "192.0.2.1", "maria", [told])
+    assert OTHER not in str(entry) and "argon2" not in str(entry)
+
+
+def test_change_of_nothing_is_no_change(database: Database, maria: int) -> None:
+    before = len(list_audit(database, AuditFilter(), 100))
+    assert change_account(database, maria, AccountChange(role=Role.ANALYST, disabled=False), ADMIN, NOON)
+    assert len(list_audit(database, AuditFilter(), 100)) == before
+
+
+def test_last_administrator_stays(database: Database, maria: int) -> None:
+    last = admin_id(database)
+    for change in (AccountChange(role=Role.READ), AccountChange(disabled=True)):
+        with pytest.raises(AccountProblem, match="last administrator"):
+            change_account(database, last, change, ADMIN, NOON)
+    with pytest.raises(AccountProblem, match="last administrator"):
+        remove_account(database, last, ADMIN, NOON)
+    change_account(database, maria, AccountChange(role=Role.ADMIN), ADMIN, NOON)
+    assert remove_account(database, last, ADMIN, NOON)
+    assert [row.name for row in list_accounts(database)] == ["maria"]
+
+
+BAD_PASSWORDS = {"short": "fourteen chars", "empty": "", "huge": "x" * 2_000}
+
+
+@pytest.mark.parametrize("password", BAD_PASSWORDS.values(), ids=BAD_PASSWORDS.keys())
+def test_bad_password_is_not_taken(database: Database, maria: int, password: str) -> None:
+    with pytest.raises(AccountProblem, match="15 to 1024 characters"):
+        create_account(database, "eve", Role.READ, password, ADMIN, NOON)
+    with pytest.raises(AccountProblem, match="15 to 1024 characters"):
+        change_account(database, maria, AccountChange(password=password), ADMIN, NOON)
+
+
+def test_name_is_given_once(database: Database, maria: int) -> None:
+    with pytest.raises(AccountProblem, match="taken"):
+        create_account(database, "maria", Role.READ, OTHER, ADMIN, NOON)
+
+
+def test_what_is_not_there_is_not_changed(database: Database, maria: int) -> None:
+    assert not change_account(database, 999, AccountChange(disabled=True), ADMIN, NOON)
+    assert not remove_account(database, 999, ADMIN, NOON)
+
+
+def test_refused_change_leaves_no_trace(database: Database, maria: int) -> None:
     with database.reading() as connection:
-        stored = connection.execute(select(sessions.c.sha256)).scalar_one()
-    assert len(stored) == 32 and secret.encode() not in stored
+        before = [connection.execute(select(table)).all() for table in (accounts, audit)]
+    with pytest.raises(AccountProblem):
+        change_account(database, admin_id(database), AccountChange(disabled=True), ADMIN, NOON)
+    with database.reading() as connection:
+        assert [connection.execute(select(table)).all() for table in (accounts, audit)] == before
+
+
+AUDIT_FILTERS = {
+    "all": (AuditFilter(), 2),
+    "actor": (AuditFilter(actor="admin"), 1),
+    "part of the action": (AuditFilter(action="account"), 2),
+    "not a part before the dot": (AuditFilter(action="acc"), 0),
+    "object": (AuditFilter(object="maria"), 1),
+    "since": (AuditFilter(since_ns=NOON + 1), 0),
+    "until": (AuditFilter(until_ns=NOON), 2),
+    "wildcards are letters": (AuditFilter(action="%"), 0),
+    "NUL": (AuditFilter(actor="\0"), 0),
+}
+
+
+@pytest.mark.parametrize(("wanted", "count"), AUDIT_FILTERS.values(), ids=AUDIT_FILTERS.keys())
+def test_audit_is_filtered(database: Database, maria: int, wanted: AuditFilter, count: int) -> None:
+    assert len(list_audit(database, wanted, 10)) == count
+
+
+def test_audit_is_read_page_by_page(database: Database, maria: int) -> None:
+    first = list_audit(database, AuditFilter(), 1)
+    second = list_audit(database, AuditFilter(), 1, before=first[0].id)
+    assert [row.object for row in (*first, *second)] == ["maria", "admin"]

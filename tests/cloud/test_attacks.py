@@ -4,11 +4,11 @@ import orjson
 import pytest
 
 from tcpmirror.cloud.attacks import (
-    AttackFilter,
+    ORDERS,
     BadCursor,
     attack_detail,
-    attack_types,
     count_attacks,
+    group_attacks,
     hit_detail,
     list_attacks,
     list_hits,
@@ -17,6 +17,9 @@ from tcpmirror.cloud.attacks import (
 from tcpmirror.cloud.batch import parse_batch
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.ingest import store_batch
+from tcpmirror.cloud.nodes import register_node
+from tcpmirror.cloud.search.language import parse
+from tcpmirror.cloud.search.tree import All
 from tests.cloud.running import MINUTE, NOON, finding, report
 
 
@@ -33,46 +36,137 @@ def filled(database: Database) -> Database:
     return database
 
 
-FILTERS = {
-    "nothing": (AttackFilter(), [5, 4, 3, 2]),
-    "type": (AttackFilter(type="xss"), [3]),
-    "no such type": (AttackFilter(type="xs"), []),
-    "source": (AttackFilter(source="192.0.2.7"), [2]),
-    "start of source": (AttackFilter(source="192.0."), [2]),
-    "middle of source": (AttackFilter(source=".0.2.7"), []),
-    "source is no pattern": (AttackFilter(source="%"), []),
-    "part of host, any case": (AttackFilter(host="API"), [4, 3]),
-    "part of path, any case": (AttackFilter(path="login"), [3]),
-    "path is no pattern": (AttackFilter(path="0%_d"), [4]),
-    "path with a wildcard that is none": (AttackFilter(path="1%d"), []),
-    "status": (AttackFilter(status="404"), [2]),
-    "status class": (AttackFilter(status="2xx"), [2]),
-    "since": (AttackFilter(since_ns=NOON + 300 * MINUTE), [5]),
-    "until": (AttackFilter(until_ns=NOON + 300 * MINUTE), [4, 3, 2]),
-    "together": (AttackFilter(type="sqli", host="shop", status="4xx"), [2]),
-    "together none": (AttackFilter(type="rce", host="shop"), []),
-    "quotes": (AttackFilter(host="' or 1=1 --", source='"', path="\\"), []),
+SEARCHES = {
+    "nothing": ("", [5, 4, 3, 2]),
+    "the object": ("attacks", [5, 4, 3, 2]),
+    "type": ("xss", [3]),
+    "type by its key, any case": ("TYPE:XSS", [3]),
+    "no such type": ("type:xs", []),
+    "types": ("type:xss,rce", [4, 3]),
+    "type with a wildcard": ("type:?ss", [3]),
+    "group without any": ("graphql_attacks", []),
+    "owasp": ("owasp_a03_2021 !sqli", [4, 3]),
+    "owasp by its key": ("owasp:owasp_api7_2023", []),
+    "weakness": ("cwe:79", [3]),
+    "target": ("target:client OR target:server", [4, 3]),
+    "risk": ("risk:medium", [3]),
+    "source": ("ip:192.0.2.7", [2]),
+    "start of source": ("ip:192.0.", [2]),
+    "network": ("ip:192.0.2.0/29", [2]),
+    "network beside it": ("ip:192.0.2.8/29", []),
+    "network of IPv6": ("ip:2001:db8::/32", [4]),
+    "address of IPv6 written in full": ('ip:"2001:0db8:0:0:0:0:0:1"', [4]),
+    "range": ("ip:192.0.2.1-192.0.2.7", [2]),
+    "IPv4 is not in ::/8 by accident": ("ip:::/96", []),
+    "number of sources": ("ip:2+", [2]),
+    "host": ("domain:API.example", [4, 3]),
+    "part of host is no host": ("domain:api", []),
+    "host with a wildcard": ("d:api*", [4, 3]),
+    "quoted wildcard is none": ('d:"api*"', []),
+    "path, any case": ("url:/login", [3]),
+    "path with a percent sign": ("url:/100%_done", [4]),
+    "underscore is no wildcard": ("url:/100%?done !url:/100%xdone url:*_done", [4]),
+    "free text": ("login", [3]),
+    "free text with a percent sign": ("0%_d", [4]),
+    "free text that would be a pattern": ("1%d", []),
+    "free text in the payload": ('"or 1="', [5, 4, 3, 2]),
+    "payload": ("payload:*or*", [5, 4, 3, 2]),
+    "parameter": ("param:id", [5, 4, 3, 2]),
+    "point": ("param:[get][id]", [5, 4, 3, 2]),
+    "another point": ("param:[post]", []),
+    "status": ("statuscode:404", [2]),
+    "status class": ("statuscode:2xx", [2]),
+    "status class by its digit": ("statuscode:5*", [3]),
+    "status range": ("statuscode:400-599", [3, 2]),
+    "statuses": ("statuscode:404,500", [3, 2]),
+    "no response": ("statuscode:none", [4]),
+    "method": ("method:get", [5, 4, 3, 2]),
+    "another method": ("method:POST", []),
+    "size": ("size:5", [5, 4, 3, 2]),
+    "larger": ("size:>5", []),
+    "hits": ("N:2+", [2]),
+    "authentication": ("auth:none", [5, 4, 3, 2]),
+    "rule": ("rule:sqli.tautology", [5, 4, 3, 2]),
+    "start of rule": ("rule:sqli*", [5, 4, 3, 2]),
+    "start of another": ("rule:qli*", []),
+    "application": ("app:0-5", []),
+    "node": ("node:n1", []),
+    "request": (f"request_id:{report(3)['id']}", [3]),
+    "since": ("since 2026-09-21T20:00", [5]),
+    "until": ("until 2026-09-21T20:00", [4, 3, 2]),
+    "last": ("last 30m !today", []),
+    "last, with what a fast clock dated ahead": ("last 30m", [5, 4, 3, 2]),
+    "day": ("2026-09-22", [5]),
+    "days": ("2026-09-21..2026-09-22", [5, 4, 3, 2]),
+    "together": ("sqli d:shop.example statuscode:4xx", [2]),
+    "together none": ("rce d:shop.example", []),
+    "either": ("rce OR xss", [4, 3]),
+    "neither": ("!(rce OR xss)", [5, 2]),
+    "not": ("!sqli", [4, 3]),
+    "quotes": (r'''d:"' or 1=1 --" url:"\\"''', []),
+    "NUL": ("\0", []),
 }
 
 
-@pytest.mark.parametrize(("wanted", "found"), FILTERS.values(), ids=FILTERS.keys())
-def test_filter(filled: Database, wanted: AttackFilter, found: list[int]) -> None:
+@pytest.mark.parametrize(("search", "found"), SEARCHES.values(), ids=SEARCHES.keys())
+def test_search_finds(filled: Database, search: str, found: list[int]) -> None:
     newest = {NOON + number * 1_000_000: number for number in range(1, 5)} | {NOON + 600 * MINUTE: 5}
+    wanted = parse(search, NOON + 10 * MINUTE)
     assert [newest[row.last_ns] for row in list_attacks(filled, wanted, 100).rows] == found
     assert count_attacks(filled, wanted) == len(found)
 
 
+def test_node_is_found_by_its_name_too(filled: Database) -> None:
+    about = dict.fromkeys(("group_name", "version", "mode", "hostname"), "")
+    node = register_node(filled, {"name": "edge-7", **about}, NOON).node_id
+    sent = {"batch_id": "b", "reports": [report(9, host="edge.example")]}
+    store_batch(filled, node, parse_batch(orjson.dumps(sent)), NOON)
+    for search in ("node:edge-*", f"node:{node}"):
+        assert [row.host for row in list_attacks(filled, parse(search, NOON), 9).rows] == ["edge.example"]
+
+
+GROUPS = {
+    "type": [("sqli", 2, 3), ("rce", 1, 1), ("xss", 1, 1)],
+    "target": [("shop.example", 2, 3), ("api.example", 2, 2)],
+    "source": [("203.0.113.9", 3, 3), ("192.0.2.7", 1, 1), ("2001:db8::1", 1, 1)],
+}
+
+
+@pytest.mark.parametrize("by", GROUPS)
+def test_groups_add_up_the_hits_that_they_have_in_common(filled: Database, by: str) -> None:
+    assert [(group.value, group.attacks, group.hits) for group in group_attacks(filled, All(), by, 10)] == GROUPS[by]
+
+
+@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("size", [1, 3])
+def test_each_order_is_paged_without_loss(filled: Database, name: str, size: int) -> None:
+    whole = [row.id for row in list_attacks(filled, All(), 100, None, ORDERS[name]).rows]
+    joined: list[int] = []
+    cursor = None
+    while len(joined) < 4:
+        page = list_attacks(filled, All(), size, cursor, ORDERS[name])
+        joined += [row.id for row in page.rows]
+        cursor = page.next_cursor
+    assert joined == whole and cursor is None
+
+
+def test_cursor_of_one_order_is_none_of_another(filled: Database) -> None:
+    cursor = list_attacks(filled, All(), 1, None, ORDERS["hits"]).next_cursor
+    with pytest.raises(BadCursor):
+        list_attacks(filled, All(), 1, cursor, ORDERS["-hits"])
+
+
 def test_count_stops_at_its_ceiling(filled: Database) -> None:
-    assert count_attacks(filled, AttackFilter(), ceiling=2) == 2
+    assert count_attacks(filled, All(), ceiling=2) == 2
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
 def test_pages_join_to_the_whole_list(filled: Database, size: int) -> None:
-    whole = [row.id for row in list_attacks(filled, AttackFilter(), 100).rows]
+    whole = [row.id for row in list_attacks(filled, All(), 100).rows]
     joined: list[int] = []
     cursor = None
     for _ in range(10):
-        page = list_attacks(filled, AttackFilter(), size, cursor)
+        page = list_attacks(filled, All(), size, cursor)
         joined += [row.id for row in page.rows]
         cursor = page.next_cursor
         if cursor is None:
@@ -83,19 +177,19 @@ def test_pages_join_to_the_whole_list(filled: Database, size: int) -> None:
 def test_attacks_of_the_same_moment_are_paged_without_loss(database: Database) -> None:
     sent = [report(number, time_ns=NOON, host=f"h{number}") for number in range(9)]
     store_batch(database, "n1", parse_batch(orjson.dumps({"batch_id": "a", "reports": sent})), NOON)
-    first = list_attacks(database, AttackFilter(), 4)
-    second = list_attacks(database, AttackFilter(), 5, first.next_cursor)
+    first = list_attacks(database, All(), 4)
+    second = list_attacks(database, All(), 5, first.next_cursor)
     assert len({row.id for row in (*first.rows, *second.rows)}) == 9
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "AAAA", "é", "A" * 40, "\x00", "../.."])
 def test_foreign_cursor_is_refused(filled: Database, cursor: str) -> None:
     with pytest.raises(BadCursor):
-        list_attacks(filled, AttackFilter(), 10, cursor)
+        list_attacks(filled, All(), 10, cursor)
 
 
 def test_hits_come_newest_first_with_what_their_reports_say(filled: Database) -> None:
-    attack = list_attacks(filled, AttackFilter(status="404"), 1).rows[0]
+    attack = list_attacks(filled, parse("statuscode:404", NOON), 1).rows[0]
     page = list_hits(filled, attack.id, 1)
     assert (page.rows[0].real_ip, page.rows[0].status) == ("192.0.2.7", 404)
     older = list_hits(filled, attack.id, 5, page.next_cursor)
@@ -116,4 +210,3 @@ def test_summary_adds_up(filled: Database) -> None:
     assert (found.attacks, found.hits) == (4, 5)
     assert {facet.value: facet.hits for facet in found.by_type} == {"sqli": 3, "xss": 1, "rce": 1}
     assert summary(filled, NOON + 700 * MINUTE).hits == 0
-    assert attack_types(filled) == ["rce", "sqli", "xss"]

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
-from tcpmirror.cloud.attacks import AttackFilter, attack_detail, list_attacks
+from tcpmirror.cloud.attacks import attack_detail, list_attacks
 from tcpmirror.cloud.batch import Batch, parse_batch
 from tcpmirror.cloud.database import Database, open_database
 from tcpmirror.cloud.ingest import Receipt, store_batch
 from tcpmirror.cloud.schema import attacks, facets, hits, quarantine, reports
+from tcpmirror.cloud.search.language import parse
+from tcpmirror.cloud.search.tree import All
+from tcpmirror.cloud.search.writing import term
 from tests.cloud.running import MINUTE, NOON, finding, report
 
 
@@ -36,7 +39,7 @@ def counts(database: Database) -> dict[str, int]:
 
 
 def shown(database: Database) -> list[Any]:
-    return list(list_attacks(database, AttackFilter(), 500).rows)
+    return list(list_attacks(database, All(), 500).rows)
 
 
 def test_hits_of_one_attack_are_one_attack(database: Database) -> None:
@@ -130,7 +133,7 @@ def test_hostile_text_is_stored_as_it_was_sent(database: Database, value: str) -
     (attack,) = shown(database)
     assert (attack.method, attack.host, attack.last_payload) == (stored, stored.strip().lower(), stored)
     assert attack.point == ["get", value]
-    wanted = AttackFilter(host=stored.lower(), source=stored, type="sqli")
+    wanted = parse(f"sqli {term('domain', stored.strip().lower())} {term('ip', stored)}", NOON)
     assert len(list_attacks(database, wanted, 10).rows) == 1
 
 

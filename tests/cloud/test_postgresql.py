@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import func, insert, inspect, select, text
 
 from bench.postgresql import PostgreSQL
-from tcpmirror.cloud.attacks import AttackFilter, list_attacks
+from tcpmirror.cloud.attacks import list_attacks
 from tcpmirror.cloud.database import open_database, shown
 from tcpmirror.cloud.ingest import store_batch
 from tcpmirror.cloud.schema import hits, tokens
+from tcpmirror.cloud.search.tree import All
 from tcpmirror.errors import EnvironmentFault
 from tests.cloud.running import NOON, READ, RunningCloud, report
 from tests.cloud.test_ingest import batch
@@ -79,7 +80,7 @@ def test_writers_of_two_processes_begin_an_attack_once(postgresql: PostgreSQL) -
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(send, range(40)))
-    (attack,) = list_attacks(opened[0], AttackFilter(), 10).rows
+    (attack,) = list_attacks(opened[0], All(), 10).rows
     assert attack.hits == 40
     for database in opened:
         database.close()

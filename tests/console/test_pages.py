@@ -15,7 +15,7 @@ from tests.console.conftest import RunningConsole
 
 def test_pages_lead_to_sign_in_and_back(console: RunningConsole) -> None:
     with httpx.Client(base_url=console.url) as client:
-        for path in ("/attacks?type=xss&host=a%26b", "/attacks/1", "/nodes"):
+        for path in ("/attacks?q=xss+d%3Aa%26b", "/attacks/1", "/nodes"):
             answer = client.get(path)
             assert answer.status_code == 303
             door = client.get(answer.headers["location"])
@@ -24,7 +24,7 @@ def test_pages_lead_to_sign_in_and_back(console: RunningConsole) -> None:
             assert after is not None and after.group(1).replace("&amp;", "&") == path
         signed_in = client.post("/sign-in", data={"user": "admin", "password": console.password, "next": "/nodes"})
         assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/nodes")
-        assert client.get("/").headers["location"] == "/attacks"
+        assert client.get("/").headers["location"] == "/overview"
         assert client.get("/nodes").status_code == 200
 
 
@@ -70,7 +70,7 @@ def test_odd_links_are_answered(console: RunningConsole) -> None:
         attack = client.get("/api/v1/attacks").json()["attacks"][0]["id"]
         for query in ("?hit=99999", "?cursor=zzz", "?hit=1&cursor=AAAA"):
             assert client.get(f"/attacks/{attack}{query}").status_code == 200
-        for query in ("?cursor=zzz", "?type=nothing", "?status=abcxx", "?host=%00%ff&path=%25&source='"):
+        for query in ("?cursor=zzz", "?sort=x&group=y", "?q=statuscode:abcxx", "?q=d:%00%ff+u:%25+'"):
             assert client.get(f"/attacks{query}").status_code == 200
 
 

@@ -44,6 +44,8 @@ PLACES = {
     "header": (b"/", b"X-A: b c\r\n", b"", {"[header][X-A]": b"b c"}),
     "cookie": (b"/", b"Cookie: s=1; t=%3C\r\n", b"", {"[header][COOKIE][cookie][s]": b"1", "[header][COOKIE][cookie][t][percent]": b"<"}),
     "Referer's parameters": (b"/", b"Referer: http://a/?q=%3C\r\n", b"", {"[header][REFERER][url][q]": b"<"}),
+    "around a Referer's parameters": (b"/", b"Referer: http://a/%3C?q=%3Cb#%3E\r\n", b"", {"[header][REFERER][url][q]": b"<b",
+        "[header][REFERER][percent]": b"http://a/<#>"}),
     "JSON": (b"/", b"", b'{"a":[1,{"b":"\\u003c"}],"b c":null}', {"[post][json_doc][hash][a][array][0]": b"1",
         "[post][json_doc][hash][a][array][1][hash][b]": b"<", "[post][json_doc][hash_name]": b"b c"}),
     "JSON in a string": (b"/", b"", b'{"a":"{\\"b\\":\\"c d\\"}"}', {"[post][json_doc][hash][a][json_doc][hash][b]": b"c d"}),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcpmirror.detect.sql import tokens
-from tcpmirror.detect.sql_injection import breaks_out, is_statement, skeleton
+from tcpmirror.detect.sql_injection import breaks_out, is_statement, is_terse, skeleton
 
 TOKENS = {
     "comparison": (b"1 or 1=1", 0, "nlncn"),
@@ -100,3 +100,16 @@ def test_repetition_costs_no_more_than_its_look(piece: bytes) -> None:
     started = time.process_time()
     breaks_out(piece * 100_000)
     assert time.process_time() - started < 0.1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"I' AM NOT A PLASTIC BAG", b"ROCKIN' AND ROLLIN' SEE WHAT A DOG'S DOIN'", b"BLUE BROWN -BABY -TODDLER SHIRTS' -SHOES"],
+)
+def test_words_side_by_side_are_prose(value: bytes) -> None:
+    assert not is_terse(value)
+
+
+@pytest.mark.parametrize("value", INJECTIONS.values(), ids=INJECTIONS)
+def test_injections_are_terse(value: bytes) -> None:
+    assert is_terse(value)

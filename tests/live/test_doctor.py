@@ -11,7 +11,9 @@ import pytest
 
 from bench.network import Namespace, wait_until
 from tests.live.bed import SERVER, Bed, bed
-from tests.live.sensor import environment, program
+from tests.live.configurations import V4
+from tests.live.sensor import CLOUD, environment, program, running
+from tests.live.visits import Stream
 
 pytestmark = pytest.mark.live
 
@@ -65,6 +67,32 @@ def test_a_configuration_that_leaves_everything_out_is_told(artefacts: Path) -> 
         found = examined(ground, "-c", str(file))
     codes = {advice["code"] for advice in found["advice"] if advice["level"] == "problem"}
     assert {"filtered", "wrong-ports", "wrong-vlan-ids"} <= codes
+
+
+# id -> (mirror, what is added to the interface's section, words of the advice)
+MISTAKES = {
+    "port, which the kernel filters by": ("span", "ports: [8080]", ("`ports: [8080]`", "they are of 80 (")),
+    "VNI": ("vxlan", "vni_deny: [42]", ("`vni_deny: [42]`", "they are of 42 (")),
+}
+
+
+@pytest.mark.parametrize(("mirror", "mistake", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_running_sensor_tells_what_its_configuration_leaves_out(
+    mirror: str, mistake: str, words: tuple[str, ...], artefacts: Path
+) -> None:
+    text = V4.replace("interface: mon0", f"interface: mon0\n    {mistake}")
+    with bed(mirror, artefacts / "bed") as ground, running(ground.sensor, artefacts / "sensor", text) as sensor:
+
+        def told() -> list[dict[str, str]]:
+            (node,) = sensor.get(f"{CLOUD}/api/v1/nodes").json()["nodes"]
+            advice = node["stats"].get("mirror_health", {}).get("advice", [])
+            return [one for one in advice if one["code"] == "filtered" and one["level"] == "problem"]
+
+        with Stream(ground) as stream:
+            wait_until(told, "the mistake told to the cloud", 90, 0.5)
+            stream.stop()
+        (advice,) = told()
+        assert all(part in advice["what"] for part in words), advice
 
 
 def test_a_silent_interface_is_told(artefacts: Path) -> None:

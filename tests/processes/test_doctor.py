@@ -155,6 +155,7 @@ CONFIGURATIONS: dict[str, tuple[Callable[[], Frames], Source, set[str], str]] = 
     "another VLAN": (lambda: tagged(talks(), 7), Source(vlan_ids=(8,)), {"filtered", "wrong-vlan-ids"}, "vlan_ids"),
     "another VNI": (lambda: in_vxlan(talks()), Source(vni_allow=(1,)), {"filtered", "wrong-vni-filter"}, "vni_filter"),
     "a VNI that is denied": (lambda: in_vxlan(talks()), Source(vni_deny=(42,)), {"filtered"}, "vni_deny"),
+    "a nested VNI": (lambda: in_vxlan(talks()), Source(inner_vni_allow=(1,)), {"filtered"}, "inner_vni_filter"),
     "another host": (talks, Source(hosts=("10.7.7.7",)), {"filtered"}, "hosts"),
     "another VXLAN port": (lambda: in_vxlan(talks()), Source(vxlan_ports=(4444,)), {"filtered"}, "tunnel ports"),
     "a filter without VLANs": (lambda: tagged(talks(), 7), Source(bpf="tcp port 80"), {"filtered"}, "filter"),
@@ -175,8 +176,35 @@ def test_what_a_configuration_leaves_out_is_named_with_its_setting(
 
 def test_ignored_addresses_are_named_as_such(tmp_path: Path) -> None:
     chosen = Settings(capture=Capture(ignore_ips=(IgnoreIps(("10.1.0.0/16",)),)))
-    [place] = examined(tmp_path, talks(), Source(), chosen).survey.places.values()
+    found = examined(tmp_path, talks(), Source(), chosen)
+    [place] = found.survey.places.values()
     assert list(place.filtered) == ["ignore_ips"]
+    [advice] = [advice for advice in found.advice if advice.code == "filtered"]
+    assert "`ignore_ips: [10.1.0.0/16]`" in advice.what
+    assert "they are of 10.1.0.2" in advice.what
+    assert "take [10.1.0.0/16] out of `ignore_ips`" in advice.todo
+
+
+# id -> (traffic, configuration, value of the setting, what was seen instead)
+INSTEAD: dict[str, tuple[Callable[[], Frames], Source, str, str]] = {
+    "port": (talks, Source(ports=(8080, 8081)), "`ports: [8080, 8081]`", "they are of 80 ("),
+    "address": (talks, Source(hosts=("10.7.7.7",)), "`hosts: [10.7.7.7]`", "10.1.0.2 ("),
+    "VLAN": (lambda: tagged(talks(), 7), Source(vlan_ids=(8,)), "`vlan_ids: [8]`", "they are of 7 ("),
+    "no VLAN": (talks, Source(vlan_ids=(8,)), "`vlan_ids: [8]`", "they are of untagged ("),
+    "denied VNI": (lambda: in_vxlan(talks()), Source(vni_deny=(7, 42)), "`vni_deny: [7, 42]`", "they are of 42 ("),
+    "VNI": (lambda: in_vxlan(talks()), Source(vni_allow=(1,)), "`vni_filter: [1]`", "they are of 42 ("),
+    "filter": (talks, Source(bpf="tcp port 8080"), "`filter: tcp port 8080`", "they are of 10.1.0.2:80 ("),
+}
+
+
+@pytest.mark.parametrize(("make", "source", "wanted", "seen"), INSTEAD.values(), ids=INSTEAD.keys())
+def test_the_value_configured_and_what_was_seen_instead_are_named(
+    make: Callable[[], Frames], source: Source, wanted: str, seen: str, tmp_path: Path
+) -> None:
+    [advice] = [advice for advice in examined(tmp_path, make(), source).advice if advice.code == "filtered"]
+    assert wanted in advice.what
+    assert seen in advice.what
+    assert f"`{wanted.strip('`').split(':')[0]}`" in advice.todo or "filter" in advice.todo
 
 
 def test_a_filter_on_what_is_no_http_is_only_a_note(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tcpmirror.export.metrics import ProcessPage
@@ -11,6 +13,7 @@ from tcpmirror.processes.mirror_health import TROUBLE, mirror_health
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.ledger import read_ledgers
 from tcpmirror.telemetry.names import CAPTURE, WORKER
+from tcpmirror.telemetry.notes import Note
 
 HEALTHY = {"packets": 1000, "segments": 1000}, {"segments": 1000, "segment_bytes": 9, "requests": 5}
 # id -> (counters of the capture, counters of the worker, rows about the mirror, codes that must be told)
@@ -41,6 +44,18 @@ def test_what_is_wrong_is_told_and_nothing_else(
     told = mirror_health((ProcessPage("c", "capture", capture), ProcessPage("w", "worker", worker)), tallies)
     assert {advice["code"] for advice in told["advice"]} == codes
     assert [place["seen_bytes"] for place in told["places"]] == [row.seen_bytes for row in news]
+
+
+def test_what_capture_processes_noted_is_told_in_its_order() -> None:
+    capture, worker = CounterPage.private(CAPTURE), CounterPage.private(WORKER)
+    capture.set("packets", 5)
+    notes = [Note.private(), Note.private()]
+    advice = {"code": "filtered", "where": "eth1", "what": "What.", "todo": "Do."}
+    notes[1].write(json.dumps({"frames": 9, "advice": [advice | {"level": "note"}, advice | {"level": "problem"}]}).encode())
+    pages = (ProcessPage("c", "capture", capture), ProcessPage("w", "worker", worker))
+    told = mirror_health(pages, Tallies(sources=("eth1",)), notes)["advice"]
+    assert [one["level"] for one in told if one["code"] == "filtered"] == ["problem", "note"]
+    assert told[-1]["level"] == "note"
 
 
 def test_each_trouble_is_a_reason_of_the_ledger_of_packets() -> None:

@@ -253,3 +253,27 @@ def test_a_copy_by_another_source_that_lost_its_beginning_is_no_second_exchange(
     road.send([frame for number, frame in enumerate(frames) if number not in LOST[lost]])
     road.work()
     assert road.targets() == [(b"/a", 200), (b"/b", 200)]
+
+
+@pytest.mark.parametrize("back_s", [2, 20, 10_000])
+@pytest.mark.parametrize("batch", [1, 3, 5, 40])
+def test_where_time_goes_back_a_batch_may_end_anywhere(batch: int, back_s: int) -> None:
+    """Captures put together one behind the other: what is older than the clock is no later for that."""
+    frames = conversation(TALK, start=EPOCH + back_s, port=40001) + conversation(TALK, port=40002)
+    road = Road()
+    for at in range(0, len(frames), batch):
+        road.send(frames[at : at + batch])
+        road.work()
+    assert road.targets() == [(b"/a", 200), (b"/b", 200)] * 2
+
+
+def test_after_the_clock_was_set_back_what_is_due_is_done_in_time() -> None:
+    asked = conversation([(0, request("/unanswered"))], port=40001)[:-3]
+    road = Road()
+    for frames in (conversation(TALK, start=EPOCH + 36_000), asked):
+        road.send(frames)
+        road.work()
+    for number in range(30):  # others talk on, for more than the response time-out of 5 s
+        road.send(conversation(TALK, start=EPOCH + 0.3 * number, port=41000 + number))
+        road.work()
+    assert [item.request.target for item in road.exchanges if item.response is None] == [b"/unanswered"]

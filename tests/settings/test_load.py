@@ -331,7 +331,6 @@ WARNED = {
         "`proxy_headers` says",
     ),
     "trusting nobody": ("proxy_headers: [{trusted_networks: [], real_ip: [B]}]\n", "trusts no peer"),
-    "cloud for everybody": ("cloud: {listen_address: '0.0.0.0:8088'}\n", "no TLS"),
 }
 
 
@@ -420,3 +419,23 @@ def test_no_argument_raises_anything_but_a_settings_error(items: list[str]) -> N
         parse_settings(f"{V3}goreplay:\n  extra_args:\n{listed}", "f")
     except SettingsError as error:
         assert error.accepted
+
+
+UNPROTECTED = {
+    "every address": "{listen_address: '0.0.0.0:8088'}",
+    "an address of the network": "{listen_address: '192.0.2.1:8088'}",
+    "no address": "{listen_address: ':8088'}",
+}
+
+
+@pytest.mark.parametrize("cloud", UNPROTECTED.values(), ids=UNPROTECTED.keys())
+def test_embedded_cloud_beyond_loopback_needs_tls_or_a_word(cloud: str) -> None:
+    with pytest.raises(SettingsError, match=r"cloud\.listen_address.*in the clear"):
+        parse_settings(V3 + f"cloud: {cloud}\n", "f")
+    for word in ("tls_certificate: /etc/c.pem", "allow_plaintext: true", "embedded: false, url: 'https://c', token: t"):
+        assert not parse_settings(V3 + f"cloud: {cloud[:-1]}, {word}}}\n", "f").warnings
+
+
+def test_key_without_a_certificate_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"cloud\.tls_key.*a key alone"):
+        parse_settings(V3 + "cloud: {tls_key: /etc/c.key}\n", "f")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response, params
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
-from tcpmirror.cloud.accounts import PASSWORD_LIMIT, Account, Locked, account_of_session, close_session, open_session
+from tcpmirror.cloud.accounts import PASSWORD_LIMIT, Account
+from tcpmirror.cloud.audit import Actor
 from tcpmirror.cloud.nodes import node_of
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.service import Service
-from tcpmirror.cloud.tokens import Role, create_token, role_of_token
+from tcpmirror.cloud.sign_in import Locked, account_of_session, close_session, open_session
+from tcpmirror.cloud.tokens import digest, known_token
 
 COOKIE: Final = "tcpmirror_session"
 _bearer = HTTPBearer(auto_error=False, description="An API token; for a node `<node_id>.<secret>`.")
@@ -26,6 +30,12 @@ class Problem(BaseModel):
     detail: Annotated[str, Field(examples=["The token is not valid."])]
 
 
+NEEDS_ROLE: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": Problem, "description": "Nothing valid came along that says who calls."},
+    403: {"model": Problem, "description": "The caller's role may not do this."},
+}
+
+
 class Credentials(BaseModel):
     user: Annotated[str, Field(max_length=64, examples=["admin"])]
     password: Annotated[str, Field(max_length=PASSWORD_LIMIT, examples=["correct horse battery staple"])]
@@ -36,17 +46,14 @@ class SignedIn(BaseModel):
     role: Role
 
 
-class TokenWish(BaseModel):
-    name: Annotated[str, Field(min_length=1, max_length=100, examples=["grafana"])]
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever calls. ``account`` and ``session`` (its digest) are those of a browser; a token has neither."""
+
+    actor: Actor
     role: Role
-
-
-class NewToken(BaseModel):
-    """A new API token. It is shown here and never again."""
-
-    name: str
-    role: Role
-    token: Annotated[str, Field(examples=["tcpm_read_7tS0m3Random"])]
+    account: Account | None = None
+    session: bytes = b""
 
 
 def service_of(request: Request) -> Service:
@@ -57,17 +64,28 @@ def service_of(request: Request) -> Service:
 Shared = Annotated[Service, Depends(service_of)]
 
 
-def caller_role(service: Shared, bearer: _Bearer, cookie: _Cookie) -> Role:
-    """Return the role of whoever calls; 401 if nothing valid came along."""
+def caller_address(request: Request) -> str:
+    """Return the address the call came from; that of the proxy, if one stands in front."""
+    return request.client.host if request.client is not None else ""
+
+
+def calling(request: Request, service: Shared, bearer: _Bearer, cookie: _Cookie) -> Caller:
+    """Return whoever calls; 401 if nothing valid came along."""
+    now_ns, address = service.clock(), caller_address(request)
     if bearer is not None:
-        role = role_of_token(service.database, bearer.credentials)
-        if role is None:
+        token = known_token(service.database, bearer.credentials, now_ns)
+        if token is None:
             raise unauthorized("The token is not valid.")
-        return role
-    account = account_of_session(service.database, cookie, service.clock()) if cookie else None
-    if account is None:
+        service.last_uses.note_token(token.id, now_ns)
+        return Caller(Actor(f"token {token.name}", address), token.role)
+    account = account_of_session(service.database, cookie, now_ns) if cookie else None
+    if account is None or cookie is None:
         raise unauthorized("A bearer token or a console session is needed.")
-    return account.role
+    service.last_uses.note_session(digest(cookie), now_ns)
+    return Caller(Actor(account.name, address), account.role, account, digest(cookie))
+
+
+Calling = Annotated[Caller, Depends(calling)]
 
 
 def calling_node(service: Shared, bearer: _Bearer) -> str:
@@ -81,9 +99,9 @@ def calling_node(service: Shared, bearer: _Bearer) -> str:
 def only(role: Role) -> params.Depends:
     """Return a dependency that lets callers with *role* (or more) through and answers 403 to others."""
 
-    def check(caller: Annotated[Role, Depends(caller_role)]) -> None:
-        if not caller.may(role):
-            raise HTTPException(403, f"This needs the role {role}; the caller has {caller}.")
+    def check(caller: Calling) -> None:
+        if not caller.role.may(role):
+            raise HTTPException(403, f"This needs the role {role}; the caller has {caller.role}.")
 
     return params.Depends(check)
 
@@ -94,7 +112,8 @@ def unauthorized(why: str) -> HTTPException:
 
 def set_session_cookie(response: Response, request: Request, service: Service, account: Account) -> None:
     """Open a session for *account* and give it to the browser, out of reach of scripts and of other sites."""
-    secret = open_session(service.database, account, service.clock())
+    browser = request.headers.get("user-agent", "")
+    secret = open_session(service.database, account, service.clock(), caller_address(request), browser)
     secure = request.url.scheme == "https"
     response.set_cookie(COOKIE, secret, httponly=True, samesite="lax", secure=secure, path="/")
 
@@ -102,11 +121,17 @@ def set_session_cookie(response: Response, request: Request, service: Service, a
 router = APIRouter(prefix="/api/v1", tags=["Access"])
 
 
-@router.post("/session", responses={401: {"model": Problem}, 429: {"model": Problem}})
+@router.post(
+    "/session",
+    responses={
+        401: {"model": Problem, "description": "The name or the password is wrong."},
+        429: {"model": Problem, "description": "Too many failed attempts; see Retry-After."},
+    },
+)
 def sign_in(credentials: Credentials, request: Request, response: Response, service: Shared) -> SignedIn:
     """Sign in; the answer sets the session cookie. After five failures the name is locked for a while."""
     try:
-        account = service.sign_in.check(credentials.user, credentials.password, service.clock())
+        account = service.sign_in.check(credentials.user, credentials.password, service.clock(), caller_address(request))
     except Locked as locked:
         raise HTTPException(
             429, "Too many failed attempts; wait and try again.", headers={"Retry-After": str(locked.seconds)}
@@ -117,19 +142,15 @@ def sign_in(credentials: Credentials, request: Request, response: Response, serv
     return SignedIn(user=account.name, role=account.role)
 
 
+@router.get("/session", responses={401: {"model": Problem}})
+def who_am_i(caller: Calling) -> SignedIn:
+    """Tell who calls, and with which role."""
+    return SignedIn(user=caller.actor.name, role=caller.role)
+
+
 @router.delete("/session", status_code=204)
 def sign_out(response: Response, service: Shared, cookie: _Cookie) -> None:
     """End the session of the cookie, if there is one."""
     if cookie:
         close_session(service.database, cookie)
     response.delete_cookie(COOKIE, path="/")
-
-
-@router.post(
-    "/tokens", status_code=201, dependencies=[only(Role.ADMIN)], responses={401: {"model": Problem}, 403: {"model": Problem}}
-)
-def new_token(wish: TokenWish, service: Shared) -> NewToken:
-    """Make an API token. Only its digest is stored: the token stands in this answer and nowhere else."""
-    return NewToken(
-        name=wish.name, role=wish.role, token=create_token(service.database, wish.name, wish.role, service.clock())
-    )

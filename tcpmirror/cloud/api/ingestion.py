@@ -12,12 +12,12 @@ import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from tcpmirror.cloud.api.access import Problem, Shared, calling_node, only
+from tcpmirror.cloud.api.access import Calling, Problem, Shared, calling_node, only
 from tcpmirror.cloud.batch import BODY_LIMIT, BatchIn, BatchTooLarge, MalformedBatch, decoded_body, parse_batch
 from tcpmirror.cloud.ingest import Receipt, store_batch
 from tcpmirror.cloud.nodes import record_heartbeat, register_node
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.service import Service
-from tcpmirror.cloud.tokens import Role
 
 # Bodies held at once: 8 x (32 MiB sent + 32 MiB decoded) is the most that ingestion takes of memory; more get 429.
 BATCHES_AT_ONCE: Final = 8
@@ -119,10 +119,10 @@ router = APIRouter(prefix="/api/v1", tags=["Nodes"])
     dependencies=[only(Role.DEPLOY)],
     responses={401: {"model": Problem}, 403: {"model": Problem}},
 )
-def register(wish: NodeWish, service: Shared) -> NewNode:
+def register(wish: NodeWish, service: Shared, caller: Calling) -> NewNode:
     """Register a node with an API token of the role deploy."""
     about = wish.model_dump(exclude={"group"}) | {"group_name": wish.group}
-    credential = register_node(service.database, about, service.clock())
+    credential = register_node(service.database, about, service.clock(), caller.actor)
     return NewNode(node_id=credential.node_id, secret=credential.secret)
 
 

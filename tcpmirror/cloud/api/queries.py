@@ -12,25 +12,55 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud.api.access import Problem, Shared, only
 from tcpmirror.cloud.attacks import (
+    ORDERS,
     PAGE_LIMIT,
-    AttackFilter,
     BadCursor,
     Facet,
+    Order,
     attack_detail,
     hit_detail,
     list_attacks,
     list_hits,
     summary,
 )
+from tcpmirror.cloud.judgement import Status
 from tcpmirror.cloud.nodes import list_nodes
-from tcpmirror.cloud.tokens import Role
+from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.search.grammar import LENGTH_LIMIT, SearchError
+from tcpmirror.cloud.search.language import parse
+from tcpmirror.cloud.search.tree import Query as Expression
+from tcpmirror.cloud.service import Service
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.model.point import point_text
 
 _DAY_NS = 86_400 * 1_000_000_000
 _Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 _Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT, description="Rows at most.")]
-_Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
+_Cursor = Annotated[str | None, Query(max_length=12_000, description="`next_cursor` of the page before.")]
+Search = Annotated[
+    str,
+    Query(
+        max_length=LENGTH_LIMIT,
+        description="A search, as `sqli last 24h ip:10.0.0.0/8 statuscode:5xx !domain:test.*`; empty: all.",
+        examples=["sqli last 24h statuscode:5xx"],
+    ),
+]
+Sort = Annotated[str, Query(json_schema_extra={"enum": list(ORDERS)}, description="Column; a minus sorts downwards.")]
+
+
+def order_of(sort: str) -> Order:
+    """Return the order named *sort*; 422 if there is none."""
+    if sort not in ORDERS:
+        raise HTTPException(422, f"sort: {sort[:40]!r} is none; accepted: {', '.join(ORDERS)}")
+    return ORDERS[sort]
+
+
+def understood(q: str, service: Service) -> Expression:
+    """Return what the search *q* asks for; 400 with the word, its place and what is accepted if that is unclear."""
+    try:
+        return parse(q, service.clock())
+    except SearchError as error:
+        raise HTTPException(400, f"q: {error}") from error
 
 
 class Attack(BaseModel):
@@ -56,6 +86,10 @@ class Attack(BaseModel):
     last_payload: Annotated[str, Field(examples=["1' OR '1'='1"])]
     last_status: Annotated[int | None, Field(description="Null: no response was seen.", examples=[200])]
     confidence: Annotated[float, Field(description="Highest of its hits.", examples=[0.95])]
+    evidence_hits: Annotated[int, Field(description="Hits that worked, as the response shows: more than 0 is an incident.")]
+    evidence: Annotated[str, Field(description="Of the newest of these.", examples=["root:x:0:0:root:/root:/bin/sh"])]
+    status: Annotated[Status, Field(examples=["open"])]
+    assignee: Annotated[str, Field(description='An account; "" is nobody.', examples=["maria"])]
 
 
 class Count(BaseModel):
@@ -89,6 +123,7 @@ class Hit(BaseModel):
     payloads: Annotated[list[str], Field(examples=[["1' OR '1'='1"]])]
     rule: Annotated[str, Field(examples=["sqli.tautology"])]
     confidence: Annotated[float, Field(examples=[0.95])]
+    evidence: Annotated[str, Field(description="What in the response shows that it worked.")]
     source: Annotated[str, Field(description="The client's address after trusted proxy headers.", examples=["203.0.113.9"])]
     client: Annotated[str, Field(examples=["10.0.0.1:51544"])]
     server: Annotated[str, Field(examples=["10.0.0.5:80"])]
@@ -167,23 +202,18 @@ router = APIRouter(
 def attacks(
     *,
     service: Shared,
-    type: Annotated[str, Query(max_length=40, description="Attack type code.")] = "",  # noqa: A002 - the API's own word
-    source: Annotated[str, Query(max_length=100, description="Source address or its start.")] = "",
-    host: Annotated[str, Query(max_length=300, description="Part of the host.")] = "",
-    path: Annotated[str, Query(max_length=1000, description="Part of the path.")] = "",
-    status: Annotated[str, Query(pattern=r"^(\d{1,5}|[1-9]xx|)$", description="Response code or class, as `4xx`.")] = "",
-    since: Annotated[datetime | None, Query(description="Attacks with a hit at or after this time.")] = None,
-    until: Annotated[datetime | None, Query(description="Attacks that began at or before this time.")] = None,
+    q: Search = "",
+    sort: Sort = "-last",
     limit: _Limit = 50,
     cursor: _Cursor = None,
 ) -> AttackPage:
-    """List attacks, the one with the newest hit first."""
-    wanted = AttackFilter(type, source, host, path, status, _ns(since), _ns(until))
+    """List attacks, the one with the newest hit first unless `sort` says otherwise."""
+    wanted = understood(q, service)
     try:
-        page = list_attacks(service.database, wanted, limit, cursor)
+        page = list_attacks(service.database, wanted, limit, cursor, order_of(sort))
     except BadCursor as error:
-        raise HTTPException(400, "cursor: not one that this service gave.") from error
-    return AttackPage(attacks=[Attack(**_attack(row)) for row in page.rows], next_cursor=page.next_cursor)
+        raise HTTPException(400, "cursor: not one that this service gave for this sort.") from error
+    return AttackPage(attacks=[Attack(**attack_fields(row)) for row in page.rows], next_cursor=page.next_cursor)
 
 
 @router.get("/attacks/{attack_id}", responses={404: {"model": Problem}})
@@ -193,7 +223,7 @@ def attack(attack_id: _Id, service: Shared) -> AttackWithCounts:
     if detail is None:
         raise HTTPException(404, "There is no such attack.")
     return AttackWithCounts(
-        **_attack(detail.row),
+        **attack_fields(detail.row),
         top_sources=_counts(detail.sources),
         top_payloads=_counts(detail.payloads),
         statuses=_counts(detail.statuses),
@@ -269,7 +299,7 @@ def _counts(found: tuple[Facet, ...]) -> list[Count]:
     return [Count(value=facet.value, hits=facet.hits) for facet in found]
 
 
-def _attack(row: Row[Any]) -> dict[str, Any]:
+def attack_fields(row: Row[Any]) -> dict[str, Any]:
     _, name, cwe = ATTACK_TYPES.get(row.type, (0, row.type, ()))
     own = {name: value for name, value in row._mapping.items() if name in Attack.model_fields}
     return own | {

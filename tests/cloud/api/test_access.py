@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from tcpmirror.cloud.accounts import FREE_FAILURES, SignIn
 from tcpmirror.cloud.schema import metadata
+from tcpmirror.cloud.sign_in import FREE_FAILURES, SignIn
 from tests.cloud.running import ADMIN, DEPLOY, PASSWORD, READ, RunningCloud
 
 

@@ -32,11 +32,10 @@ def test_document_is_complete(cloud: RunningCloud) -> None:
     missing = {name for name in references(document) if name.removeprefix("#/components/schemas/") not in schemas}
     assert missing == set()
     operations = [(path, verb, one) for path, verbs in document["paths"].items() for verb, one in verbs.items()]
-    assert len(operations) == 12
+    assert len(operations) > 20
     for path, verb, operation in operations:
         assert operation["description"], path
-        success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
-        assert (
-            verb == "delete" or path.endswith("heartbeat") or "$ref" in success["content"]["application/json"]["schema"]
-        ), path
+        status, success = next((code, one) for code, one in operation["responses"].items() if code.startswith("2"))
+        shape = success.get("content", {}).get("application/json", {}).get("schema")
+        assert status == "204" or shape is None or "$ref" in str(shape), (path, verb)
     assert "examples" in str(schemas["ReportIn"])

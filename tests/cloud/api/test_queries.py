@@ -21,7 +21,7 @@ def filled(lasting_cloud: RunningCloud) -> RunningCloud:
 
 def test_attacks_are_listed_with_their_hits_and_exchange(filled: RunningCloud) -> None:
     with filled.client(READ) as client:
-        page = client.get("/api/v1/attacks", params={"type": "xss"}).json()
+        page = client.get("/api/v1/attacks", params={"q": "xss"}).json()
         (attack,) = page["attacks"]
         assert page["next_cursor"] is None
         assert (attack["type_name"], attack["cwe"], attack["point_text"]) == ("Cross-site scripting", [79], "[get][id]")
@@ -36,7 +36,7 @@ def test_attacks_are_listed_with_their_hits_and_exchange(filled: RunningCloud) -
 
 def test_attack_of_a_type_this_version_does_not_know_is_shown(filled: RunningCloud) -> None:
     with filled.client(READ) as client:
-        (attack,) = client.get("/api/v1/attacks?type=brute").json()["attacks"]
+        (attack,) = client.get("/api/v1/attacks?q=type:brute").json()["attacks"]
     assert (attack["type_name"], attack["parameter"], attack["last_status"]) == ("brute", "", None)
 
 
@@ -64,6 +64,8 @@ def test_summary(filled: RunningCloud) -> None:
 
 PATHS = [
     "/api/v1/attacks",
+    "/api/v1/attacks.csv",
+    "/api/v1/attacks.json",
     "/api/v1/attacks/1",
     "/api/v1/attacks/1/hits",
     "/api/v1/hits/1",
@@ -86,17 +88,24 @@ BAD = {
     "limit 501": ("/api/v1/attacks?limit=501", 422),
     "cursor": ("/api/v1/attacks?cursor=zzz", 400),
     "cursor of hits": ("/api/v1/attacks/1/hits?cursor=zzz", 400),
-    "status": ("/api/v1/attacks?status=x", 422),
-    "time": ("/api/v1/attacks?since=yesterday", 422),
-    "time far away": ("/api/v1/attacks?since=9999-12-31T23:59:59Z", 200),
-    "time long ago": ("/api/v1/attacks?since=0001-01-01T00:00:00Z", 200),
+    "status": ("/api/v1/attacks?q=status:x", 400),
+    "time": ("/api/v1/attacks?q=since%202026-13-01", 400),
+    "time far away": ("/api/v1/attacks?q=since%209999-12-31T23:59:59Z", 200),
+    "time long ago": ("/api/v1/attacks?q=0001-01-01..0001-01-02", 200),
+    "years": ("/api/v1/attacks?q=last%20999999y", 200),
+    "numbers": ("/api/v1/attacks?q=n:999999999999999999g%20id:0%20app:0-999999999%20s:%3C0", 200),
+    "search": ("/api/v1/attacks?q=(", 400),
+    "long search": ("/api/v1/attacks?q=" + "x" * 1001, 422),
+    "brackets": ("/api/v1/attacks?q=" + "(" * 300, 400),
+    "many alternatives": ("/api/v1/attacks?q=" + "a%20OR%20" * 190 + "b", 200),
+    "sort": ("/api/v1/attacks?sort=x", 422),
     "attack": ("/api/v1/attacks/999", 404),
     "attack 0": ("/api/v1/attacks/0", 422),
     "attack past 64 bits": ("/api/v1/attacks/99999999999999999999", 422),
     "hit": ("/api/v1/hits/999", 404),
     "nothing there": ("/api/v1/nothing", 404),
-    "NUL": ("/api/v1/attacks?host=%00&path=%00&source=%00", 200),
-    "not UTF-8": ("/api/v1/attacks?host=%ff&source=%ed%a0%80", 200),
+    "NUL": ("/api/v1/attacks?q=d:%00%20u:%00%20%00", 200),
+    "not UTF-8": ("/api/v1/attacks?q=%ff%20d:%ed%a0%80", 200),
 }
 
 

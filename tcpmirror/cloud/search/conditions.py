@@ -1,0 +1,173 @@
+"""A search as conditions on the table of attacks, in SQL that SQLite and PostgreSQL understand alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, assert_never
+
+import orjson
+from sqlalchemy import ColumnElement, Integer, Text, and_, case, cast, false, not_, or_, select, true, type_coerce
+
+from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes
+from tcpmirror.cloud.search.kinds import OWASP, RISKS, TARGETS
+from tcpmirror.cloud.search.tree import Absent, Addresses, All, Any, Between, During, Match, Not, Pattern, Query, Value, Word
+from tcpmirror.cloud.traits import trait
+from tcpmirror.model.attack import ATTACK_TYPES
+
+Condition = ColumnElement[bool]
+
+
+def condition(query: Query) -> Condition:
+    """Return the condition on `attacks` that holds for what *query* asks for."""
+    match query:
+        case All(parts):
+            return and_(true(), *map(condition, parts))
+        case Any(parts):
+            return or_(false(), *map(condition, parts))
+        case Not(part):
+            return not_(condition(part))
+        case During(since_ns, until_ns):
+            return and_(attacks.c.last_ns >= since_ns, attacks.c.first_ns <= until_ns)
+        case Word(text):
+            return _contains(text)
+        case Match(key, values):
+            return or_(false(), *(_MEANINGS[key](value) for value in values))
+    assert_never(query)
+
+
+def _contains(text: str) -> Condition:
+    columns = (attacks.c.host, attacks.c.path, attacks.c.parameter, attacks.c.last_payload, attacks.c.last_source)
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+
+
+def _like(column: ColumnElement[str], value: Value) -> Condition:
+    assert isinstance(value, Pattern), "what the key's reader returns"
+    return column.ilike(value.like, escape="\\")
+
+
+def _between(low: ColumnElement[int], high: ColumnElement[int], value: Value) -> Condition:
+    """Hold where the range from *low* to *high* and the one that is looked for have a number in common."""
+    assert isinstance(value, Between), "what the key's reader returns"
+    return and_(high >= value.low, low <= value.high)
+
+
+def _facet(kind: str, holds: Condition) -> Condition:
+    return attacks.c.id.in_(select(facets.c.attack_id).where(facets.c.kind == kind, holds))
+
+
+def _type(value: Value) -> Condition:
+    assert isinstance(value, Pattern), "what the key's reader returns"
+    literal_type = value.literal
+    return attacks.c.type == literal_type.lower() if literal_type is not None else _like(attacks.c.type, value)
+
+
+def _of_types(groups: dict[str, frozenset[str]], value: Value) -> Condition:
+    """Hold for the types of the group that *value* names; the group without types of its own has all the rest."""
+    assert isinstance(value, Pattern), "what the key's reader returns"
+    kinds = groups.get(value.literal or "")
+    if kinds is not None:
+        return attacks.c.type.in_(sorted(kinds))
+    return attacks.c.type.not_in(sorted(kind for named in groups.values() for kind in named))
+
+
+def _owasp(value: Value) -> Condition:
+    assert isinstance(value, Pattern), "what the key's reader returns"
+    return attacks.c.type.in_(sorted(OWASP[value.literal or ""][1]))
+
+
+def _weakness(value: Value) -> Condition:
+    assert isinstance(value, Between), "what the key's reader returns"
+    kinds = [kind for kind, (_, _, cwe) in ATTACK_TYPES.items() if any(value.low <= one <= value.high for one in cwe)]
+    return attacks.c.type.in_(kinds)
+
+
+def _source(value: Value) -> Condition:
+    if isinstance(value, Between):
+        return _between(attacks.c.sources, attacks.c.sources, value)
+    assert isinstance(value, Addresses), "what the key's reader returns"
+    wanted = select(addresses.c.address).where(
+        # Two comparisons: PostgreSQL reads no COLLATE, which our text has, inside BETWEEN.
+        addresses.c.number >= f"{value.low:032x}",
+        addresses.c.number <= f"{value.high:032x}",
+    )
+    return _facet("source", facets.c.value.in_(wanted))
+
+
+def _status(value: Value) -> Condition:
+    if isinstance(value, Absent):
+        return _facet("status", facets.c.value == "")
+    assert isinstance(value, Between), "what the key's reader returns"
+    if value.low == value.high:
+        return _facet("status", facets.c.value == str(value.low))
+    number = case((facets.c.value == "", None), else_=cast(facets.c.value, Integer))
+    return _facet("status", number.between(value.low, min(value.high, 99_999)))
+
+
+def _parameter(value: Value) -> Condition:
+    """A value with brackets is looked for in the point as people write it: `[post][json_doc]*`."""
+    assert isinstance(value, Pattern), "what the key's reader returns"
+    if "[" not in value.like:
+        return _like(attacks.c.parameter, value)
+    tags = [orjson.dumps(tag).decode()[1:-1].replace("\\\\", "\\") for tag in value.like.strip("[]").split("][")]
+    return type_coerce(attacks.c.point, Text).ilike('["' + '","'.join(tags) + "%", escape="\\")
+
+
+def _payload(value: Value) -> Condition:
+    return _facet("payload", _like(facets.c.value, value))
+
+
+def _trait(kind: str) -> Callable[[Value], Condition]:
+    """Return the meaning of a key whose values are traits; a wildcard can stand at their end only."""
+
+    def meaning(value: Value) -> Condition:
+        assert isinstance(value, Pattern), "what the key's reader returns"
+        if value.literal is not None:
+            return attacks.c.traits.contains(f" {trait(kind, value.literal)} ", autoescape=True)
+        start = Pattern(value.like.removesuffix("%")).literal or ""
+        return attacks.c.traits.contains(f" {trait(kind, start)}", autoescape=True)
+
+    return meaning
+
+
+def _application(value: Value) -> Condition:
+    assert isinstance(value, Between), "what the key's reader returns"
+    wanted = range(value.low, min(value.high, value.low + _APPLICATIONS) + 1)
+    return or_(false(), *(attacks.c.traits.contains(f" app:{number} ") for number in wanted))
+
+
+def _node(value: Value) -> Condition:
+    """The nodes of that name or id, and the attacks with a hit of theirs."""
+    is_meant = or_(_like(nodes.c.name, value), _like(nodes.c.id, value))
+    return select(nodes.c.id).where(is_meant, attacks.c.traits.contains(" node:" + nodes.c.id + " ")).exists()
+
+
+def _request(value: Value) -> Condition:
+    assert isinstance(value, Pattern), "what the key's reader returns"
+    return attacks.c.id.in_(select(hits.c.attack_id).where(hits.c.report_id == value.literal))
+
+
+_APPLICATIONS: Final = 100  # of a range of applications that are looked for one by one
+_MEANINGS: Final[dict[str, Callable[[Value], Condition]]] = {
+    "type": _type,
+    "ip": _source,
+    "domain": lambda value: _like(attacks.c.host, value),
+    "url": lambda value: _like(attacks.c.path, value),
+    "param": _parameter,
+    "payload": _payload,
+    "statuscode": _status,
+    "method": _trait("method"),
+    "size": lambda value: _between(attacks.c.response_least, attacks.c.response_most, value),
+    "n": lambda value: _between(attacks.c.hits, attacks.c.hits, value),
+    "proto": _trait("proto"),
+    "auth": _trait("auth"),
+    "target": lambda value: _of_types(TARGETS, value),
+    "risk": lambda value: _of_types(RISKS, value),
+    "owasp": _owasp,
+    "cwe": _weakness,
+    "rule": _trait("rule"),
+    "anomaly": _trait("anomaly"),
+    "app": _application,
+    "node": _node,
+    "request_id": _request,
+    "id": lambda value: _between(attacks.c.id, attacks.c.id, value),
+}

@@ -1,0 +1,115 @@
+"""A search as people write it to the tree of what is asked; errors name the word, its place and what is accepted."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from tcpmirror.cloud.search.grammar import Piece, SearchError, Term, terms
+from tcpmirror.cloud.search.keys import BY_NAME, KEYS, read_pattern
+from tcpmirror.cloud.search.kinds import OWASP
+from tcpmirror.cloud.search.tree import UNBOUNDED, All, Any, During, Match, Not, Pattern, Query, Word
+from tcpmirror.model.attack import ATTACK_TYPES
+
+OBJECTS: Final = ("attacks", "attack")
+# Types that are searched for together.
+GROUPS: Final = {"graphql_attacks": "gql\\_%"}
+_SECOND_NS: Final = 1_000_000_000
+_DAY: Final = 86_400
+_UNITS: Final = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), _DAY),
+    **dict.fromkeys(("w", "week", "weeks"), 7 * _DAY),
+    **dict.fromkeys(("month", "months"), 30 * _DAY),
+    **dict.fromkeys(("y", "year", "years"), 365 * _DAY),
+}
+_LAST: Final = re.compile(r"last\s+(?:(\d{1,6})\s*)?([a-z]+)", re.IGNORECASE)
+_PERIODS: Final = "last 24h, last week, today, yesterday, since 2026-01-31, 2026-01-01..2026-01-31 (times are UTC)"
+
+
+def parse(text: str, now_ns: int) -> Query:
+    """Return what *text* asks for; `last 24h` counts back from *now_ns*. SearchError tells what cannot be understood."""
+    return _query(terms(text), now_ns)
+
+
+def _query(term: Term, now_ns: int) -> Query:
+    match term.kind:
+        case "all":
+            return All(tuple(_query(part, now_ns) for part in term.parts))
+        case "any":
+            return Any(tuple(_query(part, now_ns) for part in term.parts))
+        case "not":
+            return Not(_query(term.parts[0], now_ns))
+        case "field":
+            return _field(term)
+        case "period":
+            return _period(term.piece, now_ns)
+    return _word(term.piece)
+
+
+def _word(piece: Piece) -> Query:
+    """Return what a word without a key means: a type, a group of types, an OWASP category, else free text."""
+    word = piece.text.lower()
+    if piece.quoted:
+        return Word(piece.text)
+    if word in OBJECTS:
+        return All()
+    if word in ATTACK_TYPES:
+        return Match("type", (read_pattern(Piece(word, 0, quoted=True)),))
+    if word in GROUPS:
+        return Match("type", (Pattern(GROUPS[word]),))
+    if word in OWASP:
+        return Match("owasp", (read_pattern(Piece(word, 0, quoted=True)),))
+    return Word(piece.text)
+
+
+def _field(term: Term) -> Match:
+    key = BY_NAME.get(term.piece.text.lower())
+    if key is None:
+        near = difflib.get_close_matches(term.piece.text.lower(), BY_NAME, 1)
+        names = ", ".join(sorted(key.name for key in KEYS))
+        hint = f"no such key, did you mean {near[0]}:" if near else "no such key"
+        accepted = f'{names}; or quotes, as in "{term.piece.text}:", to look for the text'
+        raise SearchError(f"{term.piece.text}:", term.piece.position, hint, accepted)
+    return Match(key.name, tuple(key.read(piece) for piece in term.values))
+
+
+def _period(piece: Piece, now_ns: int) -> During:
+    text = piece.text.lower()
+    midnight = now_ns - now_ns % (_DAY * _SECOND_NS)
+    if text == "today":
+        return During(midnight)
+    if text == "yesterday":
+        return During(midnight - _DAY * _SECOND_NS, midnight - 1)
+    last = _LAST.fullmatch(text)
+    if last:
+        if last.group(2) not in _UNITS:
+            raise SearchError(piece.text, piece.position, "no such period", f"{_PERIODS}; or quotes to look for the text")
+        return During(max(now_ns - int(last.group(1) or 1) * _UNITS[last.group(2)] * _SECOND_NS, 0))
+    if text.startswith("since"):
+        return During(_moment(text[5:].strip(), piece)[0])
+    if text.startswith("until"):
+        return During(0, _moment(text[5:].strip(), piece)[1])
+    first, dots, second = text.partition("..")
+    start, end = _moment(first, piece)
+    if dots:
+        end = _moment(second, piece)[1] if second else UNBOUNDED
+    if end < start:
+        raise SearchError(piece.text, piece.position, "it ends before it begins", _PERIODS)
+    return During(start, end)
+
+
+def _moment(text: str, piece: Piece) -> tuple[int, int]:
+    """Return the first and the last nanosecond that *text*, a day or a time in UTC, stands for."""
+    try:
+        time = datetime.fromisoformat(text.upper().rstrip("Z")).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise SearchError(piece.text, piece.position, "no date", _PERIODS) from error
+    length = timedelta(days=1) if "t" not in text else timedelta(minutes=1) if text.count(":") == 1 else timedelta(seconds=1)
+    start = int(time.timestamp()) * _SECOND_NS
+    end = start + int(length.total_seconds()) * _SECOND_NS - 1
+    return min(max(start, 0), UNBOUNDED), min(max(end, 0), UNBOUNDED)
