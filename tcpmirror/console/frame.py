@@ -82,8 +82,12 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
             with block("nav", "tm-nav").props('aria-label="Pages"'):
                 _entry("Overview", "/overview", place)
                 _entry("Attacks", "/attacks", place)
+                _entry("Incidents", "/incidents", place)
+                _entry("Rules", "/rules", place)
                 _entry("Nodes", "/nodes", place)
                 _entry("Mirror", "/health", place)
+                _entry("Set-up", "/setup", place)
+                _entry("Settings", "/settings", place)
                 _entry("API", "/api/docs", place)
             with block("div", "tm-tools"):
                 _theme_button(visited.theme, lambda name: theme.set_value(_THEMES[name]))
