@@ -5,10 +5,11 @@ All are linear in the input, never lengthen it and never fail: what is not an en
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from tcpmirror.decode.traits cimport DISGUISE, TRAITS_OF, traits_of
 
+DEF QUOTED = 16  # letters that quotes hide in a command's name
 DEF MIN_HEX = 16  # digits; eight printable bytes by chance are rare
 
 cdef signed char HEX[256]
@@ -312,14 +313,37 @@ cdef inline Py_ssize_t _comment(const uchar* data, Py_ssize_t left) noexcept nog
 
 
 cdef inline Py_ssize_t _quoting(const uchar* data, Py_ssize_t left) noexcept nogil:
-    """Return the size of an empty piece of shell quoting behind a letter: ``''``, ``""``, ``$@``, ``$*``, a backslash or a caret."""
+    """Return the size of a piece of shell quoting behind a letter that stands for nothing.
+
+    ``''``, ``""``, a backslash or caret before a letter, empty substitutions (two backticks, ``$()``) and variables that are not set
+    (``$@``, ``$*``, ``$$``, ``$1``, ``$u``).
+    """
     if left >= 3 and (data[0] == 39 or data[0] == 34) and data[1] == data[0] and (_is_letter(data[2]) or data[2] == 32):
         return 2
-    if left >= 2 and data[0] == 36 and (data[1] == 64 or data[1] == 42):
+    if left >= 2 and data[0] == 36:
+        if data[1] == 64 or data[1] == 42 or data[1] == 36 or 48 <= data[1] <= 57:
+            return 2
+        if left >= 3 and data[1] == 40 and data[2] == 41:
+            return 3
+        if _is_letter(data[1]) and (left == 2 or not _is_letter(data[2]) and data[2] != 95 and not 48 <= data[2] <= 57):
+            return 2
+    if left >= 3 and data[0] == 96 and data[1] == 96 and (_is_letter(data[2]) or data[2] == 32):
         return 2
     if left >= 2 and (data[0] == 92 or data[0] == 94) and _is_letter(data[1]):
         return 1
     return 0
+
+
+cdef inline Py_ssize_t _quoted_letters(const uchar* data, Py_ssize_t left, bint behind_letter) noexcept nogil:
+    """Return how many letters stand in quotes at *data* as a part of a word, as in ``'c'at`` or ``c'a't``; 0: it is none."""
+    cdef Py_ssize_t at = 1
+    while at < left and at <= QUOTED and (_is_letter(data[at]) or 48 <= data[at] <= 57):
+        at += 1
+    if at == 1 or at >= left or data[at] != data[0]:
+        return 0
+    if at + 1 < left and _is_letter(data[at + 1]):
+        return at - 1
+    return at - 1 if behind_letter and (at + 1 == left or data[at + 1] == 32) else 0
 
 
 cdef inline Py_ssize_t _ifs(const uchar* data, Py_ssize_t left) noexcept nogil:
@@ -365,6 +389,13 @@ cdef Py_ssize_t fold_into(const uchar* data, Py_ssize_t size, uchar* out) noexce
                 took = _quoting(data + at, size - at)
                 if took:
                     at += took
+                    continue
+            if byte == 39 or byte == 34:
+                took = _quoted_letters(data + at, size - at, end > 0 and _is_letter(out[end - 1]))
+                if took:
+                    memcpy(out + end, data + at + 1, took)
+                    at += took + 2
+                    end += took
                     continue
             if byte >= 0xC0:
                 code = _overlong(data + at, size - at, &took)
@@ -494,7 +525,7 @@ def fold(bytes value):
     """Return *value* without the disguises that need no decoder.
 
     NUL bytes go; overlong and full-width UTF-8 becomes ASCII; ``0x2e``, ``0x2f`` and ``0x5c`` become their characters; SQL
-    comments, ``$IFS`` and runs of blanks become one space; empty shell quoting inside a word (``c''at``, ``c\\at``) goes.
+    comments, ``$IFS`` and runs of blanks become one space; shell quoting inside a word (``c''at``, ``c\\at``, ``'c'at``) goes.
     """
     if not traits_of(<const uchar*>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)) & DISGUISE:
         return value

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tcpmirror.detect import page_injection, script_injection
-from tcpmirror.detect.sql_injection import breaks_out, is_statement, is_terse
+from tcpmirror.detect import page_injection, script_injection, shell_injection, sql_injection
 
 GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {
-    "sql-injection": breaks_out,
-    "sql-statement": is_statement,
-    "sql-terse": is_terse,
+    "sql-injection": sql_injection.breaks_out,
+    "sql-statement": sql_injection.is_statement,
+    "sql-terse": sql_injection.is_terse,
+    "shell-injection": shell_injection.breaks_out,
+    "shell-tail": shell_injection.ends_in_command,
+    "shell-command-line": shell_injection.is_command_line,
+    "shell-command": shell_injection.is_command,
+    "shell-disguise": shell_injection.is_disguised,
     "markup-runs": page_injection.runs,
     "markup-loads": page_injection.loads,
     "markup-breaks-out": page_injection.breaks_out,

@@ -11,6 +11,7 @@ from typing import Final
 
 import yaml
 
+from tcpmirror.detect.commands import KINDS, with_commands
 from tcpmirror.detect.grammars import GRAMMARS
 from tcpmirror.errors import SettingsError
 from tcpmirror.model.attack import ATTACK_TYPES
@@ -324,7 +325,12 @@ def _confidence(section: _Section) -> float:
 
 
 def _patterns(section: _Section, key: str) -> tuple[bytes, ...]:
-    return tuple(pattern.encode("latin-1", "backslashreplace") for pattern in section.texts(key))
+    texts = section.texts(key)
+    try:
+        return tuple(with_commands(text.encode("latin-1", "backslashreplace")) for text in texts)
+    except KeyError as error:
+        accepted = ", ".join(f"{{{{{kind}}}}}" for kind in (*KINDS, "commands"))
+        raise section.fail(key, texts, accepted, f"no commands are named {error}") from error
 
 
 def _base64_patterns(words: Iterable[str]) -> Iterable[bytes]:

@@ -23,6 +23,7 @@ from tcpmirror.cloud.attacks import (
     list_hits,
     summary,
 )
+from tcpmirror.cloud.judgement import Status
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT, SearchError
@@ -85,6 +86,10 @@ class Attack(BaseModel):
     last_payload: Annotated[str, Field(examples=["1' OR '1'='1"])]
     last_status: Annotated[int | None, Field(description="Null: no response was seen.", examples=[200])]
     confidence: Annotated[float, Field(description="Highest of its hits.", examples=[0.95])]
+    evidence_hits: Annotated[int, Field(description="Hits that worked, as the response shows: more than 0 is an incident.")]
+    evidence: Annotated[str, Field(description="Of the newest of these.", examples=["root:x:0:0:root:/root:/bin/sh"])]
+    status: Annotated[Status, Field(examples=["open"])]
+    assignee: Annotated[str, Field(description='An account; "" is nobody.', examples=["maria"])]
 
 
 class Count(BaseModel):
@@ -118,6 +123,7 @@ class Hit(BaseModel):
     payloads: Annotated[list[str], Field(examples=[["1' OR '1'='1"]])]
     rule: Annotated[str, Field(examples=["sqli.tautology"])]
     confidence: Annotated[float, Field(examples=[0.95])]
+    evidence: Annotated[str, Field(description="What in the response shows that it worked.")]
     source: Annotated[str, Field(description="The client's address after trusted proxy headers.", examples=["203.0.113.9"])]
     client: Annotated[str, Field(examples=["10.0.0.1:51544"])]
     server: Annotated[str, Field(examples=["10.0.0.5:80"])]
