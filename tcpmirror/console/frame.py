@@ -83,6 +83,7 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
                 _entry("Overview", "/overview", place)
                 _entry("Attacks", "/attacks", place)
                 _entry("Incidents", "/incidents", place)
+                _entry("APIs", "/apis", place)
                 _entry("Rules", "/rules", place)
                 _entry("Nodes", "/nodes", place)
                 _entry("Mirror", "/health", place)
