@@ -18,7 +18,7 @@ from tcpmirror.cloud.application import create_application
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
 from tcpmirror.cloud.service import Service
-from tcpmirror.console import attack_list, attack_page, mirror_health
+from tcpmirror.console import attack_list, attack_page, mirror_health, overview
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.content_policy import ContentPolicy
 from tcpmirror.console.frame import frame, visit
@@ -49,6 +49,7 @@ def create_console(service: Service, title: str, *, pages: bool = True) -> FastA
         return app
     app.include_router(sign_in_routes(title))
     _add_files(app)
+    _add_overview(service, title)
     _add_pages(service, title)
     _add_health(service, title)
     app.user_middleware.append(Middleware(ContentPolicy))  # innermost: before headers are given their defaults
@@ -76,7 +77,19 @@ def _add_files(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     def start() -> RedirectResponse:
-        return RedirectResponse("/attacks", 307)
+        return RedirectResponse("/overview", 307)
+
+
+def _add_overview(service: Service, title: str) -> None:
+    @ui.page("/overview")
+    async def of_all(request: Request, period: _Text = "") -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        shown = await asyncio.to_thread(overview.read, service, overview.PERIODS.get(period, overview.DEFAULT))
+        with frame(visited, "Overview", "Overview"):
+            overview.OverviewPage(visited, shown)
+        return None
 
 
 def _add_pages(service: Service, title: str) -> None:

@@ -63,10 +63,11 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
     theme = ui.dark_mode(_THEMES[visited.theme])
     with block("div", "tm-page"):
         with block("header", "tm-bar"):
-            with link("", "/attacks", "tm-brand").props('aria-label="Start"'):
+            with link("", "/overview", "tm-brand").props('aria-label="Start"'):
                 block("span", "tm-mark")
                 Text("span", visited.title, "tm-brand-name")
             with block("nav", "tm-nav").props('aria-label="Pages"'):
+                _entry("Overview", "/overview", place)
                 _entry("Attacks", "/attacks", place)
                 _entry("Nodes", "/nodes", place)
                 _entry("Mirror", "/health", place)

@@ -6,7 +6,8 @@ from libc.string cimport memchr, memcmp
 
 from tcpmirror.model.exchange cimport Request, Response
 from tcpmirror.protocols.half cimport Half
-from tcpmirror.protocols.head cimport ROLE_SERVER, START_SIMPLE, Head, parse_header_lines, parse_start_line
+from tcpmirror.protocols.head cimport ROLE_SERVER, START_SIMPLE, Head, parse_header_lines
+from tcpmirror.protocols.start_line cimport parse_start_line
 
 from tcpmirror.protocols.disfigured import mended
 

@@ -292,12 +292,76 @@ def test_scripts_in_every_field_stay_text(page: Page, console: RunningConsole, p
     page.goto("/attacks?q=" + "%3Cimg%20src%3Dx%20onerror%3Dwindow.pwned%3D1%3E")
     expect(page.get_by_text("No attack matches")).to_be_visible()
     assert page.evaluate("window.pwned") is None
-    page.goto("/nodes")
-    expect(page.get_by_role("heading", name="Nodes")).to_be_visible()
-    assert page.evaluate("window.pwned") is None
+    for place in ("/overview", "/attacks?group=source", "/attacks?group=target", "/nodes", "/health"):
+        page.goto(place)
+        expect(page.locator("main h1")).to_be_visible()
+        assert page.evaluate("window.pwned") is None
     assert problems == []
 
 
+def test_overview_adds_up_what_came_in(page: Page, console: RunningConsole, problems: Problems) -> None:
+    hour = 3_600 * 10**9
+    now = time.time_ns()
+    many = [
+        report(1700 + n, time_ns=now - n % 3 * hour, host=f"o{n % 2}.over.example", findings=[finding(type="ssti")])
+        for n in range(30)
+    ]
+    send(console, *many)
+    with console.node() as node:
+        for requests in (50, 1_234_567):
+            node.post(
+                "/api/v1/nodes/heartbeat", json={"stats": {"worker_exchanges": requests, "coverage": 0.5}}
+            ).raise_for_status()
+    sign_in(page, console, "/overview")
+    figures = page.locator(".tm-figures > div")
+    expect(figures.filter(has_text="analysed by")).to_contain_text("1,234,517")
+    expect(figures.filter(has_text="Coverage")).to_contain_text("50.0%")
+    types = page.locator(".tm-panel", has_text="Top types")
+    expect(types.locator("li", has_text="Server-side template injection")).to_contain_text("30")
+    page.locator(".tm-panel", has_text="Top targets").get_by_role("link", name="o1.over.example").click()
+    expect(page.get_by_role("combobox", name="Search")).to_have_value("last 24h domain:o1.over.example")
+    expect(page.locator("tbody tr").first).to_contain_text("o1.over.example")
+    page.goto("/overview?period=1h")
+    expect(page.get_by_role("link", name="1 hour")).to_have_attribute("aria-current", "true")
+    page.locator(".tm-chart-bar.tm-link").last.click()
+    page.wait_for_url("**/attacks?q=20*")
+    assert problems == []
+
+
+def test_overview_says_when_a_mirror_needs_a_look(page: Page, console: RunningConsole, problems: Problems) -> None:
+    with console.node() as node:
+        sick = {"level": "problem", "where": "eth1", "what": f"one direction only {XSS}", "todo": "mirror both"}
+        told = {"ledgers": [], "protocols": {}, "places": [], "advice": [sick]}
+        node.post("/api/v1/nodes/heartbeat", json={"stats": {"mirror_health": told}}).raise_for_status()
+        sign_in(page, console, "/overview")
+        expect(page.get_by_text("The mirror needs a look.")).to_be_visible()
+        expect(page.get_by_text("mirror-1: one direction only <script>")).to_be_visible()
+        assert page.evaluate("window.pwned") is None
+        page.get_by_role("link", name="What to do about it").click()
+        expect(page.get_by_role("heading", name="Mirror health")).to_be_visible()
+        node.post("/api/v1/nodes/heartbeat", json={"stats": {}}).raise_for_status()
+    assert problems == []
+
+
+@pytest.mark.slow
+def test_empty_pages_say_what_to_do_next(browser: Browser, tmp_path: Path, artefacts: Path) -> None:
+    with RunningConsole(tmp_path) as empty:
+        context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=empty.url)
+        page = context.new_page()
+        sign_in(page, empty, "/overview")
+        for path, said in EMPTY.items():
+            page.goto(path)
+            expect(page.get_by_text(said)).to_be_visible()
+            page.screenshot(path=artefacts / f"empty{path.replace('/', '-')}.png")
+        context.close()
+
+
+EMPTY = {
+    "/overview": "No sensor has registered.",
+    "/attacks": "No attack seen yet",
+    "/nodes": "No sensor has registered",
+    "/health": "No sensor has registered",
+}
 LEFT_OUT = "The configuration (`ports: [8080]`) leaves 120 TCP segments out, 100 % of what is here; they are of 80 (120)."
 
 
@@ -377,7 +441,13 @@ def test_pages_fit_in_both_themes(
     sign_in(page, console, "/attacks")
     expect(page.locator("tbody tr").first).to_be_visible()
     first = page.locator("tbody tr", has_text="wide.example").get_by_role("link").first.get_attribute("href") or ""
-    for path, name in (("/attacks", "list"), (first, "attack"), ("/nodes", "nodes"), ("/health", "health")):
+    for path, name in (
+        ("/overview", "overview"),
+        ("/attacks", "list"),
+        (first, "attack"),
+        ("/nodes", "nodes"),
+        ("/health", "health"),
+    ):
         page.goto(path)
         expect(page.locator("main h1")).to_be_visible()
         page.wait_for_function("document.body.className.includes('body--')")
