@@ -14,11 +14,12 @@ from nicegui import ui
 from pydantic import Field
 from starlette.middleware import Middleware
 
+from tcpmirror.cloud.apis.reading import endpoint_detail
 from tcpmirror.cloud.application import create_application
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
 from tcpmirror.cloud.service import Service
-from tcpmirror.console import attack_list, attack_page, mirror_health, overview
+from tcpmirror.console import api_list, api_page, attack_list, attack_page, mirror_health, overview
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.content_policy import ContentPolicy
 from tcpmirror.console.frame import frame, visit
@@ -52,6 +53,7 @@ def create_console(service: Service, title: str, *, pages: bool = True) -> FastA
     _add_overview(service, title)
     _add_pages(service, title)
     _add_health(service, title)
+    _add_apis(service, title)
     app.user_middleware.append(Middleware(ContentPolicy))  # innermost: before headers are given their defaults
     ui.run_with(
         app,
@@ -143,6 +145,41 @@ def _add_health(service: Service, title: str) -> None:
         told = mirror_health.read(await asyncio.to_thread(list_nodes, service.database))
         with frame(visited, "Mirror health", "Mirror"):
             mirror_health.HealthPage(visited, told)
+        return None
+
+
+def _add_apis(service: Service, title: str) -> None:
+    @ui.page("/apis")
+    async def apis(
+        request: Request,
+        *,
+        host: _Text = "",
+        path: _Text = "",
+        state: _Text = "",
+        risk: _Text = "",
+        sensitive: _Text = "",
+        sort: _Text = "",
+        page: _Text = "",
+    ) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        view = api_list.view_of(host, path, state, risk, sensitive, sort, page)
+        shown = await asyncio.to_thread(api_list.read, service, view)
+        with frame(visited, "API Discovery", "APIs"):
+            api_list.ApiList(visited, view, shown)
+        return None
+
+    @ui.page("/apis/{endpoint_id}")
+    async def api(request: Request, endpoint_id: _Id) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        found = await asyncio.to_thread(endpoint_detail, service.database, endpoint_id)
+        if found is None:
+            return _missing_page()
+        with frame(visited, f"{found[1].method} {found[1].path}"[:80], "APIs"):
+            api_page.show(*found)
         return None
 
 

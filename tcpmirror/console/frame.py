@@ -69,6 +69,7 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
             with block("nav", "tm-nav").props('aria-label="Pages"'):
                 _entry("Overview", "/overview", place)
                 _entry("Attacks", "/attacks", place)
+                _entry("APIs", "/apis", place)
                 _entry("Nodes", "/nodes", place)
                 _entry("Mirror", "/health", place)
                 _entry("API", "/api/docs", place)
