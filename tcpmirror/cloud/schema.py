@@ -293,6 +293,24 @@ traffic = Table(
     sqlite_with_rowid=False,
 )
 
+# What there is one of: the key that rules are signed with, the number of their last change.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", TrafficText, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+rule_packs = Table(
+    "rule_packs",
+    metadata,
+    Column("name", TrafficText, primary_key=True),
+    Column("text", TrafficText, nullable=False),
+    Column("rules", Integer, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    Column("changed_by", TrafficText, nullable=False),
+)
+
 # The inventory of APIs. A digest is the JSON of `discovery.digest`, compressed by zstd; a key is the hash of what it is of.
 api_digests = Table(
     "api_digests",
