@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tcpmirror.cloud.api import access, documentation, exports, ingestion, people, queries
+from tcpmirror.cloud.api import access, apis, documentation, exports, ingestion, judgement, people, queries, rules
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
 from tcpmirror.cloud.service import Service
@@ -51,7 +51,18 @@ def create_application(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.intake = intake
-    for router in (ingestion.router, queries.router, exports.router, access.router, people.router, documentation.router):
+    for router in (
+        ingestion.router,
+        apis.nodes,
+        apis.router,
+        queries.router,
+        exports.router,
+        judgement.router,
+        rules.router,
+        access.router,
+        people.router,
+        documentation.router,
+    ):
         app.include_router(router)
     for failure in (DBAPIError, PoolTimeoutError):
         app.add_exception_handler(failure, _store_failed)

@@ -42,6 +42,7 @@ class FindingIn(BaseModel):
     payload: Annotated[str, Field(max_length=4096, examples=["1' OR '1'='1"])]
     rule: Annotated[str, Field(max_length=256, examples=["sqli.tautology"])]
     confidence: Annotated[float, Field(ge=0.0, le=1.0, examples=[0.95])]
+    evidence: Annotated[str, Field(max_length=4096, description="What in the response shows that it worked.")] = ""
 
 
 class ReportIn(BaseModel):

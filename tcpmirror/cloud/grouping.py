@@ -26,7 +26,10 @@ _KEY_SEPARATOR: Final = b"\x1f\x00\x1f"  # keeps ("a", "b") and ("ab", "") apart
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One attack type in one report. ``point`` and ``rule`` are of the finding with the most confidence."""
+    """One attack type in one report. ``point`` and ``rule`` are of the finding with the most confidence.
+
+    ``evidence``: what in the response shows that it worked; empty: nothing.
+    """
 
     report: SoundReport
     key: bytes
@@ -38,6 +41,7 @@ class Hit:
     host: str
     path: str
     traits: tuple[str, ...] = ()
+    evidence: str = ""
 
 
 def hits_of(report: SoundReport) -> list[Hit]:
@@ -54,8 +58,15 @@ def hits_of(report: SoundReport) -> list[Hit]:
         point = tuple(best.point)
         key = attack_key(kind, point, host, path)
         traits = (*of_report, *(trait("rule", finding.rule) for finding in findings))
-        hits.append(Hit(report, key, kind, point, payloads, best.rule, best.confidence, host, path, traits))
+        proof = _evidence(findings)
+        hits.append(Hit(report, key, kind, point, payloads, best.rule, best.confidence, host, path, traits, proof))
     return hits
+
+
+def _evidence(findings: list[FindingIn]) -> str:
+    """Return what shows that an attack worked, of the finding that shows it with the most confidence."""
+    proven = [finding for finding in findings if finding.evidence]
+    return max(proven, key=lambda finding: finding.confidence).evidence if proven else ""
 
 
 def attack_key(kind: str, point: tuple[str, ...], host: str, path: str) -> bytes:

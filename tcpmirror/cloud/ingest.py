@@ -54,6 +54,8 @@ class _Attack:
     last_ns: int
     hits: int = 0
     confidence: float = 0.0
+    proofs: int = 0
+    newest_proof: Hit | None = None
     traits: str = ""
     response_least: int = 2**63 - 1
     response_most: int = 0
@@ -71,6 +73,9 @@ class _Attack:
         self.last_ns = max(self.last_ns, time_ns)
         self.hits += 1
         self.confidence = max(self.confidence, hit.confidence)
+        if hit.evidence:
+            self.proofs += 1
+            self.newest_proof = hit
         self.traits = joined(self.traits, hit.traits)
         self.response_least = min(self.response_least, hit.report.fields.response_bytes)
         self.response_most = max(self.response_most, hit.report.fields.response_bytes)
@@ -243,6 +248,7 @@ def _hit_row(hit: Hit, attack: _Attack) -> dict[str, Any]:
         "payloads": list(hit.payloads),
         "rule": hit.rule,
         "confidence": hit.confidence,
+        "evidence": hit.evidence,
     }
 
 
@@ -315,6 +321,14 @@ def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: C
             for attack in touched
         ],
     )
+    proven = [
+        {"b_id": attack.id, "b_proofs": attack.proofs, "b_evidence": attack.newest_proof.evidence}
+        for attack in touched
+        if attack.newest_proof is not None
+    ]
+    if proven:
+        proof = {"evidence_hits": attacks.c.evidence_hits + bindparam("b_proofs"), "evidence": bindparam("b_evidence")}
+        connection.execute(update(attacks).where(this).values(**proof), proven)
     newest = [{"b_id": attack.id} | _newest_columns(attack.newest) for attack in touched if attack.newest is not None]
     if newest:
         connection.execute(update(attacks).where(this), newest)

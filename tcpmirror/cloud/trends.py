@@ -127,11 +127,11 @@ def note_traffic(
 
 
 def _risen(before: dict[str, Any], stats: dict[str, Any], name: str) -> int:
-    """Return the rise of a counter; one that fell began anew with its process."""
+    """Return the rise of a counter; one that fell began anew with its process. A first one may be of a year: no rise."""
     earlier, now = before.get(name), stats.get(name)
-    if type(now) is not int or not 0 <= now < 2**62:
+    if type(now) is not int or type(earlier) is not int or not 0 <= now < 2**62:
         return 0
-    return now - earlier if type(earlier) is int and 0 <= earlier <= now else now
+    return now - earlier if 0 <= earlier <= now else now
 
 
 def _dialect(connection: Connection) -> Any:

@@ -91,6 +91,19 @@ class SearchBox(ui.element, component="search_box.js"):
             self.update()
 
 
+class TrendChart(ui.element, component="trend_chart.js"):
+    """Stacked bars: each of *bars* has `ms` and `parts` (`name`, `value`, `series`); *told* says it to screen readers.
+
+    *by_day*: the times below are days.
+    """
+
+    def __init__(self, bars: list[dict[str, Any]], told: str, by_day: bool) -> None:
+        super().__init__()
+        self._props["bars"] = bars
+        self._props["told"] = told
+        self._props["day"] = by_day
+
+
 def block(tag: str, classes: str = "") -> ui.element:
     """Return an element to put others into."""
     return ui.element(tag).classes(classes)

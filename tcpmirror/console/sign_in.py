@@ -66,7 +66,7 @@ def sign_in_routes(title: str) -> APIRouter:
         return HTMLResponse(text, status, headers={"Content-Security-Policy": _POLICY})
 
     @router.get("/sign-in")
-    def show(request: Request, next: str = "/attacks") -> HTMLResponse:  # noqa: A002 - the query parameter's name
+    def show(request: Request, next: str = "/overview") -> HTMLResponse:  # noqa: A002 - the query parameter's name
         return page(request, next)
 
     @router.post("/sign-in")
@@ -75,7 +75,7 @@ def sign_in_routes(title: str) -> APIRouter:
         service: Shared,
         user: Annotated[str, Form(max_length=256)] = "",
         password: Annotated[str, Form(max_length=4096)] = "",
-        next: Annotated[str, Form(max_length=2048)] = "/attacks",  # noqa: A002
+        next: Annotated[str, Form(max_length=2048)] = "/overview",  # noqa: A002
     ) -> Response:
         try:
             account = service.sign_in.check(user, password, service.clock(), caller_address(request))
@@ -95,4 +95,4 @@ def sign_in_routes(title: str) -> APIRouter:
 def own_path(target: str) -> str:
     """Return *target* if it is a path of this console, else the start page: sign-in must not lead to another site."""
     own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() and "\\" not in target
-    return target if own else "/attacks"
+    return target if own else "/overview"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from tcpmirror.decode import form, json_doc, multipart, xml
@@ -24,7 +25,7 @@ def read(walk: Walk, content_type: bytes, body: bytes) -> None:
     kind = content_type.lower()
     body = _from_utf16(body)
     if not _structured(walk, kind, body):
-        if body.startswith(_GZIP) or b"\0" not in body[:1024] or is_text(body[:1024]):
+        if _is_readable(body):
             walk.visit(_POST, body)
         else:
             walk.add((*_POST, "file"), body)
@@ -48,6 +49,28 @@ def _structured(walk: Walk, kind: bytes, body: bytes) -> bool:
         form.read(walk, (*_POST, "form_urlencoded"), body)
         return True
     return False
+
+
+def texts(content_type: bytes, body: bytes) -> Iterable[tuple[bytes, bool, bool]] | None:
+    """Return (text, whether it is a file's content, whether it is decoded further) for what `read` makes of *body*.
+
+    None unless it is read as parts, or as the bytes of a file: the first tier reads those otherwise than other bodies.
+    """
+    kind = content_type.lower()
+    if _from_utf16(body) is not body:
+        return None
+    if kind.startswith(b"multipart/") or multipart.looks_like(body):
+        boundary = multipart.boundary_of(kind, body) or multipart.boundary_of(b"", body)
+        return None if boundary is None else multipart.texts(boundary, body)
+    first = body.lstrip()[:1]
+    if first in (b"{", b"[", b"<") or b"urlencoded" in kind or (b"\n" not in body and _FORM_START.match(body) is not None):
+        return None
+    return None if _is_readable(body) else [(body, True, False)]
+
+
+def _is_readable(body: bytes) -> bool:
+    """Tell whether a body that no notation explains is looked into; else it is the bytes of some file."""
+    return body.startswith(_GZIP) or b"\0" not in body[:1024] or is_text(body[:1024])
 
 
 def _multipart(walk: Walk, kind: bytes, body: bytes) -> bool:

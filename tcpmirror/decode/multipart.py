@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from tcpmirror.decode.keys import text_key
@@ -35,12 +36,41 @@ def boundary_of(content_type: bytes, body: bytes) -> bytes | None:
 
 def read(walk: Walk, path: Path, boundary: bytes, body: bytes) -> None:
     """Visit the parts of *body*."""
-    parts = body.split(b"--" + boundary, 1025)
-    for part in parts[1:]:
+    for part in _parts(boundary, body):
+        if part is None:
+            walk.note(Anomaly.BAD_MULTIPART)
+        else:
+            _part(walk, (*path, "multipart"), part)
+
+
+def texts(boundary: bytes, body: bytes) -> Iterator[tuple[bytes, bool, bool]]:
+    """Yield (text, whether it is a file's content, whether it is decoded further) for all that `read` visits.
+
+    A field is one text with its head, because some rules look at names and values together.
+    """
+    for part in _parts(boundary, body):
+        if part is None:
+            continue
+        head, separator, content = _cut(part)
+        if not separator or _names(head)[1] is None:
+            yield part, False, True
+        else:
+            yield head, False, True
+            yield content, True, is_text(_without_break(content))
+
+
+def _parts(boundary: bytes, body: bytes) -> Iterator[bytes | None]:
+    """Yield the parts of *body*, and None behind them if it does not end as it should."""
+    for part in body.split(b"--" + boundary, 1025)[1:]:
         if part.startswith(b"--"):
             return
-        _part(walk, (*path, "multipart"), part.removeprefix(b"\r").removeprefix(b"\n"))
-    walk.note(Anomaly.BAD_MULTIPART)
+        yield part.removeprefix(b"\r").removeprefix(b"\n")
+    yield None
+
+
+def _without_break(content: bytes) -> bytes:
+    """Return *content* without the line break that belongs to the boundary behind it."""
+    return content.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _part(walk: Walk, path: Path, part: bytes) -> None:
@@ -56,7 +86,7 @@ def _part(walk: Walk, path: Path, part: bytes) -> None:
         header, colon, value = line.partition(b":")
         if colon and header.strip().lower() not in (b"content-disposition", b"content-length"):
             walk.visit((*here, "header", text_key(header.strip().upper())), value.strip())
-    content = content.removesuffix(b"\n").removesuffix(b"\r")
+    content = _without_break(content)
     if filename is None:
         walk.visit(here, content)
         return

@@ -21,6 +21,7 @@ from tcpmirror.decode.traits cimport BASE64, DISGUISE, ESCAPE, MIN_RUN, PLUS, TR
 from tcpmirror.model.exchange cimport Request
 
 from tcpmirror.decode import grpc
+from tcpmirror.decode.body import texts as body_texts
 
 DEF DEPTH = 4             # rounds of decoding; a value that still changes is for the full path
 DEF LOOK_BASE64 = 16      # characters of a token that show whether it can be packed or text
@@ -60,9 +61,11 @@ cdef bint _unpack_runs(Regions* out, Py_ssize_t start, Py_ssize_t size, bint plu
     """Append the text hidden in the Base64 and hexadecimal runs of a region; False: the full path has to look.
 
     A slash is a character of Base64 and parts the segments of a path too, so a run is also read from behind its first slashes.
+    What a picture's ``data:`` URL holds is the content of a file.
     """
     cdef Py_ssize_t at = start, end = start, stop = start + size
     cdef int segments = 0
+    cdef bint was_file = out.is_file, is_picture = _is_picture(out.data + start, size), is_whole
     while at < stop:
         if not TRAITS_OF[out.data[at]] & BASE64:
             at += 1
@@ -75,10 +78,25 @@ cdef bint _unpack_runs(Regions* out, Py_ssize_t start, Py_ssize_t size, bint plu
         if end - at < MIN_RUN or segments > SEGMENTS:
             at = end
             continue
-        if not _unpack(out, at, _segment_end(out, at, end), end, plus, depth):
+        out.is_file = was_file or is_picture and at > start and out.data[at - 1] == 44
+        is_whole = _unpack(out, at, _segment_end(out, at, end), end, plus, depth)
+        out.is_file = was_file
+        if not is_whole:
             return False
         at = _segment_end(out, at, end) + 1
         segments += 1
+    return True
+
+
+cdef bint _is_picture(const uchar* data, Py_ssize_t size) noexcept nogil:
+    """Tell whether a text is a ``data:`` URL of a picture (RFC 2397), as editors send them."""
+    cdef const char* lead = b"data:image/"
+    cdef Py_ssize_t at
+    if size < 11:
+        return False
+    for at in range(11):
+        if data[at] != <uchar>lead[at] and data[at] | 32 != <uchar>lead[at]:
+            return False
     return True
 
 
@@ -227,7 +245,7 @@ cdef class Normalizer:
             raise MemoryError
         try:
             is_whole = (_add_head(&out, self._clean, request.head, &said)
-                        and _add_body(&out, self._clean, request.body, said)
+                        and _add_body(&out, self._clean, request, said)
                         and (said != MESSAGES or _add_messages(&out, request)))
             return by_alphabet(&out) if is_whole else None
         finally:
@@ -273,7 +291,25 @@ cdef bint _add_line(Regions* out, const uchar* line, Py_ssize_t size, bint is_fi
     return _expand(out, begin, size, plus, 0)
 
 
-cdef bint _add_body(Regions* out, CleanTexts clean, bytes body, BodyKind said) noexcept:
+cdef bint _add_texts(Regions* out, texts) except -1:
+    """Add the texts of a body in parts; what files hold is searched for by rules for files only."""
+    cdef bytes text
+    cdef bint is_whole = True
+    cdef Py_ssize_t begin
+    for text, is_file, is_decoded in texts:
+        begin = out.size
+        out.is_file = is_file
+        is_whole = append(out, <const uchar*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        if is_whole and is_decoded:
+            is_whole = _expand(out, begin, PyBytes_GET_SIZE(text), True, 0)
+        out.is_file = False
+        if not is_whole:
+            break
+    return is_whole
+
+
+cdef bint _add_body(Regions* out, CleanTexts clean, Request request, BodyKind said) except -1:
+    cdef bytes body = request.body
     cdef Py_ssize_t size = PyBytes_GET_SIZE(body), begin = out.size, count = out.count
     cdef const uchar* data = <const uchar*>PyBytes_AS_STRING(body)
     cdef BodyKind kind
@@ -282,6 +318,10 @@ cdef bint _add_body(Regions* out, CleanTexts clean, bytes body, BodyKind said) n
     if size > 3 and data[0] == 0x1F and data[1] == 0x8B and data[2] == 8:  # gzip that no header names
         return False
     kind = _body_kind(data, size, said)
+    if said == PARTS or data[0] == 45 or kind == UNSAID and memchr(data, 0, size if size < 1024 else 1024) != NULL:
+        texts = body_texts(request.header(b"content-type") or b"", body)
+        if texts is not None:
+            return _add_texts(out, texts)
     if kind == DOCUMENT:
         if _add_document(out, clean, data, size):
             return True

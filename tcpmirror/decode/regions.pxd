@@ -6,6 +6,7 @@ cdef enum:
     SEPARATOR = 1
 
 # A run of texts ("regions") one behind the other, each ended by SEPARATOR; `ends` and `traits` have one entry a region.
+# While `is_file` is set, what is added is the content of a file.
 cdef struct Regions:
     uchar* data
     Py_ssize_t size
@@ -15,6 +16,7 @@ cdef struct Regions:
     uint16_t* traits
     Py_ssize_t count
     Py_ssize_t count_room
+    bint is_file
 
 cdef bint start(Regions* regions, Py_ssize_t room, Py_ssize_t limit) noexcept nogil
 cdef void release(Regions* regions) noexcept nogil

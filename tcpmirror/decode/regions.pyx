@@ -8,7 +8,8 @@ from libc.string cimport memcpy
 from tcpmirror.decode.text cimport uchar
 from tcpmirror.decode.traits cimport BEYOND_PLAIN, BEYOND_URL, traits_of
 
-DEF CLASSES = 3  # as many as the model's ALPHABETS
+DEF CLASSES = 4  # as many as the model's ALPHABETS, and files
+DEF FILE = 0x8000  # a trait of regions, beyond those of their bytes
 
 
 cdef bint start(Regions* regions, Py_ssize_t room, Py_ssize_t limit) noexcept nogil:
@@ -16,6 +17,7 @@ cdef bint start(Regions* regions, Py_ssize_t room, Py_ssize_t limit) noexcept no
     regions.size = regions.count = regions.count_room = 0
     regions.ends = NULL
     regions.traits = NULL
+    regions.is_file = False
     regions.room = room
     regions.limit = limit
     regions.data = <uchar*>malloc(room)
@@ -49,7 +51,7 @@ cdef bint close(Regions* regions, Py_ssize_t size) noexcept nogil:
     """Make the *size* bytes written behind the last region, and the byte reserved behind them, the next region."""
     if regions.count == regions.count_room and not _grow_index(regions):
         return False
-    regions.traits[regions.count] = traits_of(regions.data + regions.size, size)
+    regions.traits[regions.count] = traits_of(regions.data + regions.size, size) | (FILE if regions.is_file else 0)
     regions.data[regions.size + size] = SEPARATOR
     regions.size += size + 1
     regions.ends[regions.count] = regions.size
@@ -86,12 +88,14 @@ cdef void cut(Regions* regions, Py_ssize_t size, Py_ssize_t count) noexcept nogi
     regions.count = count
 
 
-cdef inline int _alphabet(uint16_t traits) noexcept nogil:
+cdef inline int _class(uint16_t traits) noexcept nogil:
+    if traits & FILE:
+        return CLASSES - 1
     return 2 if traits & BEYOND_URL else traits & BEYOND_PLAIN
 
 
 cdef tuple by_alphabet(Regions* regions):
-    """Return the regions of each alphabet, in order, as one bytes object each."""
+    """Return the regions of each alphabet, then those of files, in order, as one bytes object each."""
     cdef Py_ssize_t sizes[CLASSES]
     cdef uchar* heads[CLASSES]
     cdef Py_ssize_t at, begin = 0
@@ -99,14 +103,14 @@ cdef tuple by_alphabet(Regions* regions):
     for kind in range(CLASSES):
         sizes[kind] = 0
     for at in range(regions.count):
-        sizes[_alphabet(regions.traits[at])] += regions.ends[at] - begin
+        sizes[_class(regions.traits[at])] += regions.ends[at] - begin
         begin = regions.ends[at]
     sorted_out = tuple([PyBytes_FromStringAndSize(NULL, sizes[kind]) for kind in range(CLASSES)])
     for kind in range(CLASSES):
         heads[kind] = <uchar*>PyBytes_AS_STRING(sorted_out[kind])
     begin = 0
     for at in range(regions.count):
-        kind = _alphabet(regions.traits[at])
+        kind = _class(regions.traits[at])
         memcpy(heads[kind], regions.data + begin, regions.ends[at] - begin)
         heads[kind] += regions.ends[at] - begin
         begin = regions.ends[at]

@@ -49,7 +49,7 @@ class Views(Protocol):
 
     @property
     def normal_form(self) -> Callable[[Request], tuple[bytes, ...] | None]:
-        """Its texts, by the alphabet that they are written in."""
+        """Its texts, by the alphabet that they are written in, and behind them what files hold."""
 
     @property
     def learn_clean(self) -> Callable[[], None]:

@@ -13,15 +13,18 @@ from tcpmirror.model.alphabet import ALPHABETS
 
 
 class Gates:
-    """The gates of *rules*: one matcher an alphabet, in the order of the model's ALPHABETS."""
+    """The gates of *rules*: one matcher an alphabet, in the order of the model's ALPHABETS, and one for what files hold."""
 
     def __init__(self, rules: Sequence[Rule], cache_dir: Path | None) -> None:
         self.rules = rules
         expressions = [(first_alphabet(item.pattern, ALPHABETS), item) for item in gate_expressions(rules)]
         self._seen: list[Expression] = []
         searches = [
-            _matchers(rules, [item for first, item in expressions if first <= place], cache_dir)
-            for place in range(len(ALPHABETS))
+            *(
+                _matchers(rules, [item for first, item in expressions if first <= place], cache_dir)
+                for place in range(len(ALPHABETS))
+            ),
+            _matchers(rules, [item for _, item in expressions if rules[item.rule].files], cache_dir),
         ]
         self.cache_names = frozenset[str]().union(*(search.cache_names for search in searches))
         self._scanners = [search.scanners(self._noting(search.expressions)) for search in searches]

@@ -42,7 +42,7 @@ class Ignoring:
     """The operator's entries, compiled; the first that holds gives its name."""
 
     def __init__(self, entries: Iterable[Ignore], who: Who) -> None:
-        self.entries = tuple(map(_Entry, entries))
+        self.entries = tuple(map(Entry, entries))
         self.who = who
 
     def of(self, exchange: Exchange) -> Sieve:
@@ -56,7 +56,7 @@ class Sieve:
         self.ignored: list[Ignored] = []
         self._ignoring = ignoring
         self._exchange = exchange
-        self._entries: list[_Entry] | None = None
+        self._entries: list[Entry] | None = None
         self._seen: set[tuple[str, str, tuple[str, ...]]] = set()
 
     def passes(self, finding: Finding) -> bool:
@@ -69,7 +69,7 @@ class Sieve:
             self.ignored.append(Ignored(finding, name))
         return not name
 
-    def _applicable(self) -> list[_Entry]:
+    def _applicable(self) -> list[Entry]:
         """Return the entries whose conditions about the exchange hold."""
         request = self._exchange.request
         path = "" if request is None else request.target.partition(b"?")[0].decode("latin-1")
@@ -77,7 +77,9 @@ class Sieve:
         return [entry for entry in self._ignoring.entries if entry.applies(path, requester)]
 
 
-class _Entry:
+class Entry:
+    """One entry of the operator's, compiled."""
+
     def __init__(self, item: Ignore) -> None:
         self.name = item.name
         self._types = frozenset(item.types)
@@ -89,6 +91,7 @@ class _Entry:
         self._networks = tuple(map(ipaddress.ip_network, item.networks))
 
     def applies(self, path: str, requester: Requester) -> bool:
+        """Tell whether the conditions about the exchange hold; *path* is latin-1 text."""
         host = re.sub(r":\d*\Z", "", requester.host).lower()
         return (
             (self._host is None or self._host(host) is not None)
@@ -97,6 +100,7 @@ class _Entry:
         )
 
     def holds(self, finding: Finding) -> bool:
+        """Tell whether the conditions about the finding hold."""
         return (
             (not self._types or finding.type in self._types)
             and (self._rules is None or self._rules(finding.rule) is not None)

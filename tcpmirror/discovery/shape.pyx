@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What one segment of a path looks like: plainly a value, or something that only statistics can tell.
 
-Only what no developer would write into a route is a value at once: long numbers, UUIDs, hexadecimal digests, tokens, addresses.
-Everything else keeps its text until it is known which other texts stand in its place (`templates`).
+Only what no developer would write into a route is a value at once: long numbers, UUIDs, hexadecimal digests, tokens,
+addresses. Everything else keeps its text until it is known which other texts stand in its place (`templates`).
 """
 from libc.stdint cimport uint8_t
 

@@ -37,6 +37,7 @@ _ROUNDS: Final = 24
 _OPEN_SHARE: Final = 0.1  # of the texts seen once
 _MANY: Final = 12  # texts with digits that are each seen again: fewer may be `load_1`, `load_5`, `load_15`
 _ALIKE_BITS: Final = 1.0  # of entropy in what follows, before likeness says anything
+_TELLING: Final = 120  # requests, divided by the texts, before likeness within chance says anything
 _MIXED_SHARE: Final = 0.15  # of the texts with digits
 
 
@@ -142,11 +143,9 @@ def _value_texts(node: Node, texts: dict[str, Node], learned: list[Path], correc
     before = {path[0] for path in learned if path}
     numbers = {name for name in open_texts if raw_shape(name) in ("small", "date")}
     words = {
-        name: child
-        for name, child in open_texts.items()
-        if name and name not in numbers and name not in before and not _VERSION.fullmatch(name)
+        name: child for name, child in open_texts.items() if name and name not in numbers and not _VERSION.fullmatch(name)
     }
-    found = _alike(words, node.children.get(VALUE), VALUE in before)
+    found = _alike(words, node.children.get(VALUE), VALUE in before) - before
     if found or VALUE in node.children or VALUE in before or len(numbers) >= _MIN_VALUES:
         found |= numbers
     return found
@@ -231,9 +230,11 @@ def _are_choices(words: dict[str, Node], below: set[str]) -> bool:
     Collections that are used alike have different shares all the same, so this asks for likeness within chance.
     """
     following = {name: _two_deep(child, below) for name, child in words.items()}
-    if len(following) < 2 or min(counts.total() for counts in following.values()) < _CERTAIN:
+    if len(following) < 2 or min(counts.total() for counts in following.values()) < _TELLING / len(following):
         return False
     whole = sum(following.values(), Counter[str]())
+    if len(whole) < _MIN_VALUES:
+        return False
     total = whole.total()
     entropy = -sum(count / total * math.log2(count / total) for count in whole.values())
     if entropy < _ALIKE_BITS or total < 4 * len(whole) * len(following):

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from tcpmirror.export.batches import Batch, next_batch
 from tcpmirror.export.client import BatchRefusedError, CloudClient, CloudError
@@ -18,6 +18,7 @@ from tcpmirror.telemetry.counters import CounterPage
 
 HEARTBEAT_S: Final = 30.0
 IDLE_S: Final = 1.0
+DIGESTS_S: Final = 2.0
 log = logging.getLogger(__name__)
 
 
@@ -42,12 +43,21 @@ class BackOff:
         self.failures = 0
 
 
+class Outbox(Protocol):
+    """What else goes to the cloud: bodies of calls, the same until it is done."""
+
+    def next(self) -> tuple[bytes, int] | None: ...
+
+    def done(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Sender:
     """Sends what *spool* holds through *client*; the only writer of the sending counters of *counters*.
 
     ``batch_reports`` reports make a batch, fewer are sent once they have waited ``batch_interval_s``. ``stats`` returns what
-    a heartbeat says. For ``start_patience_s`` a cloud that has not answered yet is no failure: it is starting too.
+    a heartbeat says, ``after_heartbeat`` is called when it was taken. For ``start_patience_s`` a cloud that has not answered
+    yet is no failure: it is starting too.
     """
 
     spool: Spool
@@ -58,6 +68,9 @@ class Sender:
     stats: Callable[[], dict[str, object]]
     back_off: BackOff = field(default_factory=BackOff)
     start_patience_s: float = 0.0
+    after_heartbeat: Callable[[], None] = lambda: None
+    digests: Outbox | None = None
+    _digests_at_s: float = field(default=0.0, init=False)
     _wake: threading.Event = field(default_factory=threading.Event, init=False)
     _finishing: threading.Event = field(default_factory=threading.Event, init=False)
     _heartbeat_at_s: float = field(default=0.0, init=False)
@@ -104,6 +117,7 @@ class Sender:
                 self._deliver(batch)
                 self.back_off.reset()
                 self._heartbeat()
+            self._send_digests()
         except CloudError as error:
             return self._stand_off_s(error)
         except OSError as error:
@@ -167,9 +181,28 @@ class Sender:
         self._heartbeat_at_s = time.monotonic() + HEARTBEAT_S
         try:
             self.client.heartbeat(self.stats())
+            self.after_heartbeat()
         except BatchRefusedError as error:
             log.warning("the cloud refuses the heartbeat: %s", error)
         self.counters.set("cloud_up", 1)
+
+    def _send_digests(self) -> None:
+        """Send digests of the inventory now and then. A cloud that does not take them is no reason to hold reports back."""
+        if self.digests is None or (time.monotonic() < self._digests_at_s and not self._finishing.is_set()):
+            return
+        self._digests_at_s = time.monotonic() + DIGESTS_S
+        while (call := self.digests.next()) is not None:
+            try:
+                self.client.send_digests(call[0])
+            except BatchRefusedError as error:
+                log.error("the cloud refuses %d digests of the inventory: %s", call[1], error)
+            except CloudError as error:
+                self._digests_at_s = time.monotonic() + HEARTBEAT_S
+                log.warning("the inventory waits for the cloud: %s", error)
+                return
+            else:
+                self.counters.add("api_digests_sent", call[1])
+            self.digests.done()
 
     def _stand_off_s(self, error: CloudError) -> float:
         """Count the failure; return the seconds before the next try."""

@@ -22,11 +22,15 @@ from typing import IO, Any, Final
 import orjson
 
 from tcpmirror.capture.capture_files import capture_files
+from tcpmirror.discovery.inventory import Inventory
+from tcpmirror.discovery.record import decode_rows
 from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFault
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.stream import SilentFactory, SinkFactory
 from tcpmirror.model.tls_secrets import TlsSecrets
+from tcpmirror.processes.api_news import ApiNews
+from tcpmirror.processes.api_report import api_lines
 from tcpmirror.processes.capture import filter_inner, open_road, read_file
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Inspector, Judge, slowed
@@ -37,7 +41,7 @@ from tcpmirror.processes.sorting import LineSorter
 from tcpmirror.processes.worker import DECRYPTION_COUNTERS, Publisher, finish_waiting, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
-from tcpmirror.ring.ring import KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
+from tcpmirror.ring.ring import KIND_APIS, KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
 from tcpmirror.settings.memory import divided
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.ledger import ledgers
@@ -62,8 +66,10 @@ class Analysis:
     until: str = "all"
     cache_dir: Path | None = None
     key_log: str = ""
+    apis: IO[bytes] | None = None
     _secrets: TlsSecrets = field(default_factory=lambda: TlsSecrets(0))
     _types: Counter[str] = field(default_factory=Counter)
+    _inventory: Inventory = field(default_factory=Inventory)
 
     def run(self) -> dict[str, Any]:
         """Analyse the files; return the summary. EnvironmentFault when a file cannot be read, or a process died."""
@@ -86,6 +92,9 @@ class Analysis:
             if target is not None:
                 for line in sorters[which].lines():
                     target.write(line + b"\n")
+        if self.apis is not None:
+            for line in api_lines(self._inventory.table.values()):
+                self.apis.write(line + b"\n")
         return self._summary(layout, started, peak)
 
     # -- the processes ------------------------------------------------------------------------------------------------------
@@ -121,7 +130,8 @@ class Analysis:
             for record in line_records(exchange, findings, self.pcaps, self.exchanges is not None):
                 send(KIND_LINE, record)
 
-        factory = self._factory(Judge(self.settings, detector, keep, page, self.exchanges is not None))
+        apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None else None
+        factory = self._factory(Judge(self.settings, detector, keep, page, self.exchanges is not None, apis))
         table = open_table(factory, self.settings, self.workers)
         counts = Publisher(page, table, factory)
         road = WorkerRoad([layout.segment_reader(0, index)], table, page)
@@ -136,6 +146,8 @@ class Analysis:
         table.end_all()
         finish_waiting(factory, page)
         counts.publish()
+        for record in apis.records(writer.largest_payload) if apis is not None else ():
+            send(KIND_APIS, record)
         send(KIND_DRAIN, b"")
         out.ring()
         return EXIT_OK
@@ -170,6 +182,8 @@ class Analysis:
                         sorters[which].add(key, line)
                         if which == FINDINGS:
                             self._types[orjson.loads(line)["type"]] += 1
+                    elif record[0] == KIND_APIS:
+                        self._inventory.add(*decode_rows(record[1]))
                     elif record[0] == KIND_DRAIN:
                         drained += 1
                     reader.advance()

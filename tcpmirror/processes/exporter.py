@@ -23,9 +23,11 @@ from tcpmirror.model.digest import decode_digest
 from tcpmirror.model.ignored_news import decode_ignored
 from tcpmirror.model.protocol_news import decode_protocols
 from tcpmirror.model.report import Report
+from tcpmirror.processes.api_outbox import ApiOutbox
+from tcpmirror.processes.cloud_rules import CloudRules, look_quietly
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
-from tcpmirror.ring.ring import KIND_DIGEST, KIND_IGNORED, KIND_PROTOCOLS, KIND_REPORT, RingReader
+from tcpmirror.ring.ring import KIND_APIS, KIND_DIGEST, KIND_IGNORED, KIND_PROTOCOLS, KIND_REPORT, RingReader
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -50,9 +52,10 @@ def run(context: Context) -> int:
     servers: tuple[PageServer, ...] = ()
     try:
         servers = page_servers(settings.metrics, settings.health, collector, context.counters)
-        sender = _sender(context, spool, pages, tallies)
+        rings = _rings(context, spool, tallies)
+        sender = _sender(context, spool, pages, rings)
         sender.start()
-        _turn_until_stopped(context, _rings(context, spool, tallies), sender)
+        _turn_until_stopped(context, rings, sender)
     finally:
         for server in servers:
             server.close()
@@ -83,6 +86,7 @@ class ReportRings:
     counters: CounterPage
     tallies: Tallies
     withhold_attacks: bool
+    apis: ApiOutbox = field(default_factory=ApiOutbox)
     retry_at_s: float = 0.0
     attack_log: AttackLog = field(default_factory=AttackLog)
     published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0, 0, 0))
@@ -124,6 +128,9 @@ class ReportRings:
         try:
             if kind == KIND_DIGEST:
                 self.tallies.add_mirror_news(decode_digest(record))
+                return None
+            if kind == KIND_APIS:
+                self.counters.add("api_digests", self.apis.add(record))
                 return None
             if kind == KIND_IGNORED:
                 self.tallies.add_ignored_news(decode_ignored(record))
@@ -208,7 +215,7 @@ def _spool(settings: Settings) -> Spool:
     return Spool(Path(directory), settings.spool.quota_bytes, settings.spool.segment_bytes, settings.spool.fsync)
 
 
-def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], tallies: Tallies) -> Sender:
+def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], rings: ReportRings) -> Sender:
     cloud = context.settings.cloud
     notes = [context.layout.note(source) for source in range(context.layout.sources)]
     hostname = socket.gethostname()
@@ -222,6 +229,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], tall
         direct=not cloud.url,
         pinned_certificate="" if cloud.url else cloud.tls_certificate,
     )
+    rules = CloudRules(context.settings, client)
     return Sender(
         spool,
         client,
@@ -229,7 +237,11 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], tall
         batch_reports=cloud.batch_reports,
         batch_interval_s=cloud.batch_interval_ns / 1e9,
         start_patience_s=0.0 if cloud.url else EMBEDDED_START_S,
-        stats=lambda: heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, tallies, notes)},
+        stats=lambda: (
+            heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
+        ),
+        digests=rings.apis,
+        after_heartbeat=lambda: look_quietly(rules),
     )
 
 

@@ -47,6 +47,7 @@ class Inspector(Protocol):
 
 
 Keep = Callable[[Exchange, list[Finding]], None]
+Observe = Callable[[Exchange, bool], None]
 
 
 def slowed(emit: Callable[[Exchange], object], slow_ns: int) -> Callable[[Exchange], object]:
@@ -65,13 +66,21 @@ class Judge:
     """Called with each exchange; hands those worth keeping to *keep*.
 
     *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list). ``ignored`` counts
-    findings held back; who tells others of them takes them off.
+    findings held back; who tells others of them takes them off. *observe* sees each exchange in scope, and whether it has
+    findings.
     """
 
     def __init__(
-        self, settings: Settings, detector: Inspector | None, keep: Keep, page: CounterPage, keep_all: bool = False
+        self,
+        settings: Settings,
+        detector: Inspector | None,
+        keep: Keep,
+        page: CounterPage,
+        keep_all: bool = False,
+        observe: Observe | None = None,
     ) -> None:
         self._keep = keep
+        self._observe = observe
         self._keep_all = keep_all
         self._page = page
         self.ignored: IgnoredCounts = Counter()
@@ -102,6 +111,8 @@ class Judge:
         """Inspect *exchange* or let it pass, and count which."""
         if self._detector is None:
             self._page.add("uninspected")
+            if self._observe is not None and self._is_in_scope(exchange):
+                self._observe(exchange, False)
             return []
         if not self._is_in_scope(exchange):
             self._page.add("bypassed")
@@ -119,6 +130,8 @@ class Judge:
             self._count_ignored(self._detector.ignored)
         self._count_partial(exchange)
         self._page.add("inspected")
+        if self._observe is not None:
+            self._observe(exchange, bool(findings) or bool(self._detector.ignored))
         return findings
 
     def _count_ignored(self, ignored: Sequence[Ignored]) -> None:

@@ -13,6 +13,7 @@ from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import encode_report
 from tcpmirror.model.stream import SinkFactory
+from tcpmirror.processes.api_news import ApiNews
 from tcpmirror.processes.census import Census
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.ignored_news import send_ignored_news
@@ -24,7 +25,7 @@ from tcpmirror.processes.surveyed_flow import CensusFactory
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
-from tcpmirror.ring.ring import KIND_REPORT, RingReader
+from tcpmirror.ring.ring import KIND_APIS, KIND_REPORT, RingReader
 from tcpmirror.settings.memory import memory_shares
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -203,7 +204,10 @@ class Worker:
         self._exporter_bell = layout.exporter_bell()
         self._bell = layout.worker_bell(index)
         self._renewal = Renewal(settings, context.settings_file)
-        self._judge = Judge(settings, None, self._keep, self._page)
+        self._apis = ApiNews(settings.discovery.endpoints, self._page) if settings.discovery.enabled else None
+        self._unsent_apis: list[bytes] = []
+        self._last_apis = 0
+        self._judge = Judge(settings, None, self._keep, self._page, observe=self._apis)
         self._use(self._renewal.read(settings))
         self._census = Census()
         self._factory = CensusFactory(
@@ -248,6 +252,7 @@ class Worker:
             finish_waiting(self._factory, self._page)
             self._counts.publish()
             self._send_news()
+            self._send_apis()
             return False
         self._bell.wait(ticket, WAIT_MS)
         return True
@@ -264,6 +269,9 @@ class Worker:
         if now - self._last_news > NEWS_NS:
             self._last_news = now
             self._send_news()
+        if now - self._last_apis > self._context.settings.discovery.interval_ns:
+            self._last_apis = now
+            self._send_apis()
         if self._context.reloading and not self._renewal.is_under_way:
             self._context.reloading = False
             self._renewal.begin()
@@ -273,6 +281,16 @@ class Worker:
         send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
         self._census.send(self._writer, self._exporter_bell)
         send_ignored_news(self._judge.ignored, self._writer, self._exporter_bell)
+
+    def _send_apis(self) -> None:
+        """Send what is new about APIs; what finds no room now goes with the next call, before anything newer."""
+        if self._apis is None:
+            return
+        if not self._unsent_apis:
+            self._unsent_apis = list(self._apis.records(self._writer.largest_payload))
+        while self._unsent_apis and self._writer.write(KIND_APIS, self._unsent_apis[0]):
+            del self._unsent_apis[0]
+            self._exporter_bell.ring()
 
     def _renew(self) -> None:
         """Take the settings file's rules and inspection settings once they are ready; on an error the old ones stay."""

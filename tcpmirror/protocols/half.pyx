@@ -13,8 +13,9 @@ from tcpmirror.protocols.buffer cimport buffer_append, buffer_clear, buffer_drop
 from tcpmirror.protocols.framing cimport (
     BODY_BROKEN, BODY_DONE, BODY_LENGTH, BODY_MORE, framing_advance, framing_open, framing_skip)
 from tcpmirror.protocols.head cimport (
-    IS_NOT, METHOD_LIMIT, ROLE_CLIENT, ROLE_SERVER, START_BAD, START_REQUEST, START_SIMPLE, find_start_line, is_known_method,
-    parse_cut_request_line, parse_header_lines, parse_start_line, plausible_start)
+    ROLE_CLIENT, ROLE_SERVER, START_BAD, START_REQUEST, START_SIMPLE, parse_header_lines)
+from tcpmirror.protocols.start_line cimport (
+    IS_NOT, METHOD_LIMIT, find_start_line, is_known_method, parse_cut_request_line, parse_start_line, plausible_start)
 
 from tcpmirror.model.anomaly import Anomaly
 

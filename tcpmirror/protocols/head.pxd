@@ -1,7 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 cdef enum:
-    METHOD_LIMIT = 32       # bytes; the longest registered method (UPDATEREDIRECTREF) has 17
     NO_LENGTH = -1
     WRONG_LENGTH = -2
 
@@ -11,11 +10,6 @@ cdef enum StartLine:
     START_REQUEST = 1
     START_RESPONSE = 2
     START_SIMPLE = 3    # HTTP/0.9: method and target only
-
-
-cdef enum Plausible:
-    IS_NOT = 0
-    MAY_BE = 1
 
 
 cdef enum Role:
@@ -42,10 +36,4 @@ cdef struct Head:
     bint is_http2_preface
 
 
-cdef Plausible plausible_start(const uint8_t* data, Py_ssize_t size, Role role) noexcept nogil
-cdef StartLine parse_start_line(Head* head, const uint8_t* data, Py_ssize_t size, Role role) noexcept nogil
-cdef bint parse_cut_request_line(Head* head, const uint8_t* data, Py_ssize_t size) noexcept
-cdef bint is_known_method(const uint8_t* data, Py_ssize_t size) noexcept
 cdef void parse_header_lines(Head* head, const uint8_t* data, Py_ssize_t size, Py_ssize_t limit) noexcept nogil
-cdef Py_ssize_t find_start_line(const uint8_t* line, Py_ssize_t size, bint is_line_start, Role role,
-                                Py_ssize_t limit) noexcept nogil

@@ -1,73 +1,35 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """HTTP/1.0 and 1.1 (and 0.9 requests) on one flow: bytes of both directions in, exchanges out.
 
-Time is packet time only, and whatever is due at a time is done before bytes of that time are read, so the outcome depends on
-the flow's own packets alone. Bytes never raise: what is not HTTP is counted, what is odd sets an Anomaly.
+Here messages begin and end; `Http1Exchanges` makes exchanges of them. Bytes never raise: what is not HTTP is counted, what is
+odd sets an Anomaly.
 """
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport UINT64_MAX, uint8_t, uint64_t
-from libc.string cimport memchr, memcmp
 
-from tcpmirror.model.exchange cimport Message, Request, Response
-from tcpmirror.model.stream cimport (
-    END_FIN, END_RESET, EndKind, FlowInfo, StreamSink)
-from tcpmirror.protocols.factory cimport ExchangeFactory, send
+from tcpmirror.model.exchange cimport Message, Request
+from tcpmirror.model.stream cimport END_FIN, EndKind, FlowInfo, StreamSink
+from tcpmirror.protocols.factory cimport ExchangeFactory
 from tcpmirror.protocols.framing cimport (
     BODY_CHUNKED, BODY_LENGTH, BODY_NONE, BODY_UNTIL_CLOSE, FramingKind)
 from tcpmirror.protocols.half cimport (
-    AT_START, CLOSED, HEAD_WHOLE, IN_BODY, IN_HEAD, MESSAGE_BEGAN, MESSAGE_DROPPED, MESSAGE_WHOLE, NOT_HTTP_HERE, WANTS_DATA,
-    Half, HalfEvent, HalfState)
-from tcpmirror.protocols.head cimport (
-    ROLE_CLIENT, ROLE_EITHER, ROLE_SERVER, START_RESPONSE, START_SIMPLE, Head, parse_header_lines, parse_start_line)
-from tcpmirror.protocols.pairing cimport Entry, Pairing
+    CLOSED, HEAD_WHOLE, IN_BODY, IN_HEAD, MESSAGE_BEGAN, MESSAGE_DROPPED, MESSAGE_WHOLE, WANTS_DATA, Half, HalfEvent, HalfState)
+from tcpmirror.protocols.head cimport ROLE_CLIENT, ROLE_EITHER, ROLE_SERVER, START_RESPONSE, START_SIMPLE, Head
+from tcpmirror.protocols.http1_exchanges cimport AHEAD_NS, ODD_HEAD, Http1Exchanges
+from tcpmirror.protocols.http1_messages cimport is_simple, mend, request_of, response_of
+from tcpmirror.protocols.pairing cimport Entry
+from tcpmirror.protocols.timed_sink cimport broken_off, unanswered
 
 from tcpmirror.model.anomaly import Anomaly
-from tcpmirror.protocols.disfigured import mended
 from tcpmirror.protocols.readings import Readings
 
 cdef uint64_t GAP = 1 << Anomaly.GAP
-cdef uint64_t RESET = 1 << Anomaly.RESET
 cdef uint64_t RESPONSE_TIMEOUT = 1 << Anomaly.RESPONSE_TIMEOUT
 cdef uint64_t INCOMPLETE = 1 << Anomaly.INCOMPLETE
 cdef uint64_t HEAD_LIMIT = 1 << Anomaly.HEAD_LIMIT
 cdef uint64_t ENDLESS = 1 << Anomaly.ENDLESS
 cdef uint64_t UPGRADED = 1 << Anomaly.UPGRADED
 cdef uint64_t FRAMING_FAULTS = 1 << Anomaly.BAD_LENGTH | 1 << Anomaly.CONFLICTING_LENGTH | 1 << Anomaly.LENGTH_AND_CHUNKED
-
 cdef uint64_t DISFIGURED = 1 << Anomaly.BARE_CR | 1 << Anomaly.NUL_IN_HEAD | 1 << Anomaly.OBS_FOLD
-
-# Without one of these in a head or its chunks all servers see the same end of a request.
-cdef uint64_t ODD_HEAD = (
-    FRAMING_FAULTS | 1 << Anomaly.UNKNOWN_CODING | 1 << Anomaly.BAD_HEADER | 1 << Anomaly.OBS_FOLD | 1 << Anomaly.BARE_LF
-    | 1 << Anomaly.BARE_CR | 1 << Anomaly.NUL_IN_HEAD | 1 << Anomaly.HIDDEN_FRAMING | 1 << Anomaly.OLD_CHUNKED)
-cdef uint64_t ODD_FRAMING = ODD_HEAD | 1 << Anomaly.BAD_CHUNK | 1 << Anomaly.CHUNK_EXTENSION
-cdef uint64_t FRAMING_CONFLICT = 1 << Anomaly.FRAMING_CONFLICT
-
-cdef enum:
-    LINE_ENDS = 4            # so many bytes between messages may be empty lines
-    AHEAD_NS = 250_000_000   # a lost packet delays a direction by 100 ms (reassembly waits so long for it); this is ample
-
-cdef tuple METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
-cdef bytes VERSION_11 = b"HTTP/1.1"
-cdef bytes VERSION_10 = b"HTTP/1.0"
-cdef bytes VERSION_09 = b"HTTP/0.9"
-
-
-cdef bytes method_of(const uint8_t* data, Py_ssize_t size):
-    """Return the method as bytes; the usual ones are the same object every time."""
-    for known in METHODS:
-        if len(<bytes>known) == size and memcmp(PyBytes_AS_STRING(known), data, size) == 0:
-            return <bytes>known
-    return PyBytes_FromStringAndSize(<const char*>data, size)
-
-
-cdef bytes version_of(const uint8_t* data, Py_ssize_t size):
-    if size == 8 and memcmp(data, b"HTTP/1.", 7) == 0:
-        if data[7] == c"1":
-            return VERSION_11
-        if data[7] == c"0":
-            return VERSION_10
-    return PyBytes_FromStringAndSize(<const char*>data, size)
 
 
 cdef class Http1Factory(ExchangeFactory):
@@ -77,22 +39,13 @@ cdef class Http1Factory(ExchangeFactory):
         return Http1Connection(self, flow)
 
 
-cdef class Http1Connection(StreamSink):
-    """One flow. Where no SYN told who the client is, the first start line does."""
+cdef class Http1Connection(Http1Exchanges):
+    """One flow, message by message."""
 
     def __init__(self, ExchangeFactory factory, FlowInfo flow):
-        cdef bint is_joined = not flow.is_client_known
-        self.factory = factory
-        self.flow = flow
-        self.index = flow.first_index
-        self.pairing = Pairing(factory.limits.pipelined_requests, is_joined)
-        self.half0 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)
-        self.half1 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)
-        if not is_joined:
+        Http1Exchanges.__init__(self, factory, flow)
+        if flow.is_client_known:
             self.take_roles(self.half0, self.half1)
-
-    cdef inline Half half(self, int side):
-        return self.half1 if side else self.half0
 
     cdef int take_roles(self, Half client, Half server) except -1:
         self.client = client
@@ -105,9 +58,7 @@ cdef class Http1Connection(StreamSink):
         cdef Half half = self.half(side)
         cdef HalfEvent event
         cdef const uint8_t* at
-        if self.deadline_ns and time_ns >= self.deadline_ns:
-            self.tick(time_ns)
-        self.now_ns = time_ns
+        self.reach(time_ns)
         if half.role == ROLE_SERVER and not self.factory.parse_responses:
             return 0
         if half.state == CLOSED:
@@ -141,9 +92,7 @@ cdef class Http1Connection(StreamSink):
         cdef Half half = self.half(side)
         cdef HalfState before = half.state
         cdef uint64_t left = half.framing.left if before == IN_BODY and half.framing.kind == BODY_LENGTH else 0
-        if self.deadline_ns and time_ns >= self.deadline_ns:
-            self.tick(time_ns)
-        self.now_ns = time_ns
+        self.reach(time_ns)
         if half is self.client:
             self.watched = None
         if half.skip(length):
@@ -158,37 +107,22 @@ cdef class Http1Connection(StreamSink):
             self.lost(half, length, left, before, time_ns)
         return self.settle(half)
 
-    cdef int lost(self, Half half, uint64_t length, uint64_t left, HalfState before, uint64_t time_ns) except -1:
-        """Tell the pairing of *length* bytes that may have held messages; the first *left* belonged to a body."""
-        cdef bint is_between = before == AT_START or left > 0
-        if half.role != ROLE_SERVER:
-            half.loss = self.pairing.lose_requests(self.begun, time_ns, half.end_ns, before == AT_START)
-        else:
-            half.loss = self.pairing.lose_responses(
-                self.begun, time_ns, length - left, 1 if is_between and length - left >= LINE_ENDS else 0)
-        return 0
-
     cdef int end(self, int side, EndKind how, uint64_t time_ns) except -1:
         cdef Half half = self.half(side)
-        cdef uint64_t anomalies = INCOMPLETE
+        cdef uint64_t anomalies = broken_off(how)
         if half.has_ended:
             return 0
-        if self.deadline_ns and time_ns >= self.deadline_ns:
-            self.tick(time_ns)
-        self.now_ns = time_ns
+        self.reach(time_ns)
         half.has_ended = True
         if how != END_FIN:
             self.is_cut_off = True
-        if how == END_RESET:
-            anomalies |= RESET
-        elif how == END_FIN and half.state == IN_BODY and half.framing.kind == BODY_UNTIL_CLOSE:
+        if how == END_FIN and half.state == IN_BODY and half.framing.kind == BODY_UNTIL_CLOSE:
             anomalies = 0
         self.cut(half, anomalies)
         half.close()
-        # Without FIN or RST nobody said that no answer was coming: the request timed out, whenever the end was noticed.
         if (self.half0.has_ended and self.half1.has_ended) or (self.server is not None and (
                 self.server.has_ended or (how != END_FIN and not self.server.is_in_message()))):
-            self.release(0 if how == END_FIN or how == END_RESET else RESPONSE_TIMEOUT)
+            self.release(unanswered(how))
         return self.settle(half)
 
     cdef int tick(self, uint64_t now_ns) except -1:
@@ -211,35 +145,6 @@ cdef class Http1Connection(StreamSink):
             else:
                 self.pairing.settle(RESPONSE_TIMEOUT, self.is_even())
             self.settle(self.server)
-        return 0
-
-    cdef int shed(self) except -1:
-        """Give up the bodies in progress. A request that is whole stays so: giving up its flow tells it with all it has."""
-        cdef Half half
-        for half in (self.half0, self.half1):
-            if half.state == IN_BODY:
-                half.body.shed()
-        self.held_bytes = self.half0.held() + self.half1.held() + self.pairing.held_bytes
-        return 0
-
-    cdef int watch(self, const uint8_t* data, Py_ssize_t size) except -1:
-        """Let what follows an odd head be read again in other ways."""
-        if size and not self.watched.see(PyBytes_FromStringAndSize(<const char*>data, size)):
-            self.watched = None
-        return 0
-
-    cdef int settle_readings(self, Entry entry) except -1:
-        """Note on a request whether servers may disagree about its end. Lost bytes leave that open."""
-        cdef Request request = entry.request
-        cdef object readings = entry.readings
-        entry.readings = None
-        if readings is self.watched:
-            self.watched = None
-        if request.anomalies & ODD_FRAMING and not request.anomalies & GAP:
-            request.disagreement = readings.disagreement(
-                request.wire_length, request.anomalies & INCOMPLETE == 0, self.factory.parse_responses)
-            if request.disagreement is not None:
-                request.anomalies |= FRAMING_CONFLICT
         return 0
 
     cdef int take_event(self, Half half, HalfEvent event) except -1:
@@ -266,15 +171,6 @@ cdef class Http1Connection(StreamSink):
             return self.emit_finished()
         return 0
 
-    cdef bint is_even(self):
-        """Whether what waits and what is held are a pair, though no FIN said that all was answered."""
-        return len(self.pairing.waiting) == 1 and not self.pairing.is_pipelined and len(self.pairing.held) == 1
-
-    cdef bint is_quiet(self):
-        """Whether nothing was in flight for as long as a response may take."""
-        return (not self.pairing.next_ns() and not self.pairing.waiting and not self.pairing.held and not self.server.is_in_message() and self.begun > 1
-                and self.now_ns >= max(self.asked_ns, self.idle_ns) + self.factory.response_timeout_ns)
-
     cdef int message_dropped(self, Half half) except -1:
         """Forget what began; bytes without a head are the answer to an HTTP/0.9 request (RFC 1945, section 6)."""
         cdef Entry entry = half.entry
@@ -284,7 +180,7 @@ cdef class Http1Connection(StreamSink):
         elif half.role == ROLE_SERVER:
             self.idle_ns = self.now_ns
             entry = self.pairing.front()
-            if entry is not None and entry.request is not None and entry.request.version is VERSION_09:
+            if entry is not None and entry.request is not None and is_simple(entry.request):
                 self.pairing.give_up_front(0)
                 half.close()
         if self.is_tunnel:
@@ -319,7 +215,6 @@ cdef class Http1Connection(StreamSink):
 
     cdef int request_head(self, Half half) except -1:
         cdef Head* head = &half.head
-        cdef const uint8_t* data = half.head_data
         cdef Request request
         cdef FramingKind kind = BODY_NONE
         if head.is_http2_preface:
@@ -329,11 +224,7 @@ cdef class Http1Connection(StreamSink):
                 self.factory.not_http_bytes += half.head_size
             half.pass_over()
             return self.hand_over(TO_HTTP2)
-        request = Request.__new__(Request)
-        request.head = PyBytes_FromStringAndSize(<const char*>data, half.head_size)
-        request.method = method_of(data, head.method_size)
-        request.target = PyBytes_FromStringAndSize(<const char*>data + head.target_at, head.target_size)
-        request.version = VERSION_09 if head.start == START_SIMPLE else version_of(data + head.version_at, head.version_size)
+        request = request_of(half)
         half.entry.request = request
         half.message = request
         if half.head.anomalies & ODD_HEAD or head.is_chunked:
@@ -348,10 +239,9 @@ cdef class Http1Connection(StreamSink):
     cdef int response_head(self, Half half) except -1:
         """Take a final response; interim ones (RFC 9110, section 15.2) are passed over."""
         cdef Head* head = &half.head
-        cdef Response response
         cdef FramingKind kind = BODY_UNTIL_CLOSE
         cdef Request asked = self.pairing.partner(half.order)
-        cdef bytes read_as = self.mend(half) if head.anomalies & DISFIGURED else None
+        cdef bytes read_as = mend(half) if head.anomalies & DISFIGURED else None
         cdef int status = head.status
         if not self.factory.parse_responses:
             half.pass_over()
@@ -364,14 +254,7 @@ cdef class Http1Connection(StreamSink):
             self.idle_ns = self.now_ns
             return 0
         half.entry = self.pairing.begin_response(half.order, half.begin_ns)
-        response = Response.__new__(Response)
-        response.head = PyBytes_FromStringAndSize(<const char*>half.head_data, half.head_size)
-        response.version = version_of(half.head_data, head.version_size)
-        if read_as is not None:
-            response._headers = Response(read_as).headers
-        response.status = status
-        half.entry.response = response
-        half.message = response
+        half.message = half.entry.response = response_of(half, read_as, status)
         self.factory.responses += 1
         if half.is_upgrading or status == 204 or status == 304 or (asked is not None and asked.method == b"HEAD"):
             kind = BODY_NONE
@@ -380,22 +263,6 @@ cdef class Http1Connection(StreamSink):
         elif head.length >= 0:
             kind = BODY_LENGTH
         return self.open_body(half, kind)
-
-    cdef bytes mend(self, Half half):
-        """Read the head of a response again as forgiving browsers do; return what they see."""
-        cdef bytes raw = PyBytes_FromStringAndSize(<const char*>half.head_data, half.head_size)
-        cdef bytes read_as = mended(raw)
-        cdef Head before = half.head
-        cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(read_as)
-        if read_as == raw:
-            return None
-        parse_start_line(&half.head, data, <const uint8_t*>memchr(data, 10, len(read_as)) + 1 - data, ROLE_SERVER)
-        parse_header_lines(&half.head, data, len(read_as), self.factory.limits.header_count)
-        half.head.status = before.status
-        half.head.version_size = before.version_size
-        half.head.anomalies |= before.anomalies
-        half.anomalies |= half.head.anomalies
-        return read_as
 
     cdef bint takes_over(self, Request asked, Half half):
         """Whether the response of *half* ends HTTP/1 on the connection (RFC 9110, sections 7.8 and 9.3.6)."""
@@ -527,62 +394,3 @@ cdef class Http1Connection(StreamSink):
         if self.may_hand_over:
             self.handover = to if self.answered is None else self.upgrade()
         return 0
-
-    cdef int count(self, Half half) except -1:
-        """Add to the counters what *half* saw since the last time."""
-        self.factory.not_http_bytes += half.skipped
-        self.factory.http_errors += half.faults
-        half.skipped = 0
-        half.faults = 0
-        return 0
-
-    cdef int release(self, uint64_t anomaly) except -1:
-        """Emit the requests that nothing more can answer, those with *anomaly*.
-
-        Numbers of requests and responses that agree prove nothing where the last ones may be missing.
-        """
-        self.pairing.replay(UINT64_MAX)
-        self.pairing.settle(anomaly, not self.is_cut_off or (
-            self.is_even() and (not self.pairing.may_pipeline or self.pairing.is_first_pair())))
-        return self.emit_finished()
-
-    cdef int settle(self, Half half) except -1:
-        """Bring what the owner sees up to date after bytes were read: exchanges, counters, held bytes, deadline."""
-        cdef Entry front
-        half.body.settle()
-        self.count(half)
-        self.emit_finished()
-        self.held_bytes = self.half0.held() + self.half1.held() + self.pairing.held_bytes
-        self.deadline_ns = 0
-        if self.is_endless and self.server.state == IN_BODY:
-            self.deadline_ns = self.server.begin_ns + self.factory.response_timeout_ns
-            return 0
-        if self.pairing.next_ns():
-            self.deadline_ns = self.pairing.next_ns() + AHEAD_NS
-            return 0
-        if self.pairing.ahead:
-            self.deadline_ns = (<Entry>self.pairing.ahead[0]).response_ns + AHEAD_NS
-            return 0
-        front = self.pairing.front()
-        if front is not None and front.is_request_whole and not self.server.is_in_message():
-            self.deadline_ns = max(front.request.end_ns, self.idle_ns) + self.factory.response_timeout_ns
-        return 0
-
-    cdef int emit_finished(self) except -1:
-        cdef list finished = self.pairing.finished
-        cdef Entry entry
-        if not finished:
-            return 0
-        self.pairing.finished = []
-        for entry in finished:
-            self.emit_entry(entry)
-        return 0
-
-    cdef int emit_entry(self, Entry entry) except -1:
-        cdef unsigned int index = self.index
-        self.index += 1
-        if entry.readings is not None:
-            self.settle_readings(entry)
-        if self.answered is not None and entry.response is self.answered:
-            self.asked = entry.request
-        return send(self.factory, self.flow, self.client is self.half1, index, entry.request, entry.response, entry.anomalies)

@@ -2,7 +2,7 @@
 """Pairing: which response answers which request.
 
 HTTP/1 answers in order (RFC 9112, section 9.3.2), so as long as every byte was seen a queue is all it takes. A response that
-began before the request's first byte is not its answer. The two directions may reach the sensor out of step, when one waits
+began before the request's first byte, by more than a mirror may swap packets, is not its answer. The two directions may reach the sensor out of step, when one waits
 for lost bytes: a response that comes first is kept `ahead` for a moment, and packet times tell. A request that was given up
 (time-out, limit) leaves its place in the queue behind (`late`), so that its late response does not go to the next one.
 
@@ -40,6 +40,7 @@ cdef uint64_t EARLY_RESPONSE = 1 << Anomaly.EARLY_RESPONSE
 
 cdef uint64_t BUSY = UINT64_MAX
 cdef uint64_t SILENCE_NS = 250_000_000
+cdef uint64_t SWAP_NS = 10_000_000  # by so much a mirror may deliver a response before its request
 
 cdef enum:
     LATE_REQUESTS = 16  # remembered of the requests given up, for the framing of their late responses
@@ -234,11 +235,14 @@ cdef class Pairing:
     # -- while order is certain -------------------------------------------------------------------------------------------
 
     cdef Entry take_ahead(self, uint64_t order, uint64_t begin_ns):
-        """Return the entry of the first response in `ahead` that began after *begin_ns*, or None; those before it stay alone."""
+        """Return the entry of the first response in `ahead` that did not begin long before *begin_ns*, or None.
+
+        Those before it stay alone. Nothing was lost before the request, or order would be uncertain: so it is no later one.
+        """
         cdef Entry entry
         while self.ahead:
             entry = self.ahead.pop(0)
-            if entry.response_ns > begin_ns:
+            if entry.response_ns + SWAP_NS > begin_ns:
                 entry.is_kept = False
                 entry.order = order
                 entry.begin_ns = begin_ns

@@ -8,6 +8,7 @@ KIND_LINE: int
 KIND_DRAIN: int
 KIND_DIGEST: int
 KIND_IGNORED: int
+KIND_APIS: int
 KIND_PROTOCOLS: int
 
 def ring_bytes(capacity: int) -> int: ...

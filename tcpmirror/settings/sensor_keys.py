@@ -267,6 +267,17 @@ INSPECTION: Final = (
     ),
 )
 
+DISCOVERY: Final = (
+    _own("enabled", FLAG, "Learn which APIs there are.", "discovery.enabled"),
+    _own("interval", Duration(SECOND, _HOUR), "How often a worker hands on what is new.", "discovery.interval_ns"),
+    _own(
+        "endpoints",
+        Whole(16, 1 << 16),
+        "Endpoints that a worker knows at once; requests of further ones are counted and left out.",
+        "discovery.endpoints",
+    ),
+)
+
 SENSOR_KEYS: Final = (
     Key(
         "workers",
@@ -278,6 +289,7 @@ SENSOR_KEYS: Final = (
     ),
     _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
     Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
+    Key("discovery", Section(lambda: DISCOVERY), "The inventory of APIs.", own=True),
     Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),

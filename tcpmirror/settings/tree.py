@@ -163,6 +163,15 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
+class Discovery:
+    """The inventory of APIs."""
+
+    enabled: bool = True
+    interval_ns: int = 10 * SECOND  # how often a worker hands on what is new
+    endpoints: int = 4096  # that a worker knows at once; requests of further ones are counted and left out
+
+
+@dataclass(frozen=True, slots=True)
 class AccessLog:
     enabled: bool = False
     verbose: bool = True
@@ -281,5 +290,6 @@ class Settings:
     shedding: Shedding = field(default_factory=Shedding)
     tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)
+    discovery: Discovery = field(default_factory=Discovery)
     discovery_only: bool = False  # detect and log attacks, do not export them
     simulate: Simulate = field(default_factory=Simulate)

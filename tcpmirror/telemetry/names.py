@@ -135,6 +135,11 @@ WORKER: Final = (
     "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
     "discarded_bytes",  # the road was to end before reassembly (`analyze --until ring`)
     "ignored_findings",  # not reported, because the operator said so
+    "api_requests",  # exchanges that the inventory of APIs took up
+    "api_samples",  # of them, those whose parameters were read
+    "api_refused",  # requests of endpoints for which there was no room
+    "api_digests_lost",  # endpoints' digests that were too large for the ring
+    "api_ns",  # CPU time of taking exchanges up, measured on one in 64
 )
 
 EXPORTER: Final = (
@@ -154,6 +159,8 @@ EXPORTER: Final = (
     "cloud_up",  # gauge: 1 when the last call worked
     "backlog",  # gauge: reports spooled, not yet acknowledged
     "scrapes",
+    "api_digests",  # endpoints' digests that workers handed on
+    "api_digests_sent",  # and that the cloud has, after they were merged
     "batch_connect_failures",  # of batch_failures: nobody answered at all
 )
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tcpmirror.export.metrics import ProcessPage
 from tcpmirror.export.tallies import Tallies
@@ -23,72 +21,10 @@ from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import CAPTURE, WORKER
 from tcpmirror.telemetry.notes import Note
 from tests.cloud.running import b64, finding, report
+from tests.console.browsing import XSS, Problems, recent, send, sign_in
 from tests.console.conftest import RunningConsole
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-XSS = (
-    """<script>window.pwned=1</script>"><img src=x onerror="window.pwned=1">'"""
-    """{{constructor.constructor('window.pwned=1')()}}`${window.pwned=1}`"""
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
-
-
-class Problems(list[str]):
-    """What the page complained about: script errors, blocked and failed loads."""
-
-    def watch(self, page: Page, own: str) -> None:
-        page.on("pageerror", lambda error: self.append(str(error)))
-        page.on("console", self._heard)
-        page.on("request", lambda request: self.append(request.url) if not request.url.startswith((own, "data:")) else None)
-
-    def _heard(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and "401" not in message.text:
-            self.append(message.text)
-
-
-@pytest.fixture
-def problems() -> Problems:
-    return Problems()
-
-
-@pytest.fixture
-def page(browser: Browser, console: RunningConsole, problems: Problems) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=console.url)
-    context.set_default_timeout(15_000)
-    opened = context.new_page()
-    problems.watch(opened, console.url)
-    yield opened
-    context.close()
-
-
-def sign_in(page: Page, console: RunningConsole, path: str = "/attacks") -> None:
-    page.goto(path)
-    page.get_by_label("Name").fill("admin")
-    page.get_by_label("Password").fill(console.password)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**" + path)
-
-
-def send(console: RunningConsole, *reports: dict[str, Any]) -> None:
-    with console.node() as node:
-        batch = {"batch_id": str(time.monotonic_ns()), "reports": list(reports)}
-        receipt = node.post("/api/v1/batches", json=batch).raise_for_status().json()
-    assert receipt["quarantined"] == []
-
-
-def recent(number: int, **changes: Any) -> dict[str, Any]:
-    return report(number, time_ns=time.time_ns(), **changes)
 
 
 def test_wrong_password_then_right_then_sign_out(page: Page, console: RunningConsole, problems: Problems) -> None:
@@ -292,12 +228,76 @@ def test_scripts_in_every_field_stay_text(page: Page, console: RunningConsole, p
     page.goto("/attacks?q=" + "%3Cimg%20src%3Dx%20onerror%3Dwindow.pwned%3D1%3E")
     expect(page.get_by_text("No attack matches")).to_be_visible()
     assert page.evaluate("window.pwned") is None
-    page.goto("/nodes")
-    expect(page.get_by_role("heading", name="Nodes")).to_be_visible()
-    assert page.evaluate("window.pwned") is None
+    for place in ("/overview", "/attacks?group=source", "/attacks?group=target", "/nodes", "/health"):
+        page.goto(place)
+        expect(page.locator("main h1")).to_be_visible()
+        assert page.evaluate("window.pwned") is None
     assert problems == []
 
 
+def test_overview_adds_up_what_came_in(page: Page, console: RunningConsole, problems: Problems) -> None:
+    hour = 3_600 * 10**9
+    now = time.time_ns()
+    many = [
+        report(1700 + n, time_ns=now - n % 3 * hour, host=f"o{n % 2}.over.example", findings=[finding(type="ssti")])
+        for n in range(30)
+    ]
+    send(console, *many)
+    with console.node() as node:
+        for requests in (50, 1_234_567):
+            node.post(
+                "/api/v1/nodes/heartbeat", json={"stats": {"worker_exchanges": requests, "coverage": 0.5}}
+            ).raise_for_status()
+    sign_in(page, console, "/overview")
+    figures = page.locator(".tm-figures > div")
+    expect(figures.filter(has_text="analysed by")).to_contain_text("1,234,517")
+    expect(figures.filter(has_text="Coverage")).to_contain_text("50.0%")
+    types = page.locator(".tm-panel", has_text="Top types")
+    expect(types.locator("li", has_text="Server-side template injection")).to_contain_text("30")
+    page.locator(".tm-panel", has_text="Top targets").get_by_role("link", name="o1.over.example").click()
+    expect(page.get_by_role("combobox", name="Search")).to_have_value("last 24h domain:o1.over.example")
+    expect(page.locator("tbody tr").first).to_contain_text("o1.over.example")
+    page.goto("/overview?period=1h")
+    expect(page.get_by_role("link", name="1 hour")).to_have_attribute("aria-current", "true")
+    page.locator(".tm-chart-bar.tm-link").last.click()
+    page.wait_for_url("**/attacks?q=20*")
+    assert problems == []
+
+
+def test_overview_says_when_a_mirror_needs_a_look(page: Page, console: RunningConsole, problems: Problems) -> None:
+    with console.node() as node:
+        sick = {"level": "problem", "where": "eth1", "what": f"one direction only {XSS}", "todo": "mirror both"}
+        told = {"ledgers": [], "protocols": {}, "places": [], "advice": [sick]}
+        node.post("/api/v1/nodes/heartbeat", json={"stats": {"mirror_health": told}}).raise_for_status()
+        sign_in(page, console, "/overview")
+        expect(page.get_by_text("The mirror needs a look.")).to_be_visible()
+        expect(page.get_by_text("mirror-1: one direction only <script>")).to_be_visible()
+        assert page.evaluate("window.pwned") is None
+        page.get_by_role("link", name="What to do about it").click()
+        expect(page.get_by_role("heading", name="Mirror health")).to_be_visible()
+        node.post("/api/v1/nodes/heartbeat", json={"stats": {}}).raise_for_status()
+    assert problems == []
+
+
+@pytest.mark.slow
+def test_empty_pages_say_what_to_do_next(browser: Browser, tmp_path: Path, artefacts: Path) -> None:
+    with RunningConsole(tmp_path) as empty:
+        context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=empty.url)
+        page = context.new_page()
+        sign_in(page, empty, "/overview")
+        for path, said in EMPTY.items():
+            page.goto(path)
+            expect(page.get_by_text(said)).to_be_visible()
+            page.screenshot(path=artefacts / f"empty{path.replace('/', '-')}.png")
+        context.close()
+
+
+EMPTY = {
+    "/overview": "No sensor has registered.",
+    "/attacks": "No attack seen yet",
+    "/nodes": "No sensor has registered",
+    "/health": "No sensor has registered",
+}
 LEFT_OUT = "The configuration (`ports: [8080]`) leaves 120 TCP segments out, 100 % of what is here; they are of 80 (120)."
 
 
@@ -377,7 +377,13 @@ def test_pages_fit_in_both_themes(
     sign_in(page, console, "/attacks")
     expect(page.locator("tbody tr").first).to_be_visible()
     first = page.locator("tbody tr", has_text="wide.example").get_by_role("link").first.get_attribute("href") or ""
-    for path, name in (("/attacks", "list"), (first, "attack"), ("/nodes", "nodes"), ("/health", "health")):
+    for path, name in (
+        ("/overview", "overview"),
+        ("/attacks", "list"),
+        (first, "attack"),
+        ("/nodes", "nodes"),
+        ("/health", "health"),
+    ):
         page.goto(path)
         expect(page.locator("main h1")).to_be_visible()
         page.wait_for_function("document.body.className.includes('body--')")

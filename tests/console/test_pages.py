@@ -24,7 +24,7 @@ def test_pages_lead_to_sign_in_and_back(console: RunningConsole) -> None:
             assert after is not None and after.group(1).replace("&amp;", "&") == path
         signed_in = client.post("/sign-in", data={"user": "admin", "password": console.password, "next": "/nodes"})
         assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/nodes")
-        assert client.get("/").headers["location"] == "/attacks"
+        assert client.get("/").headers["location"] == "/overview"
         assert client.get("/nodes").status_code == 200
 
 

@@ -6,14 +6,14 @@ from tcpmirror.console.sign_in import own_path
 
 PATHS = {
     "list": ("/attacks?type=xss", "/attacks?type=xss"),
-    "other site": ("https://evil.example/", "/attacks"),
-    "other site without scheme": ("//evil.example", "/attacks"),
-    "backslash": ("/\\evil.example", "/attacks"),
-    "backslash later": ("/a\\..\\\\evil", "/attacks"),
-    "script": ("javascript:alert(1)", "/attacks"),
-    "header line": ("/a\r\nSet-Cookie: x", "/attacks"),
-    "tab": ("/\t/evil.example", "/attacks"),
-    "nothing": ("", "/attacks"),
+    "other site": ("https://evil.example/", "/overview"),
+    "other site without scheme": ("//evil.example", "/overview"),
+    "backslash": ("/\\evil.example", "/overview"),
+    "backslash later": ("/a\\..\\\\evil", "/overview"),
+    "script": ("javascript:alert(1)", "/overview"),
+    "header line": ("/a\r\nSet-Cookie: x", "/overview"),
+    "tab": ("/\t/evil.example", "/overview"),
+    "nothing": ("", "/overview"),
 }
 
 

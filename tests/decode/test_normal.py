@@ -154,11 +154,12 @@ def test_what_json_refuses_stands_in_the_form_as_it_is(text: str) -> None:
 
 def test_texts_are_sorted_by_their_alphabet() -> None:
     body = b'{"plain":"a sentence of words.","address":"http://a.example/?b=c","quoted":"it\'s <b>"}'
-    plain, url, other = Normalizer().normal_form(Request(b"PUT / HTTP/1.1\r\n\r\n", body)) or ()
+    plain, url, other, files = Normalizer().normal_form(Request(b"PUT / HTTP/1.1\r\n\r\n", body)) or ()
     assert b"a sentence of words." in plain
     assert b"http://a.example/?b=c" in url
     assert b"it's <b>" in other
     assert b"<b>" not in plain + url
+    assert files == b""
 
 
 def test_a_key_and_a_short_value_stand_together() -> None:
@@ -179,3 +180,33 @@ def test_nothing_is_left_out_unless_it_was_learned() -> None:
     normalizer = Normalizer()
     request = Request(b"PUT / HTTP/1.1\r\n\r\n", b'{"name":"value"}')
     assert normalizer.normal_form(request) == normalizer.normal_form(request)
+
+
+PARTS = b"Content-Type: multipart/form-data; boundary=b\r\n"
+
+
+def part(disposition: bytes, content: bytes) -> bytes:
+    return b"--b\r\nContent-Disposition: form-data; " + disposition + b"\r\n\r\n" + content + b"\r\n"
+
+
+FILES = {
+    "file of a form": (PARTS, part(b'name="f"; filename="x.bin"', b"\x89PNG\0\0" + PAYLOAD) + b"--b--\r\n"),
+    "text file of a form": (PARTS, part(b'name="f"; filename="x.html"', b"page: " + quoted(PAYLOAD)) + b"--b--\r\n"),
+    "file alone": (b"Content-Type: application/octet-stream\r\n", b"\x89PNG\0\0\xff\xfe\xfd\x80\x81\x82" + PAYLOAD),
+    "picture in a document": (b"", b'{"a":"data:image/svg+xml;base64,' + base64.b64encode(b"<svg>" + PAYLOAD) + b'"}'),
+}
+
+
+@pytest.mark.parametrize(("headers", "body"), FILES.values(), ids=FILES)
+def test_what_files_hold_stands_behind_the_other_texts(headers: bytes, body: bytes) -> None:
+    form = Normalizer().normal_form(Request(b"POST / HTTP/1.1\r\n" + headers + b"\r\n", body))
+    assert form is not None
+    assert PAYLOAD in form[-1]
+    assert PAYLOAD not in b"".join(form[:-1])
+
+
+def test_fields_and_names_of_parts_are_no_files() -> None:
+    body = part(b'name="a"', PAYLOAD) + part(b'name="f"; filename="y' + quoted(PAYLOAD) + b'"', b"\0\0") + b"--b--\r\n"
+    form = Normalizer().normal_form(Request(b"POST / HTTP/1.1\r\n" + PARTS + b"\r\n", body))
+    assert form is not None
+    assert b"".join(form[:-1]).count(PAYLOAD) >= 2

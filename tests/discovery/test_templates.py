@@ -41,18 +41,29 @@ def digits_and_uuids(path: str) -> str:
     return re.sub(r"(?<=/)(\d+|[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})(?=/|$)", "{}", path)
 
 
-@pytest.mark.parametrize("seed", [3, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
-def test_precision_and_recall_on_twelve_public_apis_are_97_percent_or_better(seed: int) -> None:
+def test_precision_and_recall_on_public_apis_are_97_percent_or_better() -> None:
+    assert_right(1, {"asana", "digitalocean", "airflow", "zoom", "launchdarkly", "twilio"}, at_least=1000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_precision_and_recall_on_all_twelve_are_97_percent_or_better(seed: int) -> None:
     """The rule "digits and UUIDs only" has a precision of 0.40 and a recall of 0.37 on the same traffic."""
+    assert_right(seed, {document["name"] for document in documents()}, at_least=5000)
+
+
+def assert_right(seed: int, names: set[str], at_least: int) -> None:
     right = found = there = plain_right = plain_found = 0
     for document in documents():
+        if document["name"] not in names:
+            continue
         made = list(calls(document, seed))
         got, truth = found_operations(counted(made)), operations(document)
         plain = Counter((call.method, digits_and_uuids(call.path)) for call in made)
         got_plainly = {operation for operation, count in plain.items() if count >= HITS}
         right, found, there = right + len(got & truth), found + len(got), there + len(truth)
         plain_right, plain_found = plain_right + len(got_plainly & truth), plain_found + len(got_plainly)
-    assert there >= 5000
+    assert there >= at_least
     print(f"precision {right / found:.3f}, recall {right / there:.3f}", end="; ")
     print(f"digits and UUIDs only: {plain_right / plain_found:.3f}, {plain_right / there:.3f}")
     assert right / found >= 0.97
@@ -61,7 +72,7 @@ def test_precision_and_recall_on_twelve_public_apis_are_97_percent_or_better(see
 
 
 def test_the_order_of_traffic_does_not_matter() -> None:
-    document = next(document for document in documents() if document["name"] == "gitea")
+    document = next(document for document in documents() if document["name"] == "zoom")
     made = list(calls(document, 1))
     forwards = templates(counted(made))
     random.Random(7).shuffle(made)
@@ -108,7 +119,7 @@ PATHS = st.dictionaries(
 
 
 @given(PATHS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_path_has_a_template_that_fits_it(paths: dict[Path, dict[str, int]]) -> None:
     for path, template in templates(paths).items():
         assert len(path) == len(template)
@@ -116,7 +127,7 @@ def test_every_path_has_a_template_that_fits_it(paths: dict[Path, dict[str, int]
 
 
 @given(PATHS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_was_decided_stays_when_it_is_learned(paths: dict[Path, dict[str, int]]) -> None:
     before = templates(paths)
     after = templates(paths, learned=set(before.values()))

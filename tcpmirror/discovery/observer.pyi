@@ -1,0 +1,13 @@
+from tcpmirror.discovery.digest import EndpointDigest
+from tcpmirror.model.exchange import Exchange
+
+ENDPOINTS: int
+
+class Observer:
+    refused: int
+    sampled: int
+    observed: int
+    def __init__(self, limit: int = ...) -> None: ...
+    def observe(self, exchange: Exchange, is_attack: bool) -> None: ...
+    def take(self) -> list[EndpointDigest]: ...
+    def __len__(self) -> int: ...
