@@ -2,9 +2,10 @@
 """Pairing: which response answers which request.
 
 HTTP/1 answers in order (RFC 9112, section 9.3.2), so as long as every byte was seen a queue is all it takes. A response that
-began before the request's first byte is not its answer. The two directions may reach the sensor out of step, when one waits
-for lost bytes: a response that comes first is kept `ahead` for a moment, and packet times tell. A request that was given up
-(time-out, limit) leaves its place in the queue behind (`late`), so that its late response does not go to the next one.
+began before the request's first byte, by more than a mirror may swap packets, is not its answer. The two directions may
+reach the sensor out of step, when one waits for lost bytes: a response that comes first is kept `ahead` for a moment, and
+packet times tell. A request that was given up (time-out, limit) leaves its place in the queue behind (`late`), so that its late
+response does not go to the next one.
 
 Bytes that were lost may have held whole messages. From then on what comes is first put in the order of packet times, both
 directions together (`asked`, `answered`; the owner calls `replay` when nothing older can come any more), and then judged by
@@ -21,6 +22,7 @@ cdef uint64_t RESPONSE_ONLY = 1 << Anomaly.RESPONSE_ONLY
 cdef uint64_t PIPELINE_LIMIT = 1 << Anomaly.PIPELINE_LIMIT
 cdef uint64_t EARLY_RESPONSE = 1 << Anomaly.EARLY_RESPONSE
 cdef uint64_t BUSY = UINT64_MAX
+cdef uint64_t SWAP_NS = 10_000_000  # by so much a mirror may deliver a response before its request
 
 
 cdef class Pairing(Evidence):
@@ -184,11 +186,14 @@ cdef class Pairing(Evidence):
         return None
 
     cdef Entry take_ahead(self, uint64_t order, uint64_t begin_ns):
-        """Return the entry of the first response in `ahead` that began after *begin_ns*, or None; those before it stay alone."""
+        """Return the entry of the first response in `ahead` that did not begin long before *begin_ns*, or None.
+
+        Those before it stay alone. Nothing was lost before the request, or order would be uncertain: so it is no later one.
+        """
         cdef Entry entry
         while self.ahead:
             entry = self.ahead.pop(0)
-            if entry.response_ns > begin_ns:
+            if entry.response_ns + SWAP_NS > begin_ns:
                 entry.is_kept = False
                 entry.order = order
                 entry.begin_ns = begin_ns
