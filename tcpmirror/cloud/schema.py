@@ -163,6 +163,7 @@ reports = Table(
     Column("request", LargeBinary, nullable=False),
     Column("response", LargeBinary, nullable=False),
     Index("reports_by_time", "time_ns", "id"),
+    Index("reports_by_source", "real_ip", "time_ns"),
 )
 
 # Ids are never given twice (autoincrement): a link to an attack that has expired must not open another one.
