@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tcpmirror.cloud.api import access, apis, documentation, exports, ingestion, judgement, people, queries
+from tcpmirror.cloud.api import access, apis, documentation, exports, ingestion, judgement, people, queries, rules
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
 from tcpmirror.cloud.service import Service
@@ -58,6 +58,7 @@ def create_application(service: Service) -> FastAPI:
         queries.router,
         exports.router,
         judgement.router,
+        rules.router,
         access.router,
         people.router,
         documentation.router,

@@ -162,6 +162,7 @@ reports = Table(
     Column("findings", Packed, nullable=False),
     Column("request", LargeBinary, nullable=False),
     Column("response", LargeBinary, nullable=False),
+    Index("reports_by_source", "real_ip", "time_ns"),
 )
 
 # Ids are never given twice (autoincrement): a link to an attack that has expired must not open another one.
@@ -290,6 +291,24 @@ traffic = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("coverage", Float),
     sqlite_with_rowid=False,
+)
+
+# What there is one of: the key that rules are signed with, the number of their last change.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", TrafficText, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+rule_packs = Table(
+    "rule_packs",
+    metadata,
+    Column("name", TrafficText, primary_key=True),
+    Column("text", TrafficText, nullable=False),
+    Column("rules", Integer, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    Column("changed_by", TrafficText, nullable=False),
 )
 
 # The inventory of APIs. A digest is the JSON of `discovery.digest`, compressed by zstd; a key is the hash of what it is of.
