@@ -1,6 +1,7 @@
 """`python -m bench`: make the traffic once, run the sensor over it, check that it is right, then print how fast it was.
 
-SCALE multiplies the exchanges of each kind (SCALE=10: 400,000 of kind `a`); `--only-traffic` stops after the captures.
+Suricata and tshark, where installed, read the same captures in the same run. SCALE multiplies the exchanges of each kind
+(SCALE=10: 400,000 of kind `a`); `--only-traffic` stops after the captures.
 Exit code 1: the sensor's result was wrong; 4: the traffic could not be made here.
 """
 
@@ -19,7 +20,9 @@ from bench.derived import ENCAPSULATIONS, IDLE, encapsulated, with_idle
 from bench.kinds import KINDS
 from bench.measure import Figures, Start, WrongResultError, measure
 from bench.network import missing
-from bench.table import HEAD, row
+from bench.page import Facts, keep_figures
+from bench.peers import PeerFigures, installed, measure_peer
+from bench.table import HEAD, peer_row, row
 from bench.traffic import Capture, capture_of
 
 SMALL: Final = 100  # exchanges of the capture that tells what start-up costs
@@ -42,10 +45,16 @@ def main() -> int:
     try:
         start = Start(small, options.workers, options.runs)
         print(HEAD.format(start_s=start.median()), flush=True)
+        measured = []
         for made, title in captures.values():
             figures = measure(made, title, start, options.workers, options.runs)
-            keep(options.results, figures, options.workers, options.runs)
             print(row(figures), flush=True)
+            peers = [measure_peer(peer, made, small, options.runs) for peer in (installed() if options.peers else ())]
+            for peer in peers:
+                print(peer_row(peer), flush=True)
+            measured.append(keep(options.results, figures, peers, options))
+        if options.page:
+            keep_figures(measured)
     except WrongResultError as wrong:
         print(f"bench: wrong result, so no figures: {wrong}", file=sys.stderr)
         return 1
@@ -73,6 +82,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, default=HERE / "data", help="where captures are kept")
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--only-traffic", action="store_true")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave out Suricata and tshark")
+    parser.add_argument("--page", action="store_true", help="write the figures into docs/performance.md")
     return parser
 
 
@@ -84,12 +95,21 @@ def kinds(text: str) -> str:
     return text
 
 
-def keep(directory: Path, figures: Figures, workers: int, runs: int) -> None:
-    """Write *figures* and what they were measured on."""
+def keep(directory: Path, figures: Figures, peers: list[PeerFigures], options: argparse.Namespace) -> Facts:
+    """Write *figures*, those of *peers* and what they were measured on, and return them."""
     directory.mkdir(parents=True, exist_ok=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    facts = dataclasses.asdict(figures) | {"workers": workers, "runs": runs, "machine": machine}
+    facts = dataclasses.asdict(figures) | {
+        "peers": [facts_of(peer) for peer in peers],
+        "workers": options.workers,
+        "runs": options.runs,
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
+    }
     (directory / f"{figures.kind}.json").write_text(json.dumps(facts, indent=2) + "\n")
+    return facts
+
+
+def facts_of(peer: PeerFigures) -> Facts:
+    return dataclasses.asdict(peer) | {"exchanges_per_cpu_s_without_start": peer.exchanges_per_cpu_s_without_start}
 
 
 if __name__ == "__main__":

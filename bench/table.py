@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bench.measure import STAGES, Figures
+from bench.peers import PeerFigures
 
 HEAD: Final = (
     "exchanges per CPU-second over all processes, start-up of {start_s:.2f} s included and left out; "
@@ -23,3 +24,9 @@ def row(figures: Figures) -> str:
         + "".join(f"{cost:>12.2f}" for cost in figures.stage_us.values())
         + f"{figures.peak_rss / (1 << 20):>6.0f}"
     )
+
+
+def peer_row(peer: PeerFigures) -> str:
+    """Return one line of the table under HEAD for another program on the same capture."""
+    speeds = f"{peer.exchanges_per_cpu_s:>9,}{peer.exchanges_per_cpu_s_without_start:>9,}"
+    return f"   {peer.peer:<53}{peer.reported:>10,}{'':>10}{speeds}"

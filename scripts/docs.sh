@@ -15,3 +15,5 @@ write configs/tcpmirror.yaml v4
 
 .venv/bin/python -m bench.detection
 echo "docs: docs/detection.md"
+.venv/bin/python -m bench.page
+echo "docs: docs/performance.md"

@@ -54,6 +54,7 @@ if [[ $tests == yes ]]; then
     need curl has_command curl
     need tcpdump has_command tcpdump
     need tshark has_command tshark
+    need valgrind has_command valgrind
     need ethtool has_command ethtool
     need procps has_command ps
     need modsecurity-crs has_file /usr/share/modsecurity-crs/rules

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from tcpmirror.cloud.apis.building import build_stale, sweep_unused
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import audit, sessions
 from tcpmirror.cloud.service import Service
@@ -47,6 +48,8 @@ def turn(service: Service) -> None:
     """Do everything once."""
     service.last_uses.write(service.database)
     sweep(service.database, service.clock())
+    build_stale(service.database, service.clock())
+    sweep_unused(service.database, service.clock())
 
 
 def sweep(database: Database, now_ns: int) -> None:

@@ -9,12 +9,12 @@ is authenticated with tells which one it is.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Final
 
 from tcpmirror.model import tls_secrets
 from tcpmirror.model.tls_secrets import TlsSecrets
 from tcpmirror.protocols.tls_ciphers import HEADER_SIZE, Aead13, Opened, Protection, key_block_size, protection12
+from tcpmirror.protocols.tls_direction import CLIENT, SEARCH_BYTES, SERVER, Direction, Fault, Refusal, Stage
 from tcpmirror.protocols.tls_handshake import (
     CLIENT_HELLO,
     ENCRYPTED_EXTENSIONS,
@@ -26,7 +26,6 @@ from tcpmirror.protocols.tls_handshake import (
     TLS12,
     TLS13,
     ClientKeys,
-    MessageReader,
     ServerKeys,
     accepts_early_data,
     read_client_keys,
@@ -38,67 +37,12 @@ from tcpmirror.protocols.tls_suites import TLS12 as SUITES12
 from tcpmirror.protocols.tls_suites import TLS13 as SUITES13
 from tcpmirror.protocols.tls_suites import Suite
 
-CLIENT, SERVER = 0, 1
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 LARGEST_RECORD: Final = HEADER_SIZE + 16384 + 2048  # RFC 5246, section 6.2.3; TLS 1.3 allows less
 SMALLEST_RECORD: Final = HEADER_SIZE + 17
 BAD_LIMIT: Final = 16  # records of a direction in a row that no key opens, before it is given up
 BAD_FIRST_LIMIT: Final = 8  # the same, where none was ever opened: the secret is not the right one
-# A gap is searched at a cost that stays in proportion to what was received: so many bytes may be authenticated in vain.
-SEARCH_BYTES: Final = 1 << 22
 SEARCH_RECORDS: Final = 4096
-
-
-class Refusal(IntEnum):
-    """Why `TlsSession.open` gives no plaintext."""
-
-    WAITS_FOR_SECRET = 1
-    WAITS_FOR_PEER = 2  # the other direction has to tell first which keys there are
-    BAD = 3  # no key opens this record
-    GIVEN_UP = 4  # nor any other one of this direction; `TlsSession.fault` says why
-
-
-class Fault(IntEnum):
-    """Why a direction is not decrypted."""
-
-    NO_SECRET = 1
-    UNSUPPORTED = 2
-    AUTHENTICATION = 3
-    JOINED = 4
-    GAP = 5
-
-
-class Stage(IntEnum):
-    """What protects the next record of a direction; those of TLS 1.3 in their order."""
-
-    CLEAR = 0
-    EARLY = 1
-    HANDSHAKE = 2
-    APPLICATION = 3
-    TLS12 = 4
-
-
-class Direction:
-    """One direction: the keys in use, and the number of the next record under them."""
-
-    def __init__(self, role: int) -> None:
-        self.role = role
-        self.stage = Stage.CLEAR
-        self.protection: Protection | None = None
-        self.secret = b""
-        self.sequence = 0
-        self.messages = MessageReader()
-        self.hello: tuple[ClientKeys, ServerKeys] | None = None  # of TLS 1.2: what the keys in use come from
-        self.is_given_up = False
-        self.has_opened = False
-        self.bad = 0
-        self.budget = SEARCH_BYTES
-
-    def enter(self, stage: Stage) -> None:
-        self.stage = stage
-        self.protection = None
-        self.secret = b""
-        self.sequence = 0
 
 
 class TlsSession:

@@ -1,0 +1,66 @@
+"""The tables of docs/performance.md, from figures measured in one run and kept beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+FIGURES: Final = ROOT / "docs" / "performance_figures.json"
+PAGE: Final = ROOT / "docs" / "performance.md"
+BEGIN: Final = "<!-- figures: written by bench -->"
+END: Final = "<!-- end of figures -->"
+
+Facts = dict[str, Any]  # of one kind: `bench.measure.Figures`, its peers, and what it was measured on
+
+
+def keep_figures(measured: list[Facts]) -> None:
+    """Keep what one run measured for the page, and write that."""
+    FIGURES.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    write_page()
+
+
+def write_page() -> None:
+    """Write the page's tables from the figures kept."""
+    measured = json.loads(FIGURES.read_text(encoding="utf-8"))
+    head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN, 1)
+    lines = "\n".join(tables(measured))
+    PAGE.write_text(head + BEGIN + "\n\n" + lines + "\n\n" + END + rest.split(END, 1)[1], encoding="utf-8")
+
+
+def tables(measured: list[Facts]) -> Iterator[str]:
+    first = measured[0]
+    yield f"Measured on {first['machine']}, {first['workers']} workers; medians of {first['runs']} runs."
+    yield ""
+    yield "| traffic | exchanges | start-up included | without | peak MiB |"
+    yield "| --- | --- | --- | --- | --- |"
+    for facts in measured:
+        yield (
+            f"| {facts['kind']}: {facts['title']} | {facts['exchanges']:,} | {facts['exchanges_per_cpu_s']:,} "
+            f"| {facts['exchanges_per_cpu_s_without_start']:,} | {facts['peak_rss'] >> 20} |"
+        )
+    names = [peer["peer"] for peer in first["peers"]]
+    if not names:
+        return
+    yield ""
+    yield "Start-up left out, and in brackets how many times a peer's figure ours is:"
+    yield ""
+    yield f"| traffic | tcpmirror | {' | '.join(names)} |"
+    yield "| --- " * (2 + len(names)) + "|"
+    for facts in measured:
+        if facts["peers"]:
+            ours = facts["exchanges_per_cpu_s_without_start"]
+            cells = " | ".join(_cell(peer, facts["exchanges"], ours) for peer in facts["peers"])
+            yield f"| {facts['kind']} | {ours:,} | {cells} |"
+
+
+def _cell(peer: Facts, exchanges: int, ours: int) -> str:
+    theirs = peer["exchanges_per_cpu_s_without_start"]
+    missed = "" if peer["reported"] == exchanges else f", {peer['reported']:,} of {exchanges:,} reported"
+    return f"{theirs:,} ({ours / theirs:.1f}{missed})"
+
+
+if __name__ == "__main__":
+    write_page()

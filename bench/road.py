@@ -1,0 +1,64 @@
+"""The road from frames to judged exchanges, in one process: what capture, rings and a worker do, without their loops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from tcpmirror.decap.decapsulator import Decapsulator
+from tcpmirror.decap.duplicates import DuplicateTable
+from tcpmirror.decap.fragments import FragmentJoiner
+from tcpmirror.processes.capture_road import CaptureRoad
+from tcpmirror.processes.detection import build_detector
+from tcpmirror.processes.judging import Judge
+from tcpmirror.processes.layout import ProcessName, SharedLayout
+from tcpmirror.processes.worker import open_table
+from tcpmirror.processes.worker_road import WorkerRoad
+from tcpmirror.protocols.connection import ProtocolFactory
+from tcpmirror.ring.shedding import Shedder
+from tcpmirror.settings.tree import Limits, Settings
+
+FRAMES_A_TURN: Final = 64
+KEY: Final = bytes(range(16))
+
+
+class Road:
+    """One capture road and one worker road with the built-in rules."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        """*cache_dir*: where compiled rules are kept that the installation does not have."""
+        settings = Settings(limits=Limits(segment_ring_bytes=1 << 24, report_ring_bytes=1 << 16))
+        layout = SharedLayout(1, 1, settings.limits)
+        self._capture = CaptureRoad(
+            Decapsulator(1),
+            KEY,
+            [layout.segment_writer(0, 0)],
+            [layout.worker_bell(0)],
+            layout.counters(ProcessName("capture", 0)),
+            Shedder(),
+            FragmentJoiner(),
+            duplicates=DuplicateTable(),
+        )
+        self._page = layout.counters(ProcessName("worker", 0))
+        judge = Judge(settings, build_detector(settings, cache_dir), lambda exchange, findings: None, self._page)
+        factory = ProtocolFactory(judge, settings.limits, response_timeout_ns=5 * 10**9)
+        table = open_table(factory, settings, layout.workers)
+        self._worker = WorkerRoad([layout.segment_reader(0, 0)], table, self._page)
+
+    @property
+    def judged(self) -> int:
+        return self._page.get("inspected")
+
+    def send(self, frames: Iterable[tuple[int, bytes]]) -> None:
+        """Take (time_ns, frame) and work until nothing is left on the ring."""
+        for number, (time_ns, frame) in enumerate(frames, 1):
+            self._capture(time_ns, frame)
+            if number % FRAMES_A_TURN == 0:
+                self._work()
+        self._work()
+
+    def _work(self) -> None:
+        self._capture.flush()
+        while self._worker.turn():
+            pass
