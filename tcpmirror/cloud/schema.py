@@ -162,6 +162,7 @@ reports = Table(
     Column("findings", Packed, nullable=False),
     Column("request", LargeBinary, nullable=False),
     Column("response", LargeBinary, nullable=False),
+    Index("reports_by_time", "time_ns", "id"),
     Index("reports_by_source", "real_ip", "time_ns"),
 )
 
