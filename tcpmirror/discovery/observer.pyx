@@ -30,6 +30,8 @@ DEF STABLE = 24           # samples in a row that brought nothing new
 DEF BUCKETS = 32
 DEF NUMBER_LIMIT = 4      # short numbers in one place: more than versions
 DEF ALIASES = 8192
+DEF TEXTS = 16            # in all places, for each endpoint that there may be
+DEF PARAMETERS = 40_000   # between two digests; then no more are read until the next
 DEF CHILD_LIMIT = 256     # texts in one place; then only those often seen keep their own endpoint
 
 ENDPOINTS = 4096          # of one worker; what comes beyond is counted and left out until others fall silent
@@ -117,6 +119,8 @@ cdef class Observer:
     cdef readonly uint64_t sampled
     cdef readonly uint64_t observed
     cdef int limit
+    cdef Py_ssize_t texts       # in all places
+    cdef Py_ssize_t fresh       # parameters in the digests since they were last taken
 
     def __init__(self, int limit=ENDPOINTS):
         self.endpoints = {}
@@ -162,6 +166,7 @@ cdef class Observer:
         """Return the digests of what was noted since the last call. Endpoints long silent are forgotten."""
         cdef Endpoint endpoint
         found, silent = [], []
+        self.fresh = 0
         for key, each in self.endpoints.items():
             endpoint = each
             digest = endpoint.take()
@@ -174,6 +179,7 @@ cdef class Observer:
                 del self.endpoints[key]
             if silent:
                 self.places.clear()
+                self.texts = 0
                 self.aliases.clear()
         return found
 
@@ -182,10 +188,14 @@ cdef class Observer:
 
     cdef void _sample(self, Endpoint endpoint, Exchange exchange):
         digest = endpoint.digest
+        if self.fresh > PARAMETERS:
+            return
+        before = len(digest.parameters)
         self.sampled += 1
         endpoint.sampled += 1
         is_new = read_exchange(exchange, digest.path, digest.parameters, digest.auth, digest.types, digest.kind,
                                endpoint.known)
+        self.fresh += len(digest.parameters) - before
         if is_new and endpoint.seen > 8:
             endpoint.stable = 0 if endpoint.sampled < 1000 else endpoint.stable
         else:
@@ -256,16 +266,21 @@ cdef class Observer:
     cdef bint _has_room(self, str place, str segment, int most):
         """Tell whether *segment* may keep its name in *place*, where up to *most* texts do."""
         known = self.places.get(place, self)
-        if known is self:
-            if len(self.places) < 4 * self.limit:
-                self.places[place] = {segment}
-            return True
         if known is None:
             return False
-        known.add(segment)
-        if len(known) > most:
+        if known is not self and segment in known:
+            return True
+        if self.texts >= TEXTS * self.limit:
+            return True  # how many endpoints there may be bounds what is not counted here
+        self.texts += 1
+        if known is self:
+            self.places[place] = {segment}
+        elif len(known) >= most:
+            self.texts -= len(known)
             self.places[place] = None
             return False
+        else:
+            known.add(segment)
         return True
 
 

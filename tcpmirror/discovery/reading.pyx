@@ -23,7 +23,7 @@ DEF DEPTH = 10
 DEF NAME_CHARS = 128
 DEF CLASSED = 64          # values of a parameter that are looked at for sensitive data; later ones now and then
 DEF WORD_CHARS = 32
-DEF KNOWN = 1000          # parameters and kinds that an endpoint's stability is told by
+DEF KNOWN = 500           # parameters and kinds that an endpoint's stability is told by
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _JSON = re.compile(rb"[\s]*[\[{]")
@@ -100,8 +100,9 @@ cdef class Sink:
 
     cdef void _learn(self, tuple mark):
         """Note that values of a kind were seen; what is forgotten with each digest stays known here."""
-        if mark not in self.known and len(self.known) < KNOWN:
-            self.known.add(mark)
+        cdef object short = hash(mark)
+        if short not in self.known and len(self.known) < KNOWN:
+            self.known.add(short)
             self.grew = True
 
     cdef void container(self, str side, str location, str name, str kind):

@@ -183,25 +183,30 @@ def _note(connection: Connection, host: str, changes: Iterable[_Change], now_ns:
 
 def sweep_unused(database: Database, now_ns: int) -> None:
     """Note endpoints that were not called for UNUSED_NS, and forget those of KEPT_NS; both by the time of now."""
+    table = api_endpoints
+    noted = select(api_changes.c.id).where(
+        api_changes.c.host == table.c.host,
+        api_changes.c.method == table.c.method,
+        api_changes.c.path == table.c.path,
+        api_changes.c.operation == table.c.operation,
+        api_changes.c.change == "unused",
+        api_changes.c.time_ns > table.c.last_ns,
+    )
+    columns = [table.c[name] for name in ("id", "host", "method", "path", "operation")]
+    quiet = select(*columns).where(
+        table.c.last_ns < now_ns - UNUSED_NS, table.c.last_ns >= now_ns - KEPT_NS, ~noted.exists()
+    )
+    old = select(*columns).where(table.c.last_ns < now_ns - KEPT_NS)
+    with database.reading() as connection:
+        changes = [("unused", row) for row in connection.execute(quiet)]
+        changes += [("gone", row) for row in connection.execute(old)]
+    if not changes:
+        return
     with database.writing() as connection:
-        old = connection.execute(select(api_endpoints).where(api_endpoints.c.last_ns < now_ns - KEPT_NS)).all()
-        for row in old:
-            _note_row(connection, row, "gone", now_ns)
-        if old:
-            connection.execute(delete(api_endpoints).where(api_endpoints.c.id.in_([row.id for row in old])))
-            connection.execute(delete(api_paths).where(api_paths.c.last_ns < now_ns - KEPT_NS))
-        quiet = select(api_endpoints).where(api_endpoints.c.last_ns < now_ns - UNUSED_NS)
-        for row in connection.execute(quiet).all():
-            noted = select(api_changes.c.id).where(
-                api_changes.c.host == row.host,
-                api_changes.c.method == row.method,
-                api_changes.c.path == row.path,
-                api_changes.c.operation == row.operation,
-                api_changes.c.change == "unused",
-                api_changes.c.time_ns > row.last_ns,
-            )
-            if connection.execute(noted.limit(1)).first() is None:
-                _note_row(connection, row, "unused", now_ns)
+        for change, row in changes:
+            _note_row(connection, row, change, now_ns)
+        connection.execute(delete(table).where(table.c.last_ns < now_ns - KEPT_NS))
+        connection.execute(delete(api_paths).where(api_paths.c.last_ns < now_ns - KEPT_NS))
 
 
 def _note_row(connection: Connection, row: Row[Any], change: str, now_ns: int) -> None:
