@@ -84,9 +84,9 @@ def _fill(database: Database, options: argparse.Namespace) -> int:
 
 
 def _time(database: Database, options: argparse.Namespace) -> int:
-    print(f"{'':40} median ms  longest ms")
+    print(f"{'':64} median ms  longest ms  CPU ms")
     for timing in timings(database, not options.idle):
-        print(f"{timing.name:40} {timing.median_ms:9.1f} {timing.longest_ms:11.1f}", flush=True)
+        print(f"{timing.name:64} {timing.median_ms:9.1f} {timing.longest_ms:11.1f} {timing.cpu_ms:7.1f}", flush=True)
     return 0
 
 

@@ -14,7 +14,18 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tcpmirror.cloud.api import access, documentation, exports, ingestion, judgement, people, queries
+from tcpmirror.cloud.api import (
+    access,
+    apis,
+    documentation,
+    exports,
+    ingestion,
+    judgement,
+    people,
+    quarantine,
+    queries,
+    rules,
+)
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
 from tcpmirror.cloud.service import Service
@@ -53,9 +64,13 @@ def create_application(service: Service) -> FastAPI:
     app.state.intake = intake
     for router in (
         ingestion.router,
+        apis.nodes,
+        apis.router,
         queries.router,
         exports.router,
         judgement.router,
+        rules.router,
+        quarantine.router,
         access.router,
         people.router,
         documentation.router,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from tcpmirror.cloud.search.tree import Query
 
 PAGE_LIMIT: Final = 500
 _TOP: Final = 10
+_SESSION_NS: Final = 15 * 60 * 1_000_000_000
+_LOOKED_AT: Final = 50  # hits of the source before and after one, for those of the same user agent
+_USER_AGENT: Final = re.compile(rb"\nuser-agent[ \t]*:([^\r\n]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,25 @@ def hit_detail(database: Database, hit_id: int) -> Row[Any] | None:
     )
     with database.reading() as connection:
         return connection.execute(statement.where(hits.c.id == hit_id)).first()
+
+
+def neighbours(database: Database, hit: Row[Any], limit: int) -> list[Row[Any]]:
+    """Return hits near *hit* (see `hit_detail`) in time with the same source and the same user agent, oldest first."""
+    near = reports.c.time_ns.between(hit.time_ns - _SESSION_NS, hit.time_ns + _SESSION_NS)
+    of_source = _hit_columns(reports.c.request).where(reports.c.real_ip == hit.real_ip, near, hits.c.id != hit.id)
+    before = of_source.where(reports.c.time_ns <= hit.time_ns).order_by(reports.c.time_ns.desc()).limit(_LOOKED_AT)
+    after = of_source.where(reports.c.time_ns > hit.time_ns).order_by(reports.c.time_ns).limit(_LOOKED_AT)
+    with database.reading() as connection:
+        rows = [*reversed(connection.execute(before).all()), *connection.execute(after)]
+    agent = _user_agent(hit.request)
+    same = [row for row in rows if _user_agent(row.request) == agent]
+    same.sort(key=lambda row: abs(row.time_ns - hit.time_ns))
+    return sorted(same[:limit], key=lambda row: (row.time_ns, row.id))
+
+
+def _user_agent(request: bytes) -> bytes:
+    found = _USER_AGENT.search(request.partition(b"\r\n\r\n")[0])
+    return found.group(1).strip() if found else b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from tcpmirror.cloud.audit import Actor, record
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import attacks, hits, ignore_rules, reports
+from tcpmirror.cloud.serial import rules_were_changed
 from tcpmirror.detect.pack import read_pack
 from tcpmirror.errors import SettingsError
 from tcpmirror.settings.tree import Ignore
@@ -59,6 +60,7 @@ def create_rule(
         if connection.execute(select(ignore_rules.c.id).where(ignore_rules.c.name == entry.name)).first():
             raise NameTaken(entry.name)
         made = connection.execute(insert(ignore_rules).returning(ignore_rules.c.id), [row]).scalar_one()
+        rules_were_changed(connection)
         record(connection, actor, "ignore.create", entry.name, {"entry": _given(asdict(entry)), "reason": reason}, now_ns)
     return int(made)
 
@@ -70,6 +72,7 @@ def remove_rule(database: Database, rule_id: int, actor: Actor, now_ns: int) -> 
         name = connection.execute(gone).scalar()
         if name is None:
             return False
+        rules_were_changed(connection)
         record(connection, actor, "ignore.remove", name, {}, now_ns)
     return True
 

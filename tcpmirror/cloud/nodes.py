@@ -5,15 +5,17 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from tcpmirror.cloud.audit import SYSTEM, Actor, record
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import nodes
 from tcpmirror.cloud.tokens import digest
 from tcpmirror.cloud.trends import note_traffic
+
+SILENT_NS: Final = 120 * 1_000_000_000  # without a heartbeat, which come every 30 s, a node counts as silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,73 @@ def record_heartbeat(database: Database, node_id: str, stats: dict[str, Any], no
         if before is not None:
             note_traffic(connection, node_id, before.stats, stats, now_ns - before.last_seen_ns, now_ns)
         connection.execute(update(nodes).where(this).values(last_seen_ns=now_ns, stats=stats))
+
+
+def change_node(database: Database, node_id: str, name: str | None, group: str | None, actor: Actor, now_ns: int) -> bool:
+    """Give a node another name or group (None leaves it); return whether there is such a node."""
+    wanted = {column: value for column, value in (("name", name), ("group_name", group)) if value is not None}
+    with database.writing() as connection:
+        if connection.execute(select(nodes.c.id).where(nodes.c.id == node_id)).first() is None:
+            return False
+        if wanted:
+            connection.execute(update(nodes).where(nodes.c.id == node_id).values(**wanted))
+            record(connection, actor, "node.change", node_id, wanted, now_ns)
+    return True
+
+
+def remove_node(database: Database, node_id: str, actor: Actor, now_ns: int) -> bool:
+    """Forget a node and its credential; what it reported stays. Return whether there was one."""
+    with database.writing() as connection:
+        name = connection.execute(delete(nodes).where(nodes.c.id == node_id).returning(nodes.c.name)).scalar()
+        if name is None:
+            return False
+        record(connection, actor, "node.remove", node_id, {"name": name}, now_ns)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHealth:
+    """What a node's last heartbeat says, as far as it says it; None: it does not.
+
+    ``drops``: packets and segments lost before they were analysed, since the sensor's start; ``backlog``: reports that wait
+    for this cloud; ``rules_serial``: which rules of ours it took, ``rules_problem``: why it took no newer ones.
+    """
+
+    is_live: bool
+    packets: int | None
+    exchanges: int | None
+    drops: int | None
+    coverage: float | None
+    backlog: int | None
+    rules_serial: int | None
+    rules_problem: str
+
+
+def node_health(row: Row[Any], now_ns: int) -> NodeHealth:
+    """Return how the node of *row* does at *now_ns*."""
+    stats = row.stats
+    lost = [_number(stats.get(f"capture_{name}")) for name in ("kernel_dropped", "lost_shed", "lost_ring_full")]
+    known = [int(one) for one in lost if one is not None]
+    rules = stats.get("rules")
+    rules = rules if isinstance(rules, dict) else {}
+    return NodeHealth(
+        is_live=now_ns - row.last_seen_ns < SILENT_NS,
+        packets=_whole(stats.get("capture_packets")),
+        exchanges=_whole(stats.get("worker_exchanges")),
+        drops=sum(known) if known else None,
+        coverage=_number(stats.get("coverage")),
+        backlog=_whole(stats.get("exporter_backlog")),
+        rules_serial=_whole(rules.get("serial")),
+        rules_problem=str(rules.get("problem", ""))[:2000],
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def list_nodes(database: Database) -> list[Row[Any]]:

@@ -162,6 +162,8 @@ reports = Table(
     Column("findings", Packed, nullable=False),
     Column("request", LargeBinary, nullable=False),
     Column("response", LargeBinary, nullable=False),
+    Index("reports_by_time", "time_ns", "id"),
+    Index("reports_by_source", "real_ip", "time_ns"),
 )
 
 # Ids are never given twice (autoincrement): a link to an attack that has expired must not open another one.
@@ -290,4 +292,125 @@ traffic = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("coverage", Float),
     sqlite_with_rowid=False,
+)
+
+# What there is one of: the key that rules are signed with, the number of their last change.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", TrafficText, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+rule_packs = Table(
+    "rule_packs",
+    metadata,
+    Column("name", TrafficText, primary_key=True),
+    Column("text", TrafficText, nullable=False),
+    Column("rules", Integer, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    Column("changed_by", TrafficText, nullable=False),
+)
+
+# The inventory of APIs. A digest is the JSON of `discovery.digest`, compressed by zstd; a key is the hash of what it is of.
+api_digests = Table(
+    "api_digests",
+    metadata,
+    Column("node_id", TrafficText, primary_key=True),
+    Column("digest_id", TrafficText, primary_key=True),
+    Column("received_ns", BigInteger, nullable=False),
+    Index("api_digests_by_time", "received_ns"),
+)
+
+api_hosts = Table(
+    "api_hosts",
+    metadata,
+    Column("host", TrafficText, primary_key=True),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),  # when digests of it came
+    Column("built_ns", BigInteger, nullable=False),  # when its endpoints were made of them
+)
+
+# What sensors told, by path as it came: the endpoints are made of these.
+api_paths = Table(
+    "api_paths",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("host", TrafficText, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("api_paths_of_host", "host"),
+)
+
+api_endpoints = Table(
+    "api_endpoints",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+    Column("host", TrafficText, nullable=False),
+    Column("method", TrafficText, nullable=False),
+    Column("path", TrafficText, nullable=False),
+    Column("template", Packed, nullable=False),
+    Column("kind", TrafficText, nullable=False),
+    Column("operation", TrafficText, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("found_ns", BigInteger, nullable=False),  # when it came into the inventory
+    Column("changed_ns", BigInteger, nullable=False),  # when its parameters last changed; 0: never
+    Column("risk", Integer, nullable=False),
+    Column("sensitive", TrafficText, nullable=False),  # classes, each between blanks
+    Column("auth_state", TrafficText, nullable=False),
+    Column("parameters", Integer, nullable=False),
+    Column("rogue", TrafficText, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("api_endpoints_by_key", "key", unique=True),
+    Index("api_endpoints_of_host", "host", "id"),
+    Index("api_endpoints_by_time", "last_ns", "id"),
+    Index("api_endpoints_by_risk", "risk", "id"),
+    sqlite_autoincrement=True,
+)
+
+api_changes = Table(
+    "api_changes",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("host", TrafficText, nullable=False),
+    Column("method", TrafficText, nullable=False),
+    Column("path", TrafficText, nullable=False),
+    Column("operation", TrafficText, nullable=False),
+    Column("change", TrafficText, nullable=False),
+    Column("details", Packed, nullable=False),
+    Index("api_changes_by_host", "host", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Templates: what was learned stays, what the operator says goes before it.
+api_templates = Table(
+    "api_templates",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+    Column("host", TrafficText, nullable=False),
+    Column("source", TrafficText, nullable=False),
+    Column("template", Packed, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Index("api_templates_by_key", "key", unique=True),
+    Index("api_templates_of_host", "host"),
+)
+
+api_specifications = Table(
+    "api_specifications",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("host", TrafficText, nullable=False),
+    Column("name", TrafficText, nullable=False),
+    Column("version", TrafficText, nullable=False),
+    Column("operations", Integer, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Index("api_specifications_of_host", "host", "name", "id"),
+    sqlite_autoincrement=True,
 )

@@ -14,15 +14,28 @@ from nicegui import ui
 from pydantic import Field
 from starlette.middleware import Middleware
 
+from tcpmirror.cloud.apis.reading import endpoint_detail
 from tcpmirror.cloud.application import create_application
+from tcpmirror.cloud.ignore_rules import list_rules
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
 from tcpmirror.cloud.service import Service
-from tcpmirror.console import attack_list, attack_page, mirror_health, overview
+from tcpmirror.console import (
+    api_list,
+    api_page,
+    attack_list,
+    attack_page,
+    mirror_health,
+    overview,
+    rules_page,
+    settings_page,
+    setup_page,
+)
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.content_policy import ContentPolicy
 from tcpmirror.console.frame import frame, visit
 from tcpmirror.console.node_list import NodeList
+from tcpmirror.console.rule_book import rule_book
 from tcpmirror.console.sign_in import sign_in_routes
 
 _FILES: Final = {"console.css": "text/css", "mark.svg": "image/svg+xml"}
@@ -52,6 +65,9 @@ def create_console(service: Service, title: str, *, pages: bool = True) -> FastA
     _add_overview(service, title)
     _add_pages(service, title)
     _add_health(service, title)
+    _add_rules(service, title)
+    _add_management(service, title)
+    _add_apis(service, title)
     app.user_middleware.append(Middleware(ContentPolicy))  # innermost: before headers are given their defaults
     ui.run_with(
         app,
@@ -80,6 +96,73 @@ def _add_files(app: FastAPI) -> None:
         return RedirectResponse("/overview", 307)
 
 
+def _add_list(service: Service, title: str, place: attack_list.Place) -> None:
+    @ui.page(place.path)
+    async def attacks(
+        request: Request,
+        *,
+        q: _Search = "",
+        sort: _Text = "",
+        group: _Text = "",
+        cursor: _Cursor = "",
+    ) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        view = attack_list.view_of(place, q, sort, group, cursor)
+        shown = await asyncio.to_thread(attack_list.read, service, view)
+        with frame(visited, place.name, place.name):
+            AttackList(visited, view, shown)
+        return None
+
+
+def _add_rules(service: Service, title: str) -> None:
+    @ui.page("/rules")
+    async def rules(request: Request) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        ignored = await asyncio.to_thread(list_rules, service.database)
+        await asyncio.to_thread(rule_book)
+        with frame(visited, "Rules", "Rules"):
+            rules_page.RulesPage(visited, ignored)
+        return None
+
+    @ui.page("/rules/{rule_id}")
+    async def rule(request: Request, rule_id: str) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        known = (await asyncio.to_thread(rule_book)).get(rule_id)
+        if known is None:
+            return _missing_page()
+        with frame(visited, known.id, "Rules"):
+            rules_page.show_rule(known)
+        return None
+
+
+def _add_management(service: Service, title: str) -> None:
+    @ui.page("/settings")
+    async def settings(request: Request, before: _Id | None = None) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        stored = await asyncio.to_thread(settings_page.read, visited, before)
+        with frame(visited, "Settings", "Settings"):
+            settings_page.SettingsPage(visited, stored, before)
+        return None
+
+    @ui.page("/setup")
+    async def setup(request: Request, kind: _Text = "") -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        nodes = await asyncio.to_thread(list_nodes, service.database)
+        with frame(visited, "Set up a mirror", "Set-up"):
+            setup_page.SetupPage(kind if kind in setup_page.MIRRORS else "aws", nodes)
+        return None
+
+
 def _add_overview(service: Service, title: str) -> None:
     @ui.page("/overview")
     async def of_all(request: Request, period: _Text = "") -> Response | None:
@@ -93,34 +176,19 @@ def _add_overview(service: Service, title: str) -> None:
 
 
 def _add_pages(service: Service, title: str) -> None:
-    @ui.page("/attacks")
-    async def attacks(
-        request: Request,
-        *,
-        q: _Search = "",
-        sort: _Text = "",
-        group: _Text = "",
-        cursor: _Cursor = "",
-    ) -> Response | None:
-        visited = await asyncio.to_thread(visit, service, title, request)
-        if isinstance(visited, Response):
-            return visited
-        view = attack_list.view_of(q, sort, group, cursor)
-        shown = await asyncio.to_thread(attack_list.read, service, view)
-        with frame(visited, "Attacks", "Attacks"):
-            AttackList(visited, view, shown)
-        return None
+    for place in attack_list.PLACES.values():
+        _add_list(service, title, place)
 
     @ui.page("/attacks/{attack_id}")
     async def attack(request: Request, attack_id: _Id, hit: _Id | None = None, cursor: _Cursor = "") -> Response | None:
         visited = await asyncio.to_thread(visit, service, title, request)
         if isinstance(visited, Response):
             return visited
-        opened = await asyncio.to_thread(attack_page.read, service.database, attack_id, hit, cursor or None)
+        opened = await asyncio.to_thread(attack_page.read, visited, attack_id, hit, cursor or None)
         if opened is None:
             return _missing_page()
         with frame(visited, f"Attack #{attack_id}", "Attacks"):
-            attack_page.show(opened)
+            attack_page.show(visited, opened)
         return None
 
     @ui.page("/nodes")
@@ -143,6 +211,41 @@ def _add_health(service: Service, title: str) -> None:
         told = mirror_health.read(await asyncio.to_thread(list_nodes, service.database))
         with frame(visited, "Mirror health", "Mirror"):
             mirror_health.HealthPage(visited, told)
+        return None
+
+
+def _add_apis(service: Service, title: str) -> None:
+    @ui.page("/apis")
+    async def apis(
+        request: Request,
+        *,
+        host: _Text = "",
+        path: _Text = "",
+        state: _Text = "",
+        risk: _Text = "",
+        sensitive: _Text = "",
+        sort: _Text = "",
+        page: _Text = "",
+    ) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        view = api_list.view_of(host, path, state, risk, sensitive, sort, page)
+        shown = await asyncio.to_thread(api_list.read, service, view)
+        with frame(visited, "API Discovery", "APIs"):
+            api_list.ApiList(visited, view, shown)
+        return None
+
+    @ui.page("/apis/{endpoint_id}")
+    async def api(request: Request, endpoint_id: _Id) -> Response | None:
+        visited = await asyncio.to_thread(visit, service, title, request)
+        if isinstance(visited, Response):
+            return visited
+        found = await asyncio.to_thread(endpoint_detail, service.database, endpoint_id)
+        if found is None:
+            return _missing_page()
+        with frame(visited, f"{found[1].method} {found[1].path}"[:80], "APIs"):
+            api_page.show(*found)
         return None
 
 

@@ -14,6 +14,7 @@ from tcpmirror.cloud.attacks import GROUPINGS, ORDERS, BadCursor, Group, Page, c
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.search.grammar import SearchError
 from tcpmirror.cloud.search.language import parse
+from tcpmirror.cloud.search.tree import All
 from tcpmirror.cloud.search.writing import narrowed, term
 from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
@@ -31,15 +32,31 @@ _GROUP_KEYS: Final = {"type": "type", "source": "ip", "target": "domain"}
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A page of attacks; ``search``: what all of them have in common."""
+
+    name: str
+    path: str
+    search: str
+
+
+PLACES: Final = {
+    place.name: place for place in (Place("Attacks", "/attacks", ""), Place("Incidents", "/incidents", "incidents"))
+}
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What the URL says: which attacks, in which order, from which one on, or grouped by what."""
 
+    place: Place = PLACES["Attacks"]
     q: str = ""
     sort: str = DEFAULT_SORT
     group: str = ""
     cursor: str | None = None
 
-    def url(self, path: str = "/attacks") -> str:
+    def url(self, path: str = "") -> str:
+        path = path or self.place.path
         sort = "" if self.sort == DEFAULT_SORT else self.sort
         named = {"q": self.q, "sort": sort, "group": self.group, "cursor": self.cursor or ""}
         query = urlencode({name: value for name, value in named.items() if value})
@@ -50,7 +67,12 @@ class View:
 
     def file(self, ending: str) -> str:
         """Return where all that the view shows can be had as a file."""
-        return replace(self, group="", cursor=None).url(f"/api/v1/attacks.{ending}")
+        return replace(self, q=self.whole, group="", cursor=None).url(f"/api/v1/attacks.{ending}")
+
+    @property
+    def whole(self) -> str:
+        """The search together with what the page is about."""
+        return narrowed(self.q, self.place.search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +86,11 @@ class Shown:
     problem: str = ""
 
 
-def view_of(q: str, sort: str, group: str, cursor: str) -> View:
+def view_of(place: Place, q: str, sort: str, group: str, cursor: str) -> View:
     """Return the view of a URL; what is no order or grouping counts as not given."""
-    return View(q.strip(), sort if sort in ORDERS else DEFAULT_SORT, group if group in GROUPINGS else "", cursor or None)
+    return View(
+        place, q.strip(), sort if sort in ORDERS else DEFAULT_SORT, group if group in GROUPINGS else "", cursor or None
+    )
 
 
 def read(service: Service, view: View) -> Shown:
@@ -74,6 +98,8 @@ def read(service: Service, view: View) -> Shown:
     database = service.database
     try:
         wanted = parse(view.q, service.clock())
+        if view.place.search:
+            wanted = All((wanted, parse(view.place.search, service.clock())))
     except SearchError as error:
         return Shown(problem=str(error))
     nodes, total = len(list_nodes(database)), count_attacks(database, wanted, _COUNTED)
@@ -92,7 +118,7 @@ class AttackList:
         self._visited = visited
         self._view = view
         with block("div", "tm-head"):
-            Text("h1", "Attacks")
+            Text("h1", view.place.name)
             self._count = Text("span", "", "tm-count").props('aria-live="polite"')
             self._live = ui.switch("Live", value=True).props("dense").classes("tm-live")
         self._search = SearchBox(view.q, self._searched, self._back)
@@ -111,8 +137,8 @@ class AttackList:
         self._groups = block("div")
         self._empty = block("div", "tm-empty")
         with block("div", "tm-pager"):
-            self._newest = link("First page", "/attacks", "tm-button")
-            self._older = link("Next page", "/attacks", "tm-button")
+            self._newest = link("First page", view.place.path, "tm-button")
+            self._older = link("Next page", view.place.path, "tm-button")
         self._empty.set_visibility(False)
         self._show_links(None)
         self._show(shown)
@@ -129,7 +155,7 @@ class AttackList:
             await self._go(replace(self._view, q=q, cursor=None))
 
     async def _back(self, named: dict[str, str]) -> None:
-        self._view = view_of(*(str(named.get(name, "")) for name in ("q", "sort", "group", "cursor")))
+        self._view = view_of(self._view.place, *(str(named.get(name, "")) for name in ("q", "sort", "group", "cursor")))
         await self._read_again()
 
     async def _narrow(self, more: str) -> None:
@@ -239,7 +265,14 @@ class AttackList:
             elif self._view.q:
                 Text("h2", "No attack matches")
                 Text("p", "Take a word out of the search, or widen what it looks for.")
-                link("Show all attacks", "/attacks", "tm-button")
+                link(f"Show all {self._view.place.name.lower()}", self._view.place.path, "tm-button")
+            elif self._view.place.search:
+                Text("h2", "No incident seen")
+                Text(
+                    "p",
+                    "An incident is an attack whose response shows that it succeeded. No attack here did.",
+                )
+                link("Look at the attacks", "/attacks", "tm-button")
             else:
                 _first_steps(shown.nodes)
 

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import Row
 
-from tcpmirror.cloud.attacks import AttackDetail, BadCursor, Facet, Page, attack_detail, hit_detail, list_hits
-from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.attacks import AttackDetail, BadCursor, Facet, Page, attack_detail, hit_detail, list_hits, neighbours
+from tcpmirror.cloud.exchange_curl import curl_command
+from tcpmirror.cloud.search.kinds import OWASP, owasp_of
+from tcpmirror.cloud.search.writing import term
+from tcpmirror.console import judgement
+from tcpmirror.console.frame import Visit
 from tcpmirror.console.highlight import locate
+from tcpmirror.console.judgement import Judged, JudgementPanel
 from tcpmirror.console.parts import LocalTime, Text, block, link
+from tcpmirror.console.rule_book import attack_pattern_address, rule_book, weakness_address
 from tcpmirror.console.text import counted, shortened, status_family, type_family, type_name, visible
+from tcpmirror.detect.pack import Rule
 from tcpmirror.model.attack import ATTACK_TYPES
 
 HITS: Final = 20
+_NEAR: Final = 12
 _MARKED: Final = 8  # payloads of a hit that are looked for in its message
 _LINE_ENDS: Final = "\n\t"
 
@@ -38,10 +47,15 @@ class Opened:
     hit: Row[Any] | None
     request: Message | None
     response: Message | None
+    judged: Judged
+    rule: Rule | None = None
+    curl: str = ""
+    near: tuple[Row[Any], ...] = ()
 
 
-def read(database: Database, attack_id: int, hit_id: int | None, cursor: str | None) -> Opened | None:
+def read(visited: Visit, attack_id: int, hit_id: int | None, cursor: str | None) -> Opened | None:
     """Return what to show of attack *attack_id*, with its newest hit or hit *hit_id*; None if there is none."""
+    database = visited.service.database
     attack = attack_detail(database, attack_id)
     if attack is None:
         return None
@@ -49,15 +63,26 @@ def read(database: Database, attack_id: int, hit_id: int | None, cursor: str | N
         hits = list_hits(database, attack_id, HITS, cursor)
     except BadCursor:
         hits = list_hits(database, attack_id, HITS)
+    judged = judgement.read(visited, attack.row)
     wanted = hit_id if hit_id is not None else hits.rows[0].id if hits.rows else None
     hit = hit_detail(database, wanted) if wanted is not None else None
     if hit is None or hit.attack_id != attack_id:
-        return Opened(attack, hits, None, None, None)
+        return Opened(attack, hits, None, None, None, judged)
     payloads = hit.payloads[:_MARKED]
     in_response = tuple(hit.point)[:1] in (("response_status",), ("response_header",), ("response_body",))
     request = message(hit.request, tuple(hit.point), () if in_response else payloads)
     response = message(hit.response, tuple(hit.point), payloads if in_response else ())
-    return Opened(attack, hits, hit, request, response)
+    return Opened(
+        attack,
+        hits,
+        hit,
+        request,
+        response,
+        judged,
+        rule_book().get(hit.rule),
+        curl_command(hit.server, hit.request),
+        tuple(neighbours(database, hit, _NEAR)),
+    )
 
 
 def message(raw: bytes, point: tuple[str, ...], payloads: tuple[str, ...] | list[str]) -> Message:
@@ -94,7 +119,7 @@ def _shown(raw: bytes) -> str:
     return visible(raw.decode("latin-1").replace("\r\n", "\n"), keep=_LINE_ENDS)
 
 
-def show(opened: Opened) -> None:
+def show(visited: Visit, opened: Opened) -> None:
     """Build the page's elements."""
     attack = opened.attack.row
     with block("nav", "tm-crumbs").props('aria-label="Way back"'):
@@ -106,19 +131,20 @@ def show(opened: Opened) -> None:
     with block("p", "tm-subtitle"):
         if attack.method:
             Text("b", shortened(attack.method, 16))
-        Text("span", shortened(attack.host, 200), "tm-host")
-        Text("span", shortened(attack.path, 400), "tm-mono")
+        _found_by(term("domain", attack.host), shortened(attack.host, 200), "tm-host")
+        _found_by(term("url", attack.path), shortened(attack.path, 400), "tm-mono")
     _figures(opened.attack)
     with block("div", "tm-columns"):
         with block("aside", "tm-side"):
             _hit_list(opened)
-            _facets("Top sources", opened.attack.sources)
-            _facets("Top payloads", opened.attack.payloads)
+            JudgementPanel(visited, opened.judged)
+            _facets("Top sources", opened.attack.sources, "ip")
+            _facets("Top payloads", opened.attack.payloads, "payload")
         with block("div", "tm-exchange"):
             if opened.hit is None or opened.request is None or opened.response is None:
                 Text("p", "This hit is no longer stored.", "tm-quiet")
             else:
-                _exchange(opened.hit, opened.request, opened.response)
+                _exchange(opened, opened.hit, opened.request, opened.response)
 
 
 def _figures(detail: AttackDetail) -> None:
@@ -168,7 +194,7 @@ def _hit_list(opened: Opened) -> None:
             link("Older hits", f"/attacks/{attack_id}?cursor={opened.hits.next_cursor}", "tm-button")
 
 
-def _facets(name: str, facets: tuple[Facet, ...]) -> None:
+def _facets(name: str, facets: tuple[Facet, ...], key: str) -> None:
     if len(facets) < 2:
         return
     most = facets[0].hits
@@ -178,12 +204,12 @@ def _facets(name: str, facets: tuple[Facet, ...]) -> None:
             for facet in facets:
                 with block("li"):
                     with block("span", "tm-facet-line"):
-                        Text("span", shortened(facet.value, 120) or "—", "tm-mono tm-facet-value")
+                        _found_by(term(key, facet.value), shortened(facet.value, 120) or "—", "tm-mono tm-facet-value")
                         Text("span", f"{facet.hits:,}", "tm-facet-hits")
                     block("span", "tm-facet-bar").style(f"width: {100 * facet.hits / most:.1f}%")
 
 
-def _exchange(hit: Row[Any], request: Message, response: Message) -> None:
+def _exchange(opened: Opened, hit: Row[Any], request: Message, response: Message) -> None:
     with block("section", "tm-panel"):
         Text("h2", "What was found")
         with block("dl", "tm-facts"):
@@ -196,11 +222,15 @@ def _exchange(hit: Row[Any], request: Message, response: Message) -> None:
             _fact("Rule", hit.rule)
             _fact("Confidence", f"{hit.confidence:.0%}")
             _fact("Weakness", ", ".join(f"CWE-{number}" for number in ATTACK_TYPES.get(hit.type, (0, "", ()))[2]))
-            _fact("Source", hit.real_ip)
+            _fact("Evidence", getattr(opened.attack.row, "evidence", ""))
+            _linked_fact("Source", hit.real_ip, "ip")
             _fact("Connection", f"{hit.client} → {hit.server}" + (f", {hit.encapsulation}" if hit.encapsulation else ""))
             _fact("Anomalies", ", ".join(name.replace("_", " ") for name in hit.anomalies))
             _fact("Request id", hit.report_id)
+    if opened.rule is not None:
+        _rule(opened.rule)
     _also_found(hit)
+    _take_away(hit, opened.curl)
     _message_panel("Request", request, hit.request_bytes, "")
     duration = f"after {hit.duration_ns / 1e6:,.1f} ms" if hit.duration_ns is not None else ""
     if hit.status is None and not response.kept_bytes:
@@ -209,6 +239,7 @@ def _exchange(hit: Row[Any], request: Message, response: Message) -> None:
             Text("p", "No response was seen.", "tm-quiet")
     else:
         _message_panel("Response", response, hit.response_bytes, duration, hit.status)
+    _neighbours(hit, opened.near)
 
 
 def _payload_facts(hit: Row[Any], unmarked: tuple[str, ...]) -> None:
@@ -233,6 +264,78 @@ def _fact(name: str, value: str) -> None:
     with block("div"):
         Text("dt", name)
         Text("dd", visible(value)[:600], "tm-mono")
+
+
+def _linked_fact(name: str, value: str, key: str) -> None:
+    with block("div"):
+        Text("dt", name)
+        with block("dd", "tm-mono"):
+            _found_by(term(key, value), visible(value)[:600], "")
+
+
+def _found_by(search: str, text: str, classes: str) -> None:
+    """Show a value as a link to all attacks that have it; as text where no search can find it."""
+    if search:
+        link(text, f"/attacks?{urlencode({'q': search})}", classes)
+    else:
+        Text("span", text, classes)
+
+
+def _rule(rule: Rule) -> None:
+    with block("section", "tm-panel"):
+        with block("div", "tm-panel-head"):
+            Text("h2", "Why this is an attack")
+            Text("span", f"{rule.severity} severity", "tm-quiet tm-small")
+        with block("p"):
+            link(rule.title, f"/rules/{rule.id}")
+        Text("p", rule.why, "tm-quiet")
+        with block("p", "tm-references"):
+            for number in rule.cwe:
+                _reference(f"CWE-{number}", weakness_address(number))
+            for number in rule.capec:
+                _reference(f"CAPEC-{number}", attack_pattern_address(number))
+            for code in owasp_of(rule.type):
+                link(code, f"/attacks?q={code}", "tm-chip").props(f'title="OWASP: {OWASP[code][0]}"')
+            for address in rule.references:
+                _reference(urlsplit(address).hostname or address, address)
+
+
+def _reference(text: str, address: str) -> None:
+    link(text, address, "tm-chip").props('target="_blank" rel="noreferrer noopener"')
+
+
+def _take_away(hit: Row[Any], curl: str) -> None:
+    with block("section", "tm-panel"):
+        with block("div", "tm-panel-head"):
+            Text("h2", "Take away")
+            capture = link("Capture for Wireshark", f"/api/v1/hits/{hit.id}/exchange.pcap", "tm-chip")
+            capture.props("download")
+        if curl:
+            with block("details", "tm-details"):
+                Text("summary", "The request as a command for curl")
+                Text("p", "It sends the attack again. Run it against systems of your own only.", "tm-quiet tm-small")
+                Text("pre", curl, "tm-pre tm-curl").props('tabindex="0" aria-label="Command for curl"')
+
+
+def _neighbours(hit: Row[Any], near: tuple[Row[Any], ...]) -> None:
+    if not near:
+        return
+    with block("section", "tm-panel"):
+        Text("h2", "Around it, from the same source and user agent")
+        with block("ul", "tm-hit-list"):
+            for row in near:
+                with block("li"), link("", f"/attacks/{row.attack_id}?hit={row.id}"):
+                    with block("span", "tm-hit-line"):
+                        Text("span", type_name(row.type), f"tm-badge tm-{type_family(row.type)}")
+                        Text("span", _apart(row.time_ns - hit.time_ns), "tm-quiet tm-small")
+                        Text("span", _status_text(row.status), f"tm-code tm-{status_family(row.status)}")
+                    Text("span", f"{shortened(row.method or '', 16)} {shortened(row.uri or '', 160)}", "tm-mono tm-small")
+
+
+def _apart(time_ns: int) -> str:
+    seconds = abs(time_ns) / 1e9
+    length = f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+    return f"{length} {'later' if time_ns > 0 else 'before'}"
 
 
 def _also_found(hit: Row[Any]) -> None:

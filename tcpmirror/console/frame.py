@@ -13,7 +13,9 @@ from fastapi.responses import RedirectResponse
 from nicegui import ui
 
 from tcpmirror.cloud.accounts import Account
-from tcpmirror.cloud.api.access import COOKIE
+from tcpmirror.cloud.api.access import COOKIE, caller_address
+from tcpmirror.cloud.audit import Actor
+from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.sign_in import account_of_session
 from tcpmirror.console.parts import Text, block, link
@@ -38,6 +40,17 @@ class Visit:
     account: Account
     secret: str
     theme: str
+    address: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts, for the log of changes."""
+        return Actor(self.account.name, self.address)
+
+    def may(self, role: Role) -> bool:
+        """Tell whether this person, as the account stands now, may do what *role* may."""
+        account = account_of_session(self.service.database, self.secret, self.service.clock())
+        return account is not None and account.role.may(role)
 
     def is_signed_in(self) -> bool:
         """Tell whether the session still holds; a page left open asks this before it shows anything new."""
@@ -52,7 +65,7 @@ def visit(service: Service, title: str, request: Request) -> Visit | RedirectRes
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(asked, safe='')}", 303)
     theme = request.cookies.get(THEME_COOKIE, "auto")
-    return Visit(service, title, account, secret, theme if theme in _THEMES else "auto")
+    return Visit(service, title, account, secret, theme if theme in _THEMES else "auto", caller_address(request))
 
 
 @contextmanager
@@ -69,8 +82,13 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
             with block("nav", "tm-nav").props('aria-label="Pages"'):
                 _entry("Overview", "/overview", place)
                 _entry("Attacks", "/attacks", place)
+                _entry("Incidents", "/incidents", place)
+                _entry("APIs", "/apis", place)
+                _entry("Rules", "/rules", place)
                 _entry("Nodes", "/nodes", place)
                 _entry("Mirror", "/health", place)
+                _entry("Set-up", "/setup", place)
+                _entry("Settings", "/settings", place)
                 _entry("API", "/api/docs", place)
             with block("div", "tm-tools"):
                 _theme_button(visited.theme, lambda name: theme.set_value(_THEMES[name]))

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud.attacks import Group, count_attacks, group_attacks
 from tcpmirror.cloud.nodes import list_nodes
-from tcpmirror.cloud.search.tree import During
+from tcpmirror.cloud.search.tree import All, During, Match
 from tcpmirror.cloud.search.writing import term
 from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.trends import Trend, trend
@@ -61,6 +61,7 @@ class Overview:
     period: Period
     trend: Trend
     attacks: int
+    incidents: int
     groups: dict[str, tuple[Group, ...]]
     nodes: tuple[Row[Any], ...]
     health: tuple[NodeHealth, ...]
@@ -75,6 +76,7 @@ def read(service: Service, period: Period) -> Overview:
         period,
         trend(database, period.length_ns, period.bars, now_ns),
         count_attacks(database, during, _COUNTED),
+        count_attacks(database, All((during, Match("incident", ()))), _COUNTED),
         {by: group_attacks(database, during, by, _SHOWN) for by in ("target", "source")},
         tuple(nodes),
         tuple(mirror_health.read(nodes)),
@@ -162,11 +164,12 @@ def _figures(shown: Overview) -> None:
     figures = (
         ("Requests", f"{shown.trend.requests:,}", "analysed by all sensors"),
         ("Attacks", f"{shown.attacks:,}{more}", "going on in this period"),
+        ("Incidents", f"{shown.incidents:,}", "attacks that succeeded"),
         ("Hits", f"{shown.trend.by_type.total():,}", "requests with an attack, by type"),
         ("Coverage", "—" if coverage is None else f"{coverage:.1%}", "the least told by any sensor"),
         ("Sensors", f"{len(shown.nodes) - silent} of {len(shown.nodes)}", "heard of in two minutes"),
     )
-    with block("dl", "tm-figures tm-five"):
+    with block("dl", "tm-figures tm-six"):
         for name, value, about in figures:
             with block("div"):
                 Text("dt", name)

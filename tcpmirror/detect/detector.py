@@ -14,6 +14,7 @@ from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
 from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.page_injection import shows_entities
+from tcpmirror.detect.site import is_foreign
 from tcpmirror.detect.verdict import Sign, Verdict, counting, judge
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import Exchange, Request, Response
@@ -75,6 +76,7 @@ class Detector:
         response_rules = [rule for rule in matched if rule.is_for_responses]
         self.values = Tier(request_rules, value_expressions(request_rules), cache_dir)
         self.gates = Gates(request_rules, cache_dir)
+        self._foreign = frozenset(index for index, rule in enumerate(self.values.rules) if rule.foreign)
         self._responses = Tier(response_rules, value_expressions(response_rules), cache_dir)
         self.rule_count = len(pack.rules)
         self.own_rule_count = sum(rule.own for rule in pack.rules)
@@ -134,7 +136,9 @@ class Detector:
                 point,
                 [
                     item.rule.id
-                    for item in counting(point, self.signs(point.value), values.rules, values.expressions, self.views.fold)
+                    for item in counting(
+                        point, self._signs_at(point, request), values.rules, values.expressions, self.views.fold
+                    )
                 ],
             )
             for point in self.decoded_points(request)
@@ -155,7 +159,7 @@ class Detector:
             if budget_ns < 0:
                 anomalies |= 1 << Anomaly.TIME_LIMIT
                 break
-            for finding in self._at_point(point, sieve):
+            for finding in self._at_point(point, request, sieve):
                 if finding.type != "xss" or not _is_within(point.path, texts):
                     collected.add(finding)
             if b"&" in point.value and shows_entities(point.value):
@@ -170,10 +174,10 @@ class Detector:
                 collected.add(finding)
         return collected.found
 
-    def _at_point(self, point: Point, sieve: Sieve | None) -> Iterator[Finding]:
+    def _at_point(self, point: Point, request: Request, sieve: Sieve | None) -> Iterator[Finding]:
         """Yield what rules find at *point*. Where one is ignored, the others are asked again without it."""
         rules, expressions = self.values.rules, self.values.expressions
-        signs = self.signs(point.value)
+        signs = self._signs_at(point, request)
         while True:
             ignored = set()
             for verdict in judge(point, signs, rules, expressions, self.views.fold):
@@ -185,6 +189,14 @@ class Detector:
             if not ignored:
                 return
             signs = [sign for sign in signs if rules[expressions[sign.expression].rule].id not in ignored]
+
+    def _signs_at(self, point: Point, request: Request) -> list[Sign]:
+        """Return the signs in a point's value, but not those of rules that ask for another site where it is the own one."""
+        signs = self.signs(point.value)
+        rules, expressions = self.values.rules, self.values.expressions
+        found = {index for sign in signs if (index := expressions[sign.expression].rule) in self._foreign}
+        own = {index for index in found if not is_foreign(request, rules[index].foreign, point.value)}
+        return [sign for sign in signs if expressions[sign.expression].rule not in own] if own else signs
 
     def shows(self, kind: str, value: bytes) -> bool:
         """Tell whether *value*, as that of some parameter, is an attack of type *kind*."""

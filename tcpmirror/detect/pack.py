@@ -13,6 +13,7 @@ import yaml
 
 from tcpmirror.detect.commands import KINDS, with_commands
 from tcpmirror.detect.grammars import GRAMMARS
+from tcpmirror.detect.site import WHERE
 from tcpmirror.errors import SettingsError
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.settings.ignore_keys import IGNORES
@@ -45,7 +46,7 @@ class Rule:
 
     ``title`` says what was seen, ``why`` what it would do and how to tell a false alarm. ``detector``: the name of what
     computes the sign instead of patterns, empty for patterns. ``own``: not one of the built-in rules; ``file`` and ``line``:
-    where it stands.
+    where it stands. ``foreign``: what has to belong to another site, see `site`.
 
     ``confidence``: what it is worth, 0 to 1; see `verdict`. ``patterns``: Hyperscan expressions, any of which is the sign;
     ``must``/``must_not``: expressions that the same value must also, must not hold; ``gates``: what the first tier looks for
@@ -75,6 +76,7 @@ class Rule:
     references: tuple[str, ...] = ()
     detector: str = ""
     grammar: str = ""
+    foreign: str = ""
     file: str = ""
     own: bool = False
 
@@ -302,6 +304,7 @@ def _rule(section: _Section, common: _Common, own: bool) -> Rule:
         references=_references(section, common.references),
         detector=detector,
         grammar=section.choice("grammar", tuple(GRAMMARS), "") if section.node("grammar") is not None else "",
+        foreign=section.choice("foreign", WHERE, "") if section.node("foreign") is not None else "",
         file=section.file,
         own=own,
     )

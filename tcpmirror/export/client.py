@@ -20,8 +20,10 @@ import orjson
 
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.atomic_file import write_atomically
+from tcpmirror.export.cloud_rules import ServedRules, verified_rules
 
 ANSWER_LIMIT_BYTES: Final = 1 << 20  # an answer of ours is a few hundred bytes; whoever sends more is not our cloud
+RULES_LIMIT_BYTES: Final = 16 << 20  # four times what a cloud serves
 REGISTER_INTERVAL_S: Final = 60.0  # a cloud that refuses what it has just handed out must not fill with nodes
 RETRY_AFTER_LIMIT_S: Final = 3600.0
 _UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
@@ -62,8 +64,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
+    """``rules_key``: what the cloud signs rules with, pinned at registration (Base64); empty: it named none."""
+
     node_id: str
     secret: str
+    rules_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,24 @@ class CloudClient:
         """Tell the cloud that this node lives, and its totals."""
         self._call_as_node("/api/v1/nodes/heartbeat", orjson.dumps({"stats": stats}), {"Content-Type": "application/json"})
 
+    def rules(self, etag: str) -> ServedRules | None:
+        """Return the rules for this node, None where they are still those of *etag*; UnsoundRulesError: not the cloud's."""
+        credentials = self._credentials
+        if credentials is None or not credentials.rules_key:
+            return None
+        headers = {"Authorization": self._bearer(credentials), "User-Agent": f"tcpmirror/{self._identity.version}"}
+        headers |= {"If-None-Match": etag} if etag else {}
+        try:
+            with self._http.stream("GET", self._url + "/api/v1/nodes/rules", headers=headers) as response:
+                payload = self._bounded_body(response, RULES_LIMIT_BYTES)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
+            raise CloudError(f"{type(error).__name__}: {error}", connected=not isinstance(error, _UNREACHED)) from error
+        if response.status_code == 304:
+            return None
+        _judge(response, payload)
+        signature, name = response.headers.get("Tcpmirror-Signature", ""), response.headers.get("ETag", "")
+        return verified_rules(payload, signature, name, credentials.rules_key)
+
     def close(self) -> None:
         self._http.close()
 
@@ -156,7 +179,7 @@ class CloudClient:
         node_id, secret = answer.get("node_id"), answer.get("secret")
         if not isinstance(node_id, str) or not isinstance(secret, str) or not (node_id + secret).isascii():
             raise CloudError("the answer to the registration holds no credentials")
-        self._credentials = Credentials(node_id, secret)
+        self._credentials = Credentials(node_id, secret, str(answer.get("rules_key", "")))
         self._register_not_before_s = time.monotonic() + REGISTER_INTERVAL_S
         self._store_credentials(self._credentials)
         log.info("registered with the cloud as node %s", node_id)
@@ -177,12 +200,12 @@ class CloudClient:
         _judge(response, answer)
         return answer
 
-    def _bounded_body(self, response: httpx.Response) -> bytes:
+    def _bounded_body(self, response: httpx.Response, limit_bytes: int = ANSWER_LIMIT_BYTES) -> bytes:
         """Return the body, as long as it is no longer and takes no longer than an answer of the cloud may."""
         answer, until = bytearray(), time.monotonic() + self._timeout_s
         for chunk in response.iter_bytes():
             answer += chunk
-            if len(answer) > ANSWER_LIMIT_BYTES or time.monotonic() > until:
+            if len(answer) > limit_bytes or time.monotonic() > until:
                 raise CloudError(f"{response.status_code} with an answer that does not end")
         return bytes(answer)
 
@@ -192,7 +215,7 @@ class CloudClient:
             stored = json.loads(self._credential_path.read_bytes())
             if stored["url"] != self._url:
                 return None
-            return Credentials(str(stored["node_id"]), str(stored["secret"]))
+            return Credentials(str(stored["node_id"]), str(stored["secret"]), str(stored.get("rules_key", "")))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -200,7 +223,7 @@ class CloudClient:
             return None
 
     def _store_credentials(self, credentials: Credentials) -> None:
-        stored = {"url": self._url, "node_id": credentials.node_id, "secret": credentials.secret}
+        stored = {"url": self._url} | {name: getattr(credentials, name) for name in Credentials.__slots__}
         try:
             write_atomically(self._credential_path, orjson.dumps(stored))
         except OSError as error:

@@ -56,7 +56,8 @@ class Sender:
     """Sends what *spool* holds through *client*; the only writer of the sending counters of *counters*.
 
     ``batch_reports`` reports make a batch, fewer are sent once they have waited ``batch_interval_s``. ``stats`` returns what
-    a heartbeat says. For ``start_patience_s`` a cloud that has not answered yet is no failure: it is starting too.
+    a heartbeat says, ``after_heartbeat`` is called when it was taken. For ``start_patience_s`` a cloud that has not answered
+    yet is no failure: it is starting too.
     """
 
     spool: Spool
@@ -67,6 +68,7 @@ class Sender:
     stats: Callable[[], dict[str, object]]
     back_off: BackOff = field(default_factory=BackOff)
     start_patience_s: float = 0.0
+    after_heartbeat: Callable[[], None] = lambda: None
     digests: Outbox | None = None
     _digests_at_s: float = field(default=0.0, init=False)
     _wake: threading.Event = field(default_factory=threading.Event, init=False)
@@ -179,6 +181,7 @@ class Sender:
         self._heartbeat_at_s = time.monotonic() + HEARTBEAT_S
         try:
             self.client.heartbeat(self.stats())
+            self.after_heartbeat()
         except BatchRefusedError as error:
             log.warning("the cloud refuses the heartbeat: %s", error)
         self.counters.set("cloud_up", 1)

@@ -24,6 +24,7 @@ from tcpmirror.model.ignored_news import decode_ignored
 from tcpmirror.model.protocol_news import decode_protocols
 from tcpmirror.model.report import Report
 from tcpmirror.processes.api_outbox import ApiOutbox
+from tcpmirror.processes.cloud_rules import CloudRules, look_quietly
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
 from tcpmirror.ring.ring import KIND_APIS, KIND_DIGEST, KIND_IGNORED, KIND_PROTOCOLS, KIND_REPORT, RingReader
@@ -228,6 +229,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         direct=not cloud.url,
         pinned_certificate="" if cloud.url else cloud.tls_certificate,
     )
+    rules = CloudRules(context.settings, client)
     return Sender(
         spool,
         client,
@@ -235,8 +237,11 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         batch_reports=cloud.batch_reports,
         batch_interval_s=cloud.batch_interval_ns / 1e9,
         start_patience_s=0.0 if cloud.url else EMBEDDED_START_S,
-        stats=lambda: heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies, notes)},
+        stats=lambda: (
+            heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
+        ),
         digests=rings.apis,
+        after_heartbeat=lambda: look_quietly(rules),
     )
 
 

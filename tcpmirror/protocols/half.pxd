@@ -5,7 +5,7 @@ from tcpmirror.protocols.bodies cimport Body
 from tcpmirror.protocols.buffer cimport ByteBuffer
 from tcpmirror.protocols.framing cimport Framing, FramingKind
 from tcpmirror.protocols.head cimport Head, Role
-from tcpmirror.protocols.pairing cimport Entry
+from tcpmirror.protocols.evidence cimport Entry
 
 
 cdef enum HalfState:

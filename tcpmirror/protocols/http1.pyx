@@ -16,7 +16,7 @@ from tcpmirror.protocols.half cimport (
 from tcpmirror.protocols.head cimport ROLE_CLIENT, ROLE_EITHER, ROLE_SERVER, START_RESPONSE, START_SIMPLE, Head
 from tcpmirror.protocols.http1_exchanges cimport AHEAD_NS, ODD_HEAD, Http1Exchanges
 from tcpmirror.protocols.http1_messages cimport is_simple, mend, request_of, response_of
-from tcpmirror.protocols.pairing cimport Entry
+from tcpmirror.protocols.evidence cimport Entry
 from tcpmirror.protocols.timed_sink cimport broken_off, unanswered
 
 from tcpmirror.model.anomaly import Anomaly

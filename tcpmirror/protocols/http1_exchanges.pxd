@@ -4,7 +4,8 @@ from tcpmirror.model.exchange cimport Request, Response
 from tcpmirror.model.stream cimport FlowInfo
 from tcpmirror.protocols.factory cimport ExchangeFactory
 from tcpmirror.protocols.half cimport Half, HalfState
-from tcpmirror.protocols.pairing cimport Entry, Pairing
+from tcpmirror.protocols.evidence cimport Entry
+from tcpmirror.protocols.pairing cimport Pairing
 from tcpmirror.protocols.timed_sink cimport TimedSink
 
 cdef enum:

@@ -12,7 +12,8 @@ from tcpmirror.model.stream cimport FlowInfo
 from tcpmirror.protocols.factory cimport ExchangeFactory, send
 from tcpmirror.protocols.half cimport AT_START, IN_BODY, Half, HalfState
 from tcpmirror.protocols.head cimport ROLE_EITHER, ROLE_SERVER
-from tcpmirror.protocols.pairing cimport Entry, Pairing
+from tcpmirror.protocols.evidence cimport Entry
+from tcpmirror.protocols.pairing cimport Pairing
 from tcpmirror.protocols.timed_sink cimport TimedSink
 
 from tcpmirror.model.anomaly import Anomaly

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.cloud.running import until
+from tests.console.browsing import CHROMIUM, Problems
 
 COMMAND = [sys.executable, "-c", "import sys; from tcpmirror.console.command import main; sys.exit(main())"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,3 +84,28 @@ class RunningConsole(AbstractContextManager["RunningConsole"]):
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
     with RunningConsole(tmp_path_factory.mktemp("console")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def problems() -> Problems:
+    return Problems()
+
+
+@pytest.fixture
+def page(browser: Browser, console: RunningConsole, problems: Problems) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=console.url)
+    context.set_default_timeout(15_000)
+    opened = context.new_page()
+    problems.watch(opened, console.url)
+    yield opened
+    context.close()

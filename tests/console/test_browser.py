@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tcpmirror.export.metrics import ProcessPage
 from tcpmirror.export.tallies import Tallies
@@ -23,72 +21,10 @@ from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import CAPTURE, WORKER
 from tcpmirror.telemetry.notes import Note
 from tests.cloud.running import b64, finding, report
+from tests.console.browsing import XSS, Problems, recent, send, sign_in
 from tests.console.conftest import RunningConsole
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-XSS = (
-    """<script>window.pwned=1</script>"><img src=x onerror="window.pwned=1">'"""
-    """{{constructor.constructor('window.pwned=1')()}}`${window.pwned=1}`"""
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
-
-
-class Problems(list[str]):
-    """What the page complained about: script errors, blocked and failed loads."""
-
-    def watch(self, page: Page, own: str) -> None:
-        page.on("pageerror", lambda error: self.append(str(error)))
-        page.on("console", self._heard)
-        page.on("request", lambda request: self.append(request.url) if not request.url.startswith((own, "data:")) else None)
-
-    def _heard(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and "401" not in message.text:
-            self.append(message.text)
-
-
-@pytest.fixture
-def problems() -> Problems:
-    return Problems()
-
-
-@pytest.fixture
-def page(browser: Browser, console: RunningConsole, problems: Problems) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=console.url)
-    context.set_default_timeout(15_000)
-    opened = context.new_page()
-    problems.watch(opened, console.url)
-    yield opened
-    context.close()
-
-
-def sign_in(page: Page, console: RunningConsole, path: str = "/attacks") -> None:
-    page.goto(path)
-    page.get_by_label("Name").fill("admin")
-    page.get_by_label("Password").fill(console.password)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**" + path)
-
-
-def send(console: RunningConsole, *reports: dict[str, Any]) -> None:
-    with console.node() as node:
-        batch = {"batch_id": str(time.monotonic_ns()), "reports": list(reports)}
-        receipt = node.post("/api/v1/batches", json=batch).raise_for_status().json()
-    assert receipt["quarantined"] == []
-
-
-def recent(number: int, **changes: Any) -> dict[str, Any]:
-    return report(number, time_ns=time.time_ns(), **changes)
 
 
 def test_wrong_password_then_right_then_sign_out(page: Page, console: RunningConsole, problems: Problems) -> None:

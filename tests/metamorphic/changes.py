@@ -162,6 +162,12 @@ def reordered(frames: list[Frame], dice: random.Random, window: int) -> list[Fra
     return [(time, frames[at][1]) for (time, _), (_, at) in zip(frames, sorted(keyed), strict=True)]
 
 
+def jittered(frames: list[Frame], dice: random.Random, most_ns: int) -> list[Frame]:
+    """Return the frames each up to *most_ns* late, in the order and with the times of their arrival; SYNs come in time."""
+    late = [(time + (0 if data[TCP_AT + 13] & 2 else dice.randrange(most_ns)), data) for time, data in frames]
+    return sorted(late, key=lambda frame: frame[0])
+
+
 def mirrored_twice(packets: list[Packet], tags: tuple[int, int] | None) -> list[Frame]:
     """Return each frame twice, as a SPAN of both ports gives them; *tags*: VLAN ids of the two copies."""
     frames: list[Frame] = []

@@ -49,6 +49,10 @@ class Line:
 
 def lines_of(frames: list[Frame], link_type: int = 1, workers: int = 1, depth: int = 12) -> list[Line]:
     """Return the exchanges in *frames*, sorted; AssertionError when the packets do not add up."""
+    return sorted(map(Line.of, exchanges_of(frames, link_type, workers, depth)))
+
+
+def exchanges_of(frames: list[Frame], link_type: int = 1, workers: int = 1, depth: int = 12) -> list[Exchange]:
     road = Road(workers, duplicates=DuplicateTable(10_000_000))
     road.capture.use(Decapsulator(link_type, depth_limit=depth), 0)
     for at in range(0, len(frames), BATCH):
@@ -60,7 +64,7 @@ def lines_of(frames: list[Frame], link_type: int = 1, workers: int = 1, depth: i
     for _, table, _ in road.workers:
         table.end_all()
     assert road.page.get("lost_ring_full") == 0
-    return sorted(map(Line.of, road.exchanges))
+    return road.exchanges
 
 
 def raw(packets: list[Packet]) -> list[Frame]:

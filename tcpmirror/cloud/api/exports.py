@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
-from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import Response, StreamingResponse
 from sqlalchemy import Row
 
 from tcpmirror.cloud.api.access import Problem, Shared, only
+from tcpmirror.cloud.api.fields import RowId
 from tcpmirror.cloud.api.queries import Attack, Search, Sort, attack_fields, order_of, understood
-from tcpmirror.cloud.attacks import PAGE_LIMIT, Order, list_attacks
+from tcpmirror.cloud.attacks import PAGE_LIMIT, Order, hit_detail, list_attacks
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.exchange_pcap import NoAddresses, exchange_pcap
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.search.tree import Query
 
@@ -44,6 +46,28 @@ def attacks_as_json(service: Shared, q: Search = "", sort: Sort = "-last") -> St
     """Give all attacks of a search as one JSON array."""
     rows = _rows(service.database, understood(q, service), order_of(sort))
     return _file(_json(rows), "json", "application/json")
+
+
+@router.get(
+    "/hits/{hit_id}/exchange.pcap",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/vnd.tcpdump.pcap": {}}},
+        404: {"model": Problem},
+        409: {"model": Problem, "description": "The exchange has no addresses that packets could carry."},
+    },
+)
+def exchange_as_capture(hit_id: RowId, service: Shared) -> Response:
+    """Give the exchange of a hit as a capture file: the connection it would have been, its messages as they were kept."""
+    row = hit_detail(service.database, hit_id)
+    if row is None:
+        raise HTTPException(404, "There is no such hit.")
+    try:
+        capture = exchange_pcap(row.client, row.server, row.time_ns, row.duration_ns, row.request, row.response)
+    except NoAddresses as error:
+        raise HTTPException(409, "The exchange has no addresses that packets could carry.") from error
+    headers = {"Content-Disposition": f'attachment; filename="hit-{hit_id}.pcap"'}
+    return Response(capture, media_type="application/vnd.tcpdump.pcap", headers=headers)
 
 
 def cell(value: Any) -> str:

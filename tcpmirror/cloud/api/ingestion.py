@@ -17,6 +17,7 @@ from tcpmirror.cloud.batch import BODY_LIMIT, BatchIn, BatchTooLarge, MalformedB
 from tcpmirror.cloud.ingest import Receipt, store_batch
 from tcpmirror.cloud.nodes import record_heartbeat, register_node
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.served_rules import public_key
 from tcpmirror.cloud.service import Service
 
 # Bodies held at once: 8 x (32 MiB sent + 32 MiB decoded) is the most that ingestion takes of memory; more get 429.
@@ -43,6 +44,7 @@ class NewNode(BaseModel):
 
     node_id: Annotated[str, Field(examples=["5f0c5a1be2d34f6a8b7c6d5e4f3a2b1c"])]
     secret: Annotated[str, Field(examples=["7tS0m3Random"])]
+    rules_key: Annotated[str, Field(description="Ed25519 key that signs rules for nodes, Base64; to be pinned.")]
 
 
 class QuarantinedReport(BaseModel):
@@ -123,7 +125,7 @@ def register(wish: NodeWish, service: Shared, caller: Calling) -> NewNode:
     """Register a node with an API token of the role deploy."""
     about = wish.model_dump(exclude={"group"}) | {"group_name": wish.group}
     credential = register_node(service.database, about, service.clock(), caller.actor)
-    return NewNode(node_id=credential.node_id, secret=credential.secret)
+    return NewNode(node_id=credential.node_id, secret=credential.secret, rules_key=public_key(service.database))
 
 
 @router.post("/batches", responses=_REFUSALS, openapi_extra={"requestBody": _BATCH_BODY})

@@ -30,6 +30,8 @@ def condition(query: Query) -> Condition:
             return and_(attacks.c.last_ns >= since_ns, attacks.c.first_ns <= until_ns)
         case Word(text):
             return _contains(text)
+        case Match("incident", _):
+            return attacks.c.evidence_hits > 0
         case Match(key, values):
             return or_(false(), *(_MEANINGS[key](value) for value in values))
     assert_never(query)
@@ -169,5 +171,7 @@ _MEANINGS: Final[dict[str, Callable[[Value], Condition]]] = {
     "app": _application,
     "node": _node,
     "request_id": _request,
+    "state": lambda value: _like(attacks.c.status, value),
+    "assignee": lambda value: _like(attacks.c.assignee, value),
     "id": lambda value: _between(attacks.c.id, attacks.c.id, value),
 }

@@ -168,6 +168,8 @@ KEYS: Final = (
     Key("anomaly", ("a",), "oddity of the exchange", "anomaly:gap", read_start),
     Key("app", ("application",), "application by its number", "app:3", read_numbers),
     Key("node", ("node_uuid",), "sensor, by name or id", "node:mirror-1", read_pattern),
+    _chosen("state", (), "where an attack stands", "state:open", ("open", "in_progress", "closed", "false_positive")),
+    Key("assignee", (), "who looks after it", "assignee:maria", read_pattern),
     Key("request_id", (), "exchange by its id", "request_id:9f0c5a1be2d34f6a8b7c6d5e4f3a2b1c", read_identifier),
     Key("id", (), "attack by its number", "id:17", read_numbers),
 )

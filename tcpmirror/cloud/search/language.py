@@ -13,7 +13,7 @@ from tcpmirror.cloud.search.kinds import OWASP
 from tcpmirror.cloud.search.tree import UNBOUNDED, All, Any, During, Match, Not, Pattern, Query, Word
 from tcpmirror.model.attack import ATTACK_TYPES
 
-OBJECTS: Final = ("attacks", "attack")
+OBJECTS: Final = ("attacks", "incidents", "attack", "incident")
 # Types that are searched for together.
 GROUPS: Final = {"graphql_attacks": "gql\\_%"}
 _SECOND_NS: Final = 1_000_000_000
@@ -57,7 +57,7 @@ def _word(piece: Piece) -> Query:
     if piece.quoted:
         return Word(piece.text)
     if word in OBJECTS:
-        return All()
+        return All() if word.startswith("attack") else Match("incident", ())
     if word in ATTACK_TYPES:
         return Match("type", (read_pattern(Piece(word, 0, quoted=True)),))
     if word in GROUPS:

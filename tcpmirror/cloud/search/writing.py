@@ -9,7 +9,7 @@ from typing import Final
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT, SearchError
 from tcpmirror.cloud.search.keys import KEYS, number_of_address
 from tcpmirror.cloud.search.kinds import OWASP
-from tcpmirror.cloud.search.language import GROUPS, OBJECTS, parse
+from tcpmirror.cloud.search.language import GROUPS, parse
 from tcpmirror.cloud.search.tree import Any
 from tcpmirror.model.attack import ATTACK_TYPES
 
@@ -59,7 +59,11 @@ def completions() -> list[Completion]:
     words += [Completion(period, "time") for period in _PERIODS]
     words += [Completion(code, name) for code, (name, _) in OWASP.items()]
     words += [Completion(f"statuscode:{group}", "response code") for group in ("2xx", "3xx", "4xx", "5xx", "none")]
-    return words + [Completion(word, "all attacks") for word in OBJECTS[:1]] + [Completion(name, "") for name in GROUPS]
+    return (
+        words
+        + [Completion("attacks", "all of them"), Completion("incidents", "attacks that succeeded")]
+        + [Completion(name, "") for name in GROUPS]
+    )
 
 
 def _is_address(value: str) -> bool:

@@ -52,7 +52,7 @@ def test_text_means(text: str, tree: object) -> None:
 
 ERRORS = {
     "misspelt key": ("sqli statuscod:404", 5, "did you mean statuscode:"),
-    "unknown key": ("zzz:1", 0, "accepted: anomaly, app, auth"),
+    "unknown key": ("zzz:1", 0, "accepted: anomaly, app, assignee, auth"),
     "no value": ("ip:", 3, 'accepted: text in "quotes", a value'),
     "bad address": ("xss ip:10.0.0.300", 7, "a network (10.0.0.0/8)"),
     "second value is bad": ("ip:10.0.0.1,x", 12, "'x' at position 13"),

@@ -1,0 +1,213 @@
+"""API Discovery: hosts, endpoints and changes, filtered and paged by the server; what is shown stands in the URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from nicegui import ui
+from sqlalchemy import Row
+
+from tcpmirror.cloud.apis.reading import (
+    SORTS,
+    STATES,
+    EndpointFilter,
+    EndpointPage,
+    list_changes,
+    list_endpoints,
+    list_hosts,
+    states_of,
+)
+from tcpmirror.cloud.service import Service
+from tcpmirror.console.frame import Visit
+from tcpmirror.console.parts import LocalTime, Text, block, link
+from tcpmirror.console.text import shortened
+from tcpmirror.discovery.sensitive import GROUPS
+
+ROWS: Final = 50
+_RISKS: Final = {"": "Any risk", "4": "Medium and high", "8": "High"}
+_ORDERS: Final = {
+    "last": "Last seen",
+    "risk": "Risk",
+    "requests": "Requests",
+    "errors": "Errors",
+    "path": "Host and path",
+}
+_COLUMNS: Final = ("Endpoint", "Host", "Risk", "Requests", "Errors", "Sensitive", "Authentication", "Last seen")
+_CHANGES: Final = {"added": "New", "changed": "Changed", "unused": "Unused", "gone": "Gone"}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the URL says."""
+
+    host: str = ""
+    path: str = ""
+    state: str = ""
+    risk: str = ""
+    sensitive: str = ""
+    sort: str = "last"
+    page: int = 1
+
+    def url(self) -> str:
+        named = {name: getattr(self, name) for name in ("host", "path", "state", "risk", "sensitive")}
+        named |= {"sort": "" if self.sort == "last" else self.sort, "page": "" if self.page == 1 else str(self.page)}
+        query = urlencode({name: value for name, value in named.items() if value})
+        return f"/apis?{query}" if query else "/apis"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One reading of the store for a view."""
+
+    page: EndpointPage
+    hosts: list[Row[Any]]
+    changes: list[Row[Any]]
+    now_ns: int
+
+
+def view_of(host: str, path: str, state: str, risk: str, sensitive: str, sort: str, page: str) -> View:
+    """Return what the parameters of a URL ask for; what is none of the choices is left out."""
+    return View(
+        host=host,
+        path=path,
+        state=state if state in STATES else "",
+        risk=risk if risk in _RISKS else "",
+        sensitive=sensitive if sensitive in GROUPS else "",
+        sort=sort if sort in SORTS else "last",
+        page=int(page) if page.isascii() and page.isdigit() and 1 <= int(page[:6]) <= 20_000 else 1,
+    )
+
+
+def read(service: Service, view: View) -> Shown:
+    now_ns = service.clock()
+    wanted = EndpointFilter(view.host, view.path, state=view.state, sensitive=view.sensitive, min_risk=int(view.risk or 0))
+    page = list_endpoints(service.database, wanted, now_ns, view.sort, ROWS, (view.page - 1) * ROWS)
+    changes = list_changes(service.database, view.host, 20)
+    return Shown(page, list_hosts(service.database, now_ns), changes, now_ns)
+
+
+class ApiList:
+    """The page in one browser tab."""
+
+    def __init__(self, visited: Visit, view: View, shown: Shown) -> None:
+        self._visited = visited
+        self._view = view
+        with block("div", "tm-head"):
+            Text("h1", "API Discovery")
+            Text("span", f"{shown.page.total:,}", "tm-count").props('aria-label="Endpoints"')
+            link("CSV", f"/api/v1/inventory/endpoints.csv?{urlencode({'host': view.host})}", "tm-button")
+            if view.host:
+                link("OpenAPI", f"/api/v1/inventory/openapi?{urlencode({'host': view.host})}", "tm-button")
+        self._filters(shown)
+        if not shown.page.rows:
+            self._nothing(bool(shown.hosts))
+            return
+        self._table(shown)
+        self._pager(shown)
+        self._changes(shown)
+
+    def _filters(self, shown: Shown) -> None:
+        view = self._view
+        hosts = {"": "All hosts"} | {row.host: f"{shortened(row.host, 60)} ({row.endpoints})" for row in shown.hosts}
+        if view.host not in hosts:
+            hosts[view.host] = shortened(view.host, 60)
+        with block("div", "tm-filters").props('role="search"'):
+            self._select("Host", hosts, view.host, lambda value: replace(view, host=value, page=1))
+            states = {"": "Any state"} | {name: name.capitalize() for name in STATES}
+            self._select("State", states, view.state, lambda value: replace(view, state=value, page=1))
+            self._select("Risk", _RISKS, view.risk, lambda value: replace(view, risk=value, page=1))
+            classes = {"": "Any data"} | {name: name.replace("_", " ") for name in sorted(GROUPS)}
+            self._select("Sensitive data", classes, view.sensitive, lambda value: replace(view, sensitive=value, page=1))
+            self._select("Sorted by", _ORDERS, view.sort, lambda value: replace(view, sort=value, page=1))
+            text = ui.input("Path", placeholder="/users", value=view.path)
+            text.props("outlined dense clearable maxlength=200 autocomplete=off").classes("tm-filter")
+            text.on("keydown.enter", lambda: self._go(replace(view, path=str(text.value or "").strip(), page=1)))
+
+    def _select(self, label: str, options: dict[str, str], value: str, chosen: Callable[[str], View]) -> None:
+        box = ui.select(options, value=value, label=label, on_change=lambda event: self._go(chosen(event.value or "")))
+        box.props("outlined dense options-dense").classes("tm-filter")
+
+    @staticmethod
+    def _go(view: View) -> None:
+        ui.navigate.to(view.url())
+
+    def _table(self, shown: Shown) -> None:
+        with block("div", "tm-table-wrap"), block("table", "tm-table tm-nodes tm-apis").props('aria-label="Endpoints"'):
+            with block("thead"), block("tr"):
+                for name in _COLUMNS:
+                    Text("th", name).props('scope="col"')
+            with block("tbody"):
+                for row in shown.page.rows:
+                    self._row(row, shown.now_ns)
+
+    def _row(self, row: Row[Any], now_ns: int) -> None:
+        with block("tr", "tm-still"):
+            with block("td"):
+                link(f"{shortened(row.method, 16)} {shortened(row.path, 200)}", f"/apis/{row.id}")
+                if row.operation:
+                    Text("div", f"{row.kind}: {shortened(row.operation, 100)}", "tm-small tm-quiet")
+                states = states_of(row, now_ns)
+                if states:
+                    Text("div", ", ".join(states), "tm-small tm-warn" if row.rogue else "tm-small tm-quiet")
+            Text("td", shortened(row.host, 80))
+            Text("td", risk_text(row.risk), "tm-warn" if row.risk >= 8 else "")
+            Text("td", f"{row.requests:,}")
+            Text("td", f"{100 * row.errors / row.requests:.1f} %" if row.errors else "—")
+            Text("td", row.sensitive.strip().replace("_", " ").replace(" ", ", ") or "—")
+            Text("td", row.auth_state)
+            with block("td"):
+                LocalTime(row.last_ns)
+
+    def _pager(self, shown: Shown) -> None:
+        view, pages = self._view, max(1, -(-shown.page.total // ROWS))
+        with block("div", "tm-pager"):
+            if view.page > 1:
+                link("Previous", replace(view, page=view.page - 1).url(), "tm-button")
+            Text("span", f"page {view.page} of {pages}", "tm-quiet")
+            if view.page < pages:
+                link("Next", replace(view, page=view.page + 1).url(), "tm-button")
+
+    def _changes(self, shown: Shown) -> None:
+        if not shown.changes:
+            return
+        Text("h2", "Changes")
+        with (
+            block("div", "tm-table-wrap"),
+            block("table", "tm-table tm-nodes tm-apis").props('aria-label="Changes"'),
+            block("tbody"),
+        ):
+            for row in shown.changes:
+                with block("tr", "tm-still"):
+                    with block("td"):
+                        LocalTime(row.time_ns)
+                    Text("td", _CHANGES.get(row.change, row.change))
+                    Text("td", f"{shortened(row.method, 16)} {shortened(row.host + row.path, 200)}")
+                    Text("td", change_text(row.details))
+
+    def _nothing(self, has_hosts: bool) -> None:
+        with block("div", "tm-empty"):
+            ui.icon("hub").classes("tm-empty-icon")
+            if has_hosts or self._view != View():
+                Text("h2", "No endpoint matches")
+                link("Show all endpoints", "/apis", "tm-button")
+            else:
+                Text("h2", "No API seen yet")
+                Text("p", "An endpoint appears once five of its requests were answered well, within a minute of them.")
+
+
+def risk_text(risk: int) -> str:
+    return f"{risk} {'high' if risk >= 8 else 'medium' if risk >= 4 else 'low'}"
+
+
+def change_text(details: dict[str, Any]) -> str:
+    """Return which parameters came and went."""
+    words = {"added": "new", "gone": "gone"}
+    parts = [
+        f"{words[kind]}: {', '.join(shortened(str(key[-1]), 40) for key in keys[:5])}{' …' if len(keys) > 5 else ''}"
+        for kind, keys in details.items()
+        if kind in words
+    ]
+    return "; ".join(parts)

@@ -1,0 +1,1 @@
+"""Compiled functions only, for the other modules of this package."""
