@@ -58,6 +58,7 @@ if [[ $tests == yes ]]; then
     need ethtool has_command ethtool
     need procps has_command ps
     need modsecurity-crs has_file /usr/share/modsecurity-crs/rules
+    need libnginx-mod-http-modsecurity has_file /usr/lib/nginx/modules/ngx_http_modsecurity_module.so
     need postgresql has_file /usr/lib/postgresql/*/bin/initdb
     need systemd has_command systemd-analyze
     # Ubuntu's packages of Chromium only fetch a snap, which a container cannot run: there the browser tests want one installed.

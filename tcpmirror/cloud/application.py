@@ -14,7 +14,18 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tcpmirror.cloud.api import access, apis, documentation, exports, ingestion, judgement, people, queries, rules
+from tcpmirror.cloud.api import (
+    access,
+    apis,
+    documentation,
+    exports,
+    ingestion,
+    judgement,
+    people,
+    quarantine,
+    queries,
+    rules,
+)
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
 from tcpmirror.cloud.service import Service
@@ -59,6 +70,7 @@ def create_application(service: Service) -> FastAPI:
         exports.router,
         judgement.router,
         rules.router,
+        quarantine.router,
         access.router,
         people.router,
         documentation.router,

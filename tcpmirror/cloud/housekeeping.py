@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tcpmirror.cloud.apis.building import build_stale, sweep_unused
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.retention import expire
 from tcpmirror.cloud.schema import audit, sessions
 from tcpmirror.cloud.service import Service
 
@@ -39,17 +40,19 @@ class Housekeeping:
         while not stopping:
             stopping = self._stop.wait(INTERVAL_S)
             try:
-                turn(self._service)
+                turn(self._service, self._stop)
             except (DBAPIError, PoolTimeoutError) as error:
                 _log.warning("housekeeping waits for the store: %s", getattr(error, "orig", error))
 
 
-def turn(service: Service) -> None:
-    """Do everything once."""
+def turn(service: Service, stop: threading.Event | None = None) -> None:
+    """Do everything once; what may take long ends when *stop* is set."""
     service.last_uses.write(service.database)
     sweep(service.database, service.clock())
     build_stale(service.database, service.clock())
     sweep_unused(service.database, service.clock())
+    if stop is None or not stop.is_set():
+        expire(service.database, service.retention, service.clock(), stop or threading.Event())
 
 
 def sweep(database: Database, now_ns: int) -> None:

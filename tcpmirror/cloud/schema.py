@@ -162,6 +162,7 @@ reports = Table(
     Column("findings", Packed, nullable=False),
     Column("request", LargeBinary, nullable=False),
     Column("response", LargeBinary, nullable=False),
+    Index("reports_by_time", "time_ns", "id"),
     Index("reports_by_source", "real_ip", "time_ns"),
 )
 
@@ -200,6 +201,8 @@ attacks = Table(
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
     Index("attacks_by_hits", "hits", "id"),
+    Index("attacks_by_start", "first_ns", "id"),
+    Index("attacks_by_confidence", "confidence", "id"),
     sqlite_autoincrement=True,
 )
 _PROVEN: Final = attacks.c.evidence_hits > 0

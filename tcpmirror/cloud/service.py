@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.last_uses import LastUses
+from tcpmirror.cloud.retention import Retention
 from tcpmirror.cloud.sign_in import SignIn
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import CLOUD
@@ -20,6 +21,7 @@ class Service:
     database: Database
     counters: CounterPage = field(default_factory=lambda: CounterPage.private(CLOUD))
     clock: Callable[[], int] = time.time_ns
+    retention: Retention = field(default_factory=Retention)
     last_uses: LastUses = field(default_factory=LastUses)
     sign_in: SignIn = field(init=False)
 

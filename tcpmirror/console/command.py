@@ -15,13 +15,15 @@ from typing import Final
 
 from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.database import open_database
+from tcpmirror.cloud.retention import DAY_NS, Retention
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.server import bind, is_loopback, serve
 from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.tls import server_context
 from tcpmirror.cloud.tokens import create_token
 from tcpmirror.console.application import create_console
-from tcpmirror.errors import EXIT_BUG, EXIT_OK, EXIT_USAGE, TcpmirrorError
+from tcpmirror.errors import EXIT_BUG, EXIT_OK, EXIT_USAGE, EnvironmentFault, TcpmirrorError
+from tcpmirror.settings.units import parse_size
 
 _LISTEN: Final = "127.0.0.1:8088"
 _DATABASE_VARIABLE: Final = "TCPMIRROR_CLOUD_DATABASE"
@@ -51,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--listen", default=_LISTEN, metavar="ADDRESS:PORT", help="default: %(default)s")
     run.add_argument("--title", default="tcpmirror", help="what the console calls itself")
+    run.add_argument("--keep-days", type=int, default=180, metavar="DAYS", help="older reports go; 0: none (default: 180)")
+    run.add_argument(
+        "--keep-size", default="0", metavar="SIZE", help="the oldest go where the store is larger, as 20GiB; 0: no limit"
+    )
     run.add_argument("--allow-remote", action="store_true", help="listen beyond loopback although there is no TLS")
     run.add_argument("--tls-certificate", default="", metavar="FILE", help="PEM file with a certificate and its chain")
     run.add_argument("--tls-key", default="", metavar="FILE", help="PEM file with its private key, if not in the same file")
@@ -67,6 +73,7 @@ def _run(wanted: argparse.Namespace) -> int:
         )
         return EXIT_USAGE
     tls = server_context(wanted.tls_certificate, wanted.tls_key, "--tls-certificate") if wanted.tls_certificate else None
+    retention = _retention(wanted)
     stopping = False
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -77,13 +84,21 @@ def _run(wanted: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, stop)
     listener = bind(listen, "--listen")
     database = open_database(wanted.database)
-    service = Service(database)
+    service = Service(database, retention=retention)
     _first_access(service)
     host, port = listener.getsockname()[:2]
     print(f"console: {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
     started = serve(create_console(service, wanted.title), listener, lambda: not stopping, tls)
     database.close()
     return EXIT_OK if started else EXIT_BUG
+
+
+def _retention(wanted: argparse.Namespace) -> Retention:
+    size = parse_size(wanted.keep_size)
+    if size is None or not 0 <= wanted.keep_days <= 36_500:
+        given = f"--keep-days {wanted.keep_days} --keep-size {wanted.keep_size}"
+        raise EnvironmentFault(f"{given}: accepted: 0 to 36500 days, and a size as 500MiB, 20GiB or 0")
+    return Retention(wanted.keep_days * DAY_NS, size)
 
 
 def _first_access(service: Service) -> None:

@@ -77,15 +77,16 @@ class Walk:
         if depth >= self._depth_limit:
             self.note(Anomaly.DECODE_DEPTH_LIMIT)
             return
-        self._notations(path, value, depth)
-        self._encodings(path, value, depth)
+        is_markup = self._notations(path, value, depth)
+        self._encodings(path, value, depth, is_markup)
 
-    def _encodings(self, path: Path, value: bytes, depth: int) -> None:
+    def _encodings(self, path: Path, value: bytes, depth: int, is_markup: bool) -> None:
         if percent(value) != value:
             # The parameters of a URL are points of their own: decoded as one text they would only look like each other's.
             decoded = percent(_without_query(value) if _NESTED_URL.match(value) else value)
             self.visit((*path, "percent"), decoded, depth + 1)
-        decoded = markup(value)
+        # What stands in CDATA is no entity (XML, section 2.7); the texts of a document were resolved one by one.
+        decoded = value if is_markup and b"<![CDATA[" in value else markup(value)
         if decoded != value:
             self.visit((*path, "htmljs"), decoded, depth + 1)
         self._tokens(path, value, depth)
@@ -124,13 +125,14 @@ class Walk:
         if is_text(plain):
             self.visit((*path, "gzip"), plain, depth + 1)
 
-    def _notations(self, path: Path, value: bytes, depth: int) -> None:
-        if value.lstrip()[:1] == b"<":
-            xml.read(self, path, value, depth + 1)
+    def _notations(self, path: Path, value: bytes, depth: int) -> bool:
+        """Read *value* in the notation that it is written in, if any; tell whether that is markup."""
+        is_markup = value.lstrip()[:1] == b"<" and xml.read(self, path, value, depth + 1)
         if jwt.looks_like(value):
             jwt.read(self, path, value, depth + 1)
         if _NESTED_URL.match(value):
             form.read(self, (*path, "url"), value.partition(b"?")[2].partition(b"#")[0], depth + 1)
+        return is_markup
 
 
 def _without_query(url: bytes) -> bytes:

@@ -152,7 +152,7 @@ class Detector:
         """Return what the full path finds in *request*, whatever the first tier would say of it; *sieve* holds some back."""
         decoded = self.views.request_points(request, self._limits)
         collected = _Findings()
-        texts: set[tuple[str, ...]] = set()
+        texts = _texts_of_markup(decoded.points)
         budget_ns = self._limits.process_time_ns
         for point in decoded.points:
             budget_ns -= _NS_PER_POINT + _NS_PER_BYTE * len(point.value)
@@ -162,8 +162,6 @@ class Detector:
             for finding in self._at_point(point, request, sieve):
                 if finding.type != "xss" or not _is_within(point.path, texts):
                     collected.add(finding)
-            if b"&" in point.value and shows_entities(point.value):
-                texts |= {(*point.path, "htmljs"), (*point.path, "xml")}
         for finding in (
             *self._tokens.findings(decoded.points),
             *entities.findings(request, decoded.points),
@@ -269,6 +267,12 @@ class _Findings:
             return
         self._roots.add((finding.type, root))
         self.found.append(finding)
+
+
+def _texts_of_markup(points: Sequence[Point]) -> set[tuple[str, ...]]:
+    """Return the paths below which entities of markup are resolved: there a tag is a text that a page shows."""
+    shown = [point.path for point in points if b"&" in point.value and shows_entities(point.value)]
+    return {(*path, step) for path in shown for step in ("htmljs", "xml")}
 
 
 def _is_within(path: tuple[str, ...], paths: set[tuple[str, ...]]) -> bool:

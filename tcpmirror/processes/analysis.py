@@ -27,6 +27,7 @@ from tcpmirror.discovery.record import decode_rows
 from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFault
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
+from tcpmirror.model.ignored_news import IgnoredCounts, add_ignored, decode_ignored, encode_ignored
 from tcpmirror.model.stream import SilentFactory, SinkFactory
 from tcpmirror.model.tls_secrets import TlsSecrets
 from tcpmirror.processes.api_news import ApiNews
@@ -41,12 +42,12 @@ from tcpmirror.processes.sorting import LineSorter
 from tcpmirror.processes.worker import DECRYPTION_COUNTERS, Publisher, finish_waiting, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
-from tcpmirror.ring.ring import KIND_APIS, KIND_DRAIN, KIND_LINE, KIND_SOURCE_END
+from tcpmirror.ring.ring import KIND_APIS, KIND_DRAIN, KIND_IGNORED, KIND_LINE, KIND_SOURCE_END
 from tcpmirror.settings.memory import divided
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.ledger import ledgers
 
-STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "all")
+STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "apis", "all")
 WAIT_MS: Final = 100
 
 
@@ -69,6 +70,7 @@ class Analysis:
     apis: IO[bytes] | None = None
     _secrets: TlsSecrets = field(default_factory=lambda: TlsSecrets(0))
     _types: Counter[str] = field(default_factory=Counter)
+    _ignored: IgnoredCounts = field(default_factory=Counter)
     _inventory: Inventory = field(default_factory=Inventory)
 
     def run(self) -> dict[str, Any]:
@@ -77,7 +79,7 @@ class Analysis:
         started = time.monotonic()
         self._secrets = secrets_of_files(self.pcaps, self.key_log)
         layout = SharedLayout(1, self.workers, divided(self.settings, self.workers).limits)
-        detector = build_detector(self.settings, self.cache_dir) if self.until in ("detect", "all") else None
+        detector = build_detector(self.settings, self.cache_dir) if self.until in ("detect", "apis", "all") else None
         key = os.urandom(16)
         children = [_fork(lambda: self._capture(layout, key))]
         children += [_fork(lambda index=index: self._work(layout, index, detector)) for index in range(self.workers)]  # type: ignore[misc]
@@ -101,7 +103,7 @@ class Analysis:
 
     def _capture(self, layout: SharedLayout, key: bytes) -> int:
         page = layout.counters(ProcessName("capture", 0))
-        road = open_road(layout, self.settings, key, page, 0, is_patient=True)
+        road = open_road(layout, divided(self.settings, self.workers), key, page, 0, is_patient=True)
         road.is_discarding = self.until == "capture"
         source = replace(self.settings.capture.sources[0], kind="file")
         filter_inner(road, source)
@@ -130,8 +132,9 @@ class Analysis:
             for record in line_records(exchange, findings, self.pcaps, self.exchanges is not None):
                 send(KIND_LINE, record)
 
-        apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None else None
-        factory = self._factory(Judge(self.settings, detector, keep, page, self.exchanges is not None, apis))
+        apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until == "apis" else None
+        judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, apis)
+        factory = self._factory(judge)
         table = open_table(factory, self.settings, self.workers)
         counts = Publisher(page, table, factory)
         road = WorkerRoad([layout.segment_reader(0, index)], table, page)
@@ -148,6 +151,8 @@ class Analysis:
         counts.publish()
         for record in apis.records(writer.largest_payload) if apis is not None else ():
             send(KIND_APIS, record)
+        for row, count in judge.ignored.items():
+            send(KIND_IGNORED, encode_ignored(Counter({row: count})))
         send(KIND_DRAIN, b"")
         out.ring()
         return EXIT_OK
@@ -184,6 +189,9 @@ class Analysis:
                             self._types[orjson.loads(line)["type"]] += 1
                     elif record[0] == KIND_APIS:
                         self._inventory.add(*decode_rows(record[1]))
+                    elif record[0] == KIND_IGNORED:
+                        for row, count in decode_ignored(record[1]).items():
+                            add_ignored(self._ignored, row, count)
                     elif record[0] == KIND_DRAIN:
                         drained += 1
                     reader.advance()
@@ -222,6 +230,7 @@ class Analysis:
             "tier2": total("tier2"),
             "attacks": total("attacks"),
             "findings": dict(sorted(self._types.items())),
+            "ignored": [{"by": by, "rule": rule, "findings": count} for (by, rule), count in sorted(self._ignored.items())],
             "losses": losses,
             "ledgers": accounts,
             "gaps": total("gaps"),

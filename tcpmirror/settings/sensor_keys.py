@@ -131,6 +131,13 @@ CLOUD: Final = (
         "empty: `cloud.db` in `supervisor.state_dir`.",
         "cloud.database",
     ),
+    _own("keep_days", Whole(0, 36_500), "Embedded: reports and attacks older than this go; 0: none do.", "cloud.keep_days"),
+    _own(
+        "keep_size",
+        Size(0, 16 * _TIB),
+        "Embedded: where the store is larger, the oldest go; 0: no limit.",
+        "cloud.keep_bytes",
+    ),
     _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
     _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),
     _own("timeout", _SECONDS, "For one delivery.", "cloud.timeout_s"),

@@ -216,6 +216,8 @@ class Cloud:
     tls_key: str = ""  # embedded: path of its key; empty: in the same file
     allow_plaintext: bool = False  # embedded: listen beyond loopback without TLS
     database: str = ""  # embedded: path of the SQLite file, or postgresql://...; empty: <state_dir>/cloud.db
+    keep_days: int = 180  # embedded: older reports and attacks go; 0: none does
+    keep_bytes: int = 0  # embedded: the oldest go where the store is larger; 0: no limit
     batch_reports: int = 500
     batch_interval_ns: int = SECOND
     timeout_s: float = 15.0

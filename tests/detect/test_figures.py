@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.detection import FIGURES, PAGE, measure, tables
+from bench.detection import COSTS, FIGURES, PAGE, measure, tables
 
 CORPORA = os.environ.get("TCPMIRROR_CORPORA", "")
 SLACK = {"attack": 0.5, "benign": 0.15, "benign_hard": 0.5}  # per cent: a few records in the smaller corpora
 
 
 def test_the_page_shows_what_was_measured() -> None:
-    assert tables(json.loads(FIGURES.read_text())) in PAGE.read_text()
+    assert tables(json.loads(FIGURES.read_text()), json.loads(COSTS.read_text())) in PAGE.read_text()
 
 
 @pytest.mark.slow

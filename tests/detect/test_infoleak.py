@@ -128,6 +128,22 @@ HARMLESS = {
         "The traceback module",
         "<p>Use <code>traceback.print_exc()</code> to print the most recent call last. Format it with <code>format_exc</code>.</p>",
     ),
+    "an example session": (
+        "text/plain",
+        "Broken responses are told apart::\n\n    >>> client.get('x')\n    Traceback (most recent call last):\n    ...\n    ServerError: 502\n",
+    ),
+    "a server's first page": (
+        "text/html",
+        "<!DOCTYPE html>\n<html>\n<head>\n<title>Welcome to nginx!</title>\n<style>\nhtml { color-scheme: light dark; }\n</style>\n</head>\n"
+        "<body>\n<h1>Welcome to nginx!</h1>\n<p>If you see this page, the web server is installed and working. Further configuration is "
+        "required.</p>\n<p><em>Thank you for using nginx.</em></p>\n</body>\n</html>\n",
+    ),
+    "a style sheet": ("text/css", "/* errors */ .exception::before{content:'at '} .trace>li{white-space:pre}"),
+    "a package's manifest": (
+        "application/json",
+        '{"name":"shop","scripts":{"start":"node index.js"},"dependencies":{"mysql2":"^3.9.0"},"bugs":{"url":"https://shop.example/issues"}}',
+    ),
+    "a sitemap": ("text/xml", '<?xml version="1.0"?><urlset><url><loc>https://shop.example/errors</loc></url></urlset>'),
     "about SQL errors": document(
         "Troubleshooting queries",
         "<p>If the server says that there is an error in the syntax, check quotes and commas. Oracle numbers its messages with "

@@ -39,6 +39,9 @@ TEXTS = {
     "a query string": "utm_source=news&utm_medium=email&utm_campaign=spring_sale&ref=abc-123",
     "emoticons": "great!!! :-) ;-) <3 xD \\o/ ^_^ >:( ... or not?! #1 @home 100% ~~~",
     "a version": "v1.2.3-rc.1+build.45 (git 9f8e7d6c), requires >= 3.11, < 4; tested with 3.11 || 3.12",
+    "HTML of an editor": '<p>Dear all,</p><p>the <b>sale</b> <i>starts</i> on <a href="https://shop.example/sale?a=1">Friday</a>.</p>',
+    "HTML with a table": '<table border="1"><tr><td style="width:20%">Item</td><td>1 &amp; 2</td></tr></table><br><img src="/a.png" alt="x">',
+    "HTML that shows code": "<p>Put <code>&lt;img src=x onerror=alert(1)&gt;</code> into the page to try it.</p>",
     "a token": "3q2-7wAAAAB4eXo_a1b2c3d4e5f6g7h8i9j0.kLmNoPqRsTuVwXyZ-0123456789_abcdef",
 }  # fmt: skip
 

@@ -8,11 +8,14 @@ import os
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, TCP, fragment
+from scapy.layers.l2 import Ether
 
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.processes.analysis import Analysis
-from tcpmirror.settings.tree import Limits, Settings
-from tests.traffic import EPOCH, conversation, request, response, write_capture
+from tcpmirror.settings.memory import divided
+from tcpmirror.settings.tree import Ignore, Inspection, Limits, Settings
+from tests.traffic import EPOCH, MAC, conversation, request, response, write_capture
 
 
 def shop(number: int, exchanges: int = 5) -> list[tuple[int, bytes]]:
@@ -64,6 +67,33 @@ def test_every_exchange_and_attack_is_found_with_its_answer(capture: Path) -> No
     }
     assert summary["findings"] == {"ptrav": 1, "sqli": 1}
     assert summary["losses"] == {}
+
+
+def test_findings_that_are_ignored_are_counted_by_entry_and_rule(capture: Path) -> None:
+    chosen = Settings(inspection=Inspection(ignore=(Ignore(name="files", types=("ptrav",)),)))
+    summary, _, findings = analyse(capture, settings=chosen)
+    assert [line["type"] for line in findings] == ["sqli"]
+    assert summary["ignored"]
+    for row in summary["ignored"]:
+        assert (row["by"], row["findings"]) == ("files", 1)
+        assert row["rule"].startswith("ptrav")
+    assert len({row["rule"] for row in summary["ignored"]}) == len(summary["ignored"])
+
+
+def test_fragments_take_their_share_of_the_memory_figure(tmp_path: Path) -> None:
+    """Datagrams whose second pieces come after the first pieces of all: as many are joined as there is memory for."""
+    datagrams = [
+        fragment(IP(src="10.0.0.1", dst="10.0.0.2", id=number) / TCP(sport=number, dport=80) / bytes(2000), 1200)
+        for number in range(1, 601)
+    ]
+    frames = [Ether(**MAC) / piece for pieces in zip(*datagrams, strict=True) for piece in pieces]
+    for number, frame in enumerate(frames):
+        frame.time = EPOCH + number / 10**5
+    path = write_capture(tmp_path / "pieces.pcap", frames)
+    chosen = Settings(limits=Limits(memory_bytes=300 << 20))
+    assert divided(chosen, 1).limits.fragments < len(datagrams) < chosen.limits.fragments
+    assert analyse(path, workers=1, until="reassembly")[0]["losses"] == {}
+    assert analyse(path, workers=1, until="reassembly", settings=chosen)[0]["losses"]["fragment"] > 0
 
 
 def test_the_same_lines_come_out_whatever_the_number_of_workers(capture: Path) -> None:

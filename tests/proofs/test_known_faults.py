@@ -14,7 +14,7 @@ from scapy.packet import Packet
 
 from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.settings.tree import Limits
-from tests.metamorphic.changes import as_six, ether, fragmented, ip_of
+from tests.metamorphic.changes import as_six, ether, fragmented, ip_of, mirrored_twice
 from tests.metamorphic.talk import Frame, Line, lines_of, raw
 from tests.processes.test_roads import Road
 from tests.protocols.transcript import Flow
@@ -102,6 +102,19 @@ def tunnelled(size: int) -> list[Frame]:
     ]  # fmt: skip
 
 
+def reset(answer: bytes) -> list[Frame]:
+    """A request, *answer*, and a RST of the server instead of FINs."""
+    packets = [packet for packet in conversation([(0, request("/a")), (1, answer)]) if not packet[TCP].flags.F]
+    data = next(packet for packet in reversed(packets) if packet[TCP].sport == 80 and packet[TCP].payload)
+    at = packets.index(data)
+    end = data.copy()
+    end[TCP].remove_payload()
+    end[TCP].flags, end[TCP].seq = "RA", data[TCP].seq + len(answer)
+    whole = Ether(**MAC) / ip_of(end)  # with lengths and sums anew
+    whole.time = data.time + 0.0005
+    return raw([*packets[: at + 1], whole])
+
+
 EARLY = [
     (0, request("/slow", "POST", b"u" * 400)[:250]), (1, b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"),
     (0, request("/slow", "POST", b"u" * 400)[250:]), (1, response()),
@@ -123,6 +136,9 @@ CASES: dict[str, tuple[Callable[[], Found], Found]] = {
     "G6 fragments of IPv6 are joined": (lambda: short(lines_of(six_in_fragments())), one("/six", "POST")),
     "G7 sequence numbers wrap": (lambda: short(lines_of(wrapping())), one("/w" * 800)),
     "G8 a retransmission with other boundaries is told once": (lambda: short(lines_of(sent_again())), one("/again", "POST")),
+    "G8 a SPAN of both ports tells each request once": (
+        lambda: short(lines_of(mirrored_twice(conversation([(0, request("/a")), (1, response())]), None))), one(),
+    ),
     "G9 a request line longer than a segment": (lambda: of((0, request("/" + "l" * 4000)), (1, response())), one("/" + "l" * 4000)),
     "G9 methods that no list has": (
         lambda: of((0, request("/a", "PROPFIND")), (1, response(b"", 207)), (0, request("/b", "QUERY")), (1, response())), [("PROPFIND", "/a", 207), ("QUERY", "/b", 200)],
@@ -134,6 +150,7 @@ CASES: dict[str, tuple[Callable[[], Found], Found]] = {
         lambda: of((0, request("/h", "HEAD")), (1, response(b"12345")[:-5]), (0, request("/n")), (1, b"HTTP/1.1 304 N\r\nContent-Length: 7\r\n\r\n"), (0, request("/x")), (1, b"HTTP/1.1 204 N\r\n\r\n")),
         [("GET", "/n", 304), ("GET", "/x", 204), ("HEAD", "/h", 200)],
     ),
+    "G12 so may one of HTTP/1.1": (lambda: of((0, request("/a")), (1, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it")), one()),
     "G13 a chunk that looks like the last one is not": (
         lambda: [(line.method.decode(), line.answered.decode(), line.status) for line in lines_of(raw(conversation([(0, request()), (1, CHUNKS + b"6\r\n0\r\n\r\n!\r\n"), (1, b"0\r\n\r\n")])))],
         [("GET", "0\r\n\r\n!", 200)],
@@ -142,6 +159,7 @@ CASES: dict[str, tuple[Callable[[], Found], Found]] = {
         lambda: of((0, request("/1") + request("/2")), (1, CHUNKS + b"1\r\nx\r\n0\r\nT: 1\r\n\r\n" + response(b"", 201))), [("GET", "/1", 200), ("GET", "/2", 201)],
     ),
     "G14 a FIN tells what is there": (lambda: short(lines_of(raw(conversation([(0, request("/a")), (1, response(b"12345")[:-3])])))), one()),
+    "G14 a RST tells what is there": (lambda: short(lines_of(reset(response(b"12345")[:-3]))), one()),
     "G15 interim answers of any length": (
         lambda: of((0, request("/a", "POST", b"xy")[:-2]), (1, b"HTTP/1.0 100 Go on, please\r\nX-A: b\r\n\r\n"), (0, b"xy"), (1, response())), one("/a", "POST"),
     ),
@@ -150,6 +168,10 @@ CASES: dict[str, tuple[Callable[[], Found], Found]] = {
         lambda: short(lines_of(tagged(None, Dot1Q(vlan=2), Dot1Q(vlan=1), Dot1AD(vlan=9) / Dot1Q(vlan=2)))), one(),
     ),
     "X1 inner frames of any size, S1 super-frames": (lambda: short(lines_of(tunnelled(9000)) + lines_of(tunnelled(20_000))), one("/jumbo") * 2),
+    "X2 who is client is told by the content where no SYN was": (
+        lambda: short(lines_of(raw(conversation([(0, request("/a")), (1, response()), (0, request("/b")), (1, response(b"", 404))], port=90)[3:]))),
+        [("GET", "/a", 200), ("GET", "/b", 404)],
+    ),
     "X3 VLAN inside VXLAN": (lambda: short(lines_of(tunnelled(1000))), one("/jumbo")),
 }  # fmt: skip
 
