@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from bench.traffic import Capture
 
-STAGES: Final = ("capture", "reassembly", "http", "detect")  # of `analyze --until`, in the order of the road
+STAGES: Final = ("capture", "reassembly", "http", "detect", "apis")  # of `analyze --until`, in the order of the road
 RUN_S: Final = 600.0
 
 

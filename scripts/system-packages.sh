@@ -55,6 +55,7 @@ if [[ $tests == yes ]]; then
     need tcpdump has_command tcpdump
     need tshark has_command tshark
     need valgrind has_command valgrind
+    need sqlmap has_command sqlmap
     need ethtool has_command ethtool
     need procps has_command ps
     need modsecurity-crs has_file /usr/share/modsecurity-crs/rules

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tcpmirror.cloud.batch import Batch, SoundReport
+from tcpmirror.cloud.bulk import insert_rows
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.grouping import EXTENDS_NS, Hit, hits_of, parameter_name
 from tcpmirror.cloud.schema import NUL_SIGN, addresses, attacks, batches, facets, hits, quarantine, reports
@@ -32,6 +33,7 @@ _KEPT_OF_ATTACK: Final = (
     attacks.c.response_least,
     attacks.c.response_most,
 )
+_KEPT_NAMES: Final = tuple(column.name for column in _KEPT_OF_ATTACK[3:])
 _Value = TypeVar("_Value")
 
 
@@ -137,7 +139,7 @@ def _insert_reports(connection: Connection, node_id: str, fresh: Sequence[SoundR
         | {"node_id": node_id, "request": report.request, "response": report.response}
         for report in fresh
     ]
-    connection.execute(insert(reports), rows)
+    insert_rows(connection, reports, rows)
 
 
 def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit]) -> None:
@@ -154,7 +156,7 @@ def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit]) -> Non
         placed.append((hit, attack))
     touched = list({id(attack): attack for _, attack in placed}.values())
     _insert_attacks(connection, [attack for attack in touched if attack.id is None])
-    connection.execute(insert(hits), [_hit_row(hit, attack) for hit, attack in placed])
+    insert_rows(connection, hits, [_hit_row(hit, attack) for hit, attack in placed])
     _update_attacks(connection, touched, _count_facets(connection, touched))
     count_hits(connection, ((hit.report.fields.time_ns, hit.type) for hit in ordered))
 
@@ -174,8 +176,8 @@ def _open_attacks(connection: Connection, ordered: Sequence[Hit]) -> dict[bytes,
 
 
 def _stored(row: Row[*tuple[Any, ...]]) -> _Attack:
-    kept: dict[str, Any] = {column.name: row._mapping[column.name] for column in _KEPT_OF_ATTACK}
-    return _Attack(**kept)
+    _, *kept = row
+    return _Attack(*kept[:3], **dict(zip(_KEPT_NAMES, kept[3:], strict=True)))
 
 
 def _attack_for(candidates: list[_Attack], time_ns: int) -> _Attack:

@@ -201,6 +201,8 @@ attacks = Table(
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
     Index("attacks_by_hits", "hits", "id"),
+    Index("attacks_by_start", "first_ns", "id"),
+    Index("attacks_by_confidence", "confidence", "id"),
     sqlite_autoincrement=True,
 )
 _PROVEN: Final = attacks.c.evidence_hits > 0

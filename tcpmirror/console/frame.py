@@ -27,6 +27,7 @@ _THEME_ICONS: Final = {"auto": "brightness_auto", "light": "light_mode", "dark":
 _HEAD: Final = (
     '<link rel="stylesheet" href="/console/console.css">'
     '<link rel="icon" type="image/svg+xml" href="/console/mark.svg"><meta name="robots" content="noindex">'
+    '<script>document.documentElement.lang = "en"</script>'
 )
 _SIGN_OUT: Final = 'fetch("/api/v1/session", {method: "DELETE"}).finally(() => location.assign("/sign-in"))'
 
@@ -89,7 +90,7 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
                 _entry("Mirror", "/health", place)
                 _entry("Set-up", "/setup", place)
                 _entry("Settings", "/settings", place)
-                _entry("API", "/api/docs", place)
+                _entry("Reference", "/api/docs", place)
             with block("div", "tm-tools"):
                 _theme_button(visited.theme, lambda name: theme.set_value(_THEMES[name]))
                 Text("span", visited.account.name, "tm-who")

@@ -25,6 +25,7 @@ from tcpmirror.console.parts import LocalTime, Text, TrendChart, block, link
 from tcpmirror.console.text import counted, shortened, type_name
 
 REFRESH_S: Final = 10.0
+SLOW_REFRESH_S: Final = 60.0  # of periods over a day: they change little, and cost more
 _COUNTED: Final = 100_000
 _SHOWN: Final = 6
 _SERIES: Final = 6  # types that have a colour of their own; the rest is one more series
@@ -99,7 +100,9 @@ class OverviewPage:
                         chip.props('aria-current="true"')
         self._body = block("div", "tm-stack")
         self._show(shown)
-        ui.timer(REFRESH_S, self._refresh, immediate=False)
+        ui.timer(
+            REFRESH_S if shown.period.length_ns <= DEFAULT.length_ns else SLOW_REFRESH_S, self._refresh, immediate=False
+        )
 
     async def _refresh(self) -> None:
         if not await asyncio.to_thread(self._visited.is_signed_in):

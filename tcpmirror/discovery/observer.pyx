@@ -18,6 +18,7 @@ from tcpmirror.model.exchange cimport Exchange, Request, Response
 from tcpmirror.discovery.digest import EndpointDigest
 from tcpmirror.discovery.operation import operation_of
 from tcpmirror.discovery.reading import read_exchange
+from tcpmirror.discovery.shape import raw_shape
 
 DEF KEY_BYTES = 1024      # of host, method and path together; a longer path is not taken up
 DEF HOST_BYTES = 128
@@ -27,6 +28,8 @@ DEF SAMPLE_STEP = 61      # a prime: traffic that repeats itself is not sampled 
 DEF WORD_COUNT = 3        # a word seen less often is not handed on: it may be somebody's own
 DEF STABLE = 24           # samples in a row that brought nothing new
 DEF BUCKETS = 32
+DEF NUMBER_LIMIT = 4      # short numbers in one place: more than versions
+DEF ALIASES = 8192
 DEF CHILD_LIMIT = 256     # texts in one place; then only those often seen keep their own endpoint
 
 ENDPOINTS = 4096          # of one worker; what comes beyond is counted and left out until others fall silent
@@ -40,6 +43,7 @@ cdef class Endpoint:
     """One endpoint in a worker: the digest since it was last taken, and what decides how often parameters are read."""
 
     cdef object digest
+    cdef set known              # kinds of values of parameters, over all digests
     cdef uint64_t requests, seen, sampled, first_ns, last_ns
     cdef uint64_t latency[BUCKETS]
     cdef int stable, idle
@@ -107,6 +111,7 @@ cdef class Observer:
     """
 
     cdef dict endpoints         # key -> Endpoint
+    cdef dict aliases           # key of a path that falls to another's endpoint -> that endpoint
     cdef dict places            # (host, path before it) -> texts seen in one place; None once there were too many
     cdef readonly uint64_t refused
     cdef readonly uint64_t sampled
@@ -115,6 +120,7 @@ cdef class Observer:
 
     def __init__(self, int limit=ENDPOINTS):
         self.endpoints = {}
+        self.aliases = {}
         self.places = {}
         self.limit = limit
 
@@ -132,6 +138,8 @@ cdef class Observer:
         if key is None:
             return
         found = self.endpoints.get(key)
+        if found is None:
+            found = self.aliases.get(key)
         if found is None:
             if response.status // 100 != 2 or not _is_api(exchange):
                 return
@@ -166,6 +174,7 @@ cdef class Observer:
                 del self.endpoints[key]
             if silent:
                 self.places.clear()
+                self.aliases.clear()
         return found
 
     def __len__(self):
@@ -175,7 +184,8 @@ cdef class Observer:
         digest = endpoint.digest
         self.sampled += 1
         endpoint.sampled += 1
-        is_new = read_exchange(exchange, digest.path, digest.parameters, digest.auth, digest.types, digest.kind)
+        is_new = read_exchange(exchange, digest.path, digest.parameters, digest.auth, digest.types, digest.kind,
+                               endpoint.known)
         if is_new and endpoint.seen > 8:
             endpoint.stable = 0 if endpoint.sampled < 1000 else endpoint.stable
         else:
@@ -190,12 +200,16 @@ cdef class Observer:
         canonical = (host + " " + method + " /" + "/".join(path)).encode("latin-1")
         found = self.endpoints.get(canonical)
         if found is not None:
+            if len(self.aliases) >= ALIASES:
+                self.aliases.clear()
+            self.aliases[key] = found
             return found
         if len(self.endpoints) >= self.limit:
             self.refused += 1
             return None
         kind, operation = operation_of(exchange)
         endpoint = Endpoint()
+        endpoint.known = set()
         endpoint.digest = EndpointDigest(host, method, path, kind, "")
         endpoint.is_multiplexed = kind in ("graphql", "soap", "jsonrpc", "mcp")
         self.endpoints[canonical] = endpoint
@@ -217,31 +231,42 @@ cdef class Observer:
             self.refused += 1
             return None
         part = Endpoint()
+        part.known = set()
         digest = endpoint.digest
         part.digest = EndpointDigest(digest.host, digest.method, digest.path, kind, operation)
         self.endpoints[name] = part
         return part
 
     cdef tuple _placed(self, str host, list path):
-        """Return *path* with ``{}`` where one place has had more texts than a route has names."""
+        """Return *path* with ``{}`` where one place has had more texts than a route has names for."""
         cdef list placed = []
-        cdef str before = host
+        cdef str before = host, place
+        cdef int most
         for segment in path:
             if not segment.startswith("{}"):
-                known = self.places.get(before, self)
-                if known is self:
-                    if len(self.places) < 4 * self.limit:
-                        self.places[before] = {segment}
-                elif known is None:
+                place, most = before, CHILD_LIMIT
+                if raw_shape(segment) in ("small", "date"):
+                    place, most = before + "/#", NUMBER_LIMIT
+                if not self._has_room(place, segment, most):
                     segment = "{}"
-                elif segment not in known:
-                    known.add(segment)
-                    if len(known) > CHILD_LIMIT:
-                        self.places[before] = None
-                        segment = "{}"
             placed.append(segment)
             before = before + "/" + segment
         return tuple(placed)
+
+    cdef bint _has_room(self, str place, str segment, int most):
+        """Tell whether *segment* may keep its name in *place*, where up to *most* texts do."""
+        known = self.places.get(place, self)
+        if known is self:
+            if len(self.places) < 4 * self.limit:
+                self.places[place] = {segment}
+            return True
+        if known is None:
+            return False
+        known.add(segment)
+        if len(known) > most:
+            self.places[place] = None
+            return False
+        return True
 
 
 cdef bint _is_ignored(bytes method):

@@ -10,4 +10,5 @@ def read_exchange(
     auth: Counter[str],
     types: Counter[str],
     kind: str,
+    known: set[tuple[str, str, str, str]],
 ) -> bool: ...

@@ -23,6 +23,7 @@ DEF DEPTH = 10
 DEF NAME_CHARS = 128
 DEF CLASSED = 64          # values of a parameter that are looked at for sensitive data; later ones now and then
 DEF WORD_CHARS = 32
+DEF KNOWN = 1000          # parameters and kinds that an endpoint's stability is told by
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _JSON = re.compile(rb"[\s]*[\[{]")
@@ -56,15 +57,17 @@ _SESSION_NAMES = re.compile(r".*(sess|sid|auth|token|jwt|login|remember).*")
 
 
 cdef class Sink:
-    """Where the parameters of one exchange go; ``grew``: whether it had something that the digest did not have."""
+    """Where the parameters of one exchange go; ``grew``: whether it had a parameter or kind of value that is not *known*."""
 
     cdef dict parameters
+    cdef set known
     cdef set seen
     cdef public bint grew
     cdef int left
 
-    def __init__(self, dict parameters):
+    def __init__(self, dict parameters, set known):
         self.parameters = parameters
+        self.known = known
         self.seen = set()
         self.left = 2 * PARTS
 
@@ -75,7 +78,6 @@ cdef class Sink:
             if self.left <= 0 or len(self.parameters) >= PARAMETERS:
                 return None
             found = self.parameters[key] = ParameterDigest()
-            self.grew = True
         self.left -= 1
         return found
 
@@ -92,9 +94,15 @@ cdef class Sink:
         else:
             found.count += 1
         if kind not in found.kinds:
-            self.grew = True
+            self._learn((side, location, name, kind))
         found.kinds[kind] += 1
         return found
+
+    cdef void _learn(self, tuple mark):
+        """Note that values of a kind were seen; what is forgotten with each digest stays known here."""
+        if mark not in self.known and len(self.known) < KNOWN:
+            self.known.add(mark)
+            self.grew = True
 
     cdef void container(self, str side, str location, str name, str kind):
         self._counted(side, location, name, kind, False)
@@ -135,20 +143,18 @@ cdef class Sink:
         if found.count <= CLASSED or found.count % 8 == 0:
             sensitive = class_of(name, value)
             if sensitive:
-                if sensitive not in found.classes:
-                    self.grew = True
                 found.classes[sensitive] += 1
         if kind == "string" and not found.classes and len(value) <= WORD_CHARS and len(found.hashes) <= WORDS:
             if (value in found.words or len(found.words) < WORDS) and _WORD.fullmatch(value) and not class_of_name(name):
                 found.words[value] += 1
 
 
-def read_exchange(exchange, tuple path, dict parameters, auth, types, str kind):
+def read_exchange(exchange, tuple path, dict parameters, auth, types, str kind, set known):
     """Add the parameters of *exchange* to *parameters*, how it authenticates to *auth*, its media types to *types*.
 
-    *path*: the endpoint's, which says what segments are values. Returns whether anything was new.
+    *path*: the endpoint's, which says what segments are values. Returns whether anything was not in *known*, and adds it.
     """
-    cdef Sink sink = Sink(parameters)
+    cdef Sink sink = Sink(parameters, known)
     request, response = exchange.request, exchange.response
     _read_target(sink, request.target, path)
     cdef str how = _read_headers(sink, "request", request.headers)

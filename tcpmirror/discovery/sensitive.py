@@ -79,19 +79,19 @@ _SSN: Final = re.compile(r"\d{3}-\d{2}-\d{4}")
 _HARDWARE: Final = re.compile(r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
 # First digits of cards in use, with the lengths they have.
 _SCHEMES: Final = {
-    "4": (13, 16, 19),
+    "4": (16,),
     **dict.fromkeys(("51", "52", "53", "54", "55", "22", "23", "24", "25", "26", "27", "6011", "65", "35"), (16,)),
     "34": (15,),
     "37": (15,),
     "36": (14,),
-    "62": (16, 17, 18, 19),
+    "62": (16,),
 }
 
 
 def class_of_value(value: str) -> str:
     """Return the class of *value* by itself, empty for none. A whole value is judged, or a key or token inside a text."""
     size = len(value)
-    if not 8 <= size <= 4096:
+    if not 6 <= size <= 4096:
         return ""
     if "eyJ" in value and _JWT.search(value):
         return "jwt"
@@ -117,7 +117,7 @@ def _class_of_digits(value: str) -> str:
 def _is_card(value: str) -> bool:
     digits = re.sub(r"\D", "", value)
     lengths = next((_SCHEMES[digits[:size]] for size in (4, 2, 1) if digits[:size] in _SCHEMES), ())
-    return len(digits) in lengths and len(set(digits)) > 3 and luhn.is_valid(digits)
+    return len(digits) in lengths and len(set(digits)) > 1 and luhn.is_valid(digits)
 
 
 @lru_cache(maxsize=4096)
@@ -135,6 +135,7 @@ _FITS: Final[dict[str, Callable[[str], bool]]] = {
     "iban": lambda value: bool(iban.is_valid(value)),
     "device_id": lambda value: bool(imei.is_valid(value) or _HARDWARE.fullmatch(value)),
     "phone": lambda value: len(re.sub(r"\D", "", value)) >= 7,
+    "name": lambda value: not any(character.isdigit() for character in value),
     "location": lambda value: re.fullmatch(r"-?\d{1,3}\.\d{3,}", value) is not None,
     "birth_date": lambda value: re.search(r"\d{4}|\d\d[./-]\d\d", value) is not None,
     "salary": lambda value: re.search(r"\d{3}", value) is not None,
@@ -142,14 +143,17 @@ _FITS: Final[dict[str, Callable[[str], bool]]] = {
     "token": lambda value: len(value) >= 8 and not value.isalpha(),
     "session": lambda value: len(value) >= 8,
     "api_key": lambda value: len(value) >= 8,
-    "password": lambda value: len(value) >= 3 and value.lower() not in ("true", "false", "null"),
+    "password": lambda value: len(value) >= 3,
 }  # fmt: skip
+
+
+_NOTHING: Final = frozenset({"", "-", "none", "null", "nil", "undefined", "nan", "true", "false"})
 
 
 def class_of(name: str, value: str) -> str:
     """Return the class of *value* under *name*, empty for none."""
     found = class_of_value(value)
-    if found or not value:
+    if found or value.lower() in _NOTHING:
         return found
     named = class_of_name(name)
     if not named:

@@ -47,7 +47,7 @@ from tcpmirror.settings.memory import divided
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.ledger import ledgers
 
-STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "all")
+STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "apis", "all")
 WAIT_MS: Final = 100
 
 
@@ -79,7 +79,7 @@ class Analysis:
         started = time.monotonic()
         self._secrets = secrets_of_files(self.pcaps, self.key_log)
         layout = SharedLayout(1, self.workers, divided(self.settings, self.workers).limits)
-        detector = build_detector(self.settings, self.cache_dir) if self.until in ("detect", "all") else None
+        detector = build_detector(self.settings, self.cache_dir) if self.until in ("detect", "apis", "all") else None
         key = os.urandom(16)
         children = [_fork(lambda: self._capture(layout, key))]
         children += [_fork(lambda index=index: self._work(layout, index, detector)) for index in range(self.workers)]  # type: ignore[misc]
@@ -132,7 +132,7 @@ class Analysis:
             for record in line_records(exchange, findings, self.pcaps, self.exchanges is not None):
                 send(KIND_LINE, record)
 
-        apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None else None
+        apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until == "apis" else None
         judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, apis)
         factory = self._factory(judge)
         table = open_table(factory, self.settings, self.workers)

@@ -19,6 +19,7 @@ from tcpmirror.model.overlap import overlap_texts
 from tcpmirror.model.report import Report, report_id
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
+from tcpmirror.vulns.proofs import Proofs
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Judge:
         self._settings = settings
         self._detector = detector if settings.inspection.enabled else None
         self._inspected = 0
+        self._proofs = Proofs()
         self._address = ClientAddress(settings.inspection.proxy_headers)
         self._scope = ScopeRules(settings.inspection)
 
@@ -130,6 +132,8 @@ class Judge:
             self._count_ignored(self._detector.ignored)
         self._count_partial(exchange)
         self._page.add("inspected")
+        if findings:
+            findings = self._proofs.added(findings, exchange, self._address.host(exchange) or "")
         if self._observe is not None:
             self._observe(exchange, bool(findings) or bool(self._detector.ignored))
         return findings

@@ -87,6 +87,7 @@ def finding_line(exchange: Exchange, finding: Finding, client: str, server: str)
             "payload": finding.payload,
             "rule": finding.rule,
             "confidence": finding.confidence,
+            "evidence": finding.evidence,
         }
     )
 

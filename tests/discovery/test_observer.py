@@ -6,12 +6,22 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tcpmirror.discovery.digest import EndpointDigest
+from tcpmirror.discovery.digest import EndpointDigest, read_row
+from tcpmirror.discovery.inventory import described
 from tcpmirror.discovery.observer import Observer
-from tcpmirror.model.exchange import Exchange
+from tcpmirror.model.exchange import Exchange, Request, Response
 from tests.discovery.exchanges import NOON, exchange
 
+MEDIA = [
+    b"application/json",
+    b"application/xml",
+    b"application/x-www-form-urlencoded",
+    b"multipart/form-data; boundary=b",
+    b"text/event-stream",
+]
 USER = {"id": 7, "email": "ann@example.com", "tags": ["a"], "address": {"city": "Paris", "zip": None}}
 
 
@@ -177,3 +187,19 @@ def test_a_million_paths_take_the_memory_of_the_endpoints_allowed() -> None:
     print(f"{used / 2**20:.1f} MiB, {len(observer)} endpoints, {observer.refused} requests refused")
     assert len(observer) <= 2_000
     assert used < 40 * 2**20
+
+
+@given(
+    st.binary(max_size=80), st.binary(max_size=120), st.binary(max_size=200), st.sampled_from(MEDIA), st.sampled_from(MEDIA)
+)
+@settings(max_examples=300, deadline=None)
+def test_no_bytes_make_it_raise(target: bytes, head: bytes, content: bytes, sent: bytes, answered: bytes) -> None:
+    observer = Observer()
+    for path in (b"/a", b"/" + target):
+        asked = Request(
+            b"POST " + path + b" HTTP/1.1\r\nContent-Type: " + sent + b"\r\n" + head, content, NOON, b"POST", path
+        )
+        told = Response(b"HTTP/1.1 200 X\r\nContent-Type: " + answered + b"\r\n\r\n" + head, content, NOON + 1, 200)
+        observer.observe(Exchange(asked, told, b"\x0a\0\0\1", 1, b"\x0a\0\0\2", 2), False)
+    for digest in observer.take():
+        described(read_row(digest.row()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from tcpmirror.model.exchange import Exchange
 from tests.metamorphic.talk import Frame, Line, exchanges_of, lines_of
@@ -28,14 +28,15 @@ def never_wrong(found: list[Line], truth: list[Line]) -> None:
     _matched([line for line in parts if not line.method], left)
 
 
-def prefixes_hold(frames: list[Frame], link_type: int = 1, places: Iterable[int] | None = None) -> None:
-    """AssertionError if a capture that ends after any of its packets (or at *places* only) tells what the whole contradicts, or less than it has seen.
+def prefixes_hold(frames: list[Frame], link_type: int = 1) -> None:
+    """AssertionError if a capture that ends after any of its packets tells what the whole contradicts, or less than it has seen.
 
-    What it has seen whole it must tell as the whole does; only a body that the end of the connection ends may wait for that.
+    What it has seen whole it must tell as the whole does; only a body that the end of the connection ends may wait for that. The
+    packets must be in the order of the streams, and messages framed as they should be.
     """
     exchanges = exchanges_of(frames, link_type)
     truth = sorted(map(Line.of, exchanges))
-    for end in range(len(frames) + 1) if places is None else places:
+    for end in range(len(frames) + 1):
         found = lines_of(frames[:end], link_type)
         never_wrong(found, truth)
         until_ns = frames[end][0] if end < len(frames) else 1 << 63

@@ -92,7 +92,7 @@ def test_a_request_is_explained_point_by_point(capsys: pytest.CaptureFixture[str
     points = {point["point"]: point for point in told["points"]}
     assert points["[get][b][base64]"]["steps"] == ["base64"]
     assert points["[get][b][base64]"]["verdicts"][0]["type"] == "sqli"
-    assert {rule["id"] for rule in points["[post][json_doc][hash][c]"]["rules"] if rule["counts"]} >= {"rce-shell-chain"}
+    assert any(rule["id"].startswith("rce-") for rule in points["[post][json_doc][hash][c]"]["rules"] if rule["counts"])
     assert any(rule["reason"].startswith("without must") for rule in points["[post][json_doc][hash][c]"]["rules"])
     assert told["first_tier"]["suspect"]
     assert {finding["type"] for finding in told["findings"]} == {"sqli", "rce", "ptrav"}

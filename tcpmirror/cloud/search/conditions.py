@@ -140,7 +140,9 @@ def _application(value: Value) -> Condition:
 def _node(value: Value) -> Condition:
     """The nodes of that name or id, and the attacks with a hit of theirs."""
     is_meant = or_(_like(nodes.c.name, value), _like(nodes.c.id, value))
-    return select(nodes.c.id).where(is_meant, attacks.c.traits.contains(" node:" + nodes.c.id + " ")).exists()
+    theirs = select(nodes.c.id).where(is_meant, attacks.c.traits.contains(" node:" + nodes.c.id + " "))
+    # The first is asked once, the second for each attack.
+    return and_(select(nodes.c.id).where(is_meant).exists(), theirs.exists())
 
 
 def _request(value: Value) -> Condition:
