@@ -121,7 +121,9 @@ def group_attacks(database: Database, wanted: Query, by: str, limit: int) -> tup
     total = func.sum(counted)
     statement = select(value, func.count(), total, func.max(attacks.c.last_ns)).where(condition(wanted))
     if by == "source":
-        statement = statement.join(facets, and_(facets.c.attack_id == attacks.c.id, facets.c.kind == "source"))
+        # The kind as an expression: SQLite would else walk all sources there are by their index, not those of the attacks.
+        is_source = facets.c.kind.concat("") == "source"
+        statement = statement.select_from(attacks).join(facets, and_(facets.c.attack_id == attacks.c.id, is_source))
     statement = statement.group_by(value).order_by(total.desc(), value).limit(limit)
     with database.reading() as connection:
         return tuple(Group(found, number, int(hits_), last) for found, number, hits_, last in connection.execute(statement))
