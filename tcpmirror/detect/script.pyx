@@ -128,6 +128,9 @@ cdef Py_ssize_t _tokenize(const uchar* data, Py_ssize_t size, Py_ssize_t at, uch
             while at < size and 97 <= data[at] <= 122:
                 at += 1
             kind = 114 if at <= size else 45
+        elif byte == 42 and following == 47:
+            at += 1
+            continue  # the end of a comment that the value was printed in
         elif byte == 61 and following == 62:
             at += 1
             kind = 97
