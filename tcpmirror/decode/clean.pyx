@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The texts that were searched and showed nothing: rules judge texts one by one, so they show nothing the next time either.
+"""The texts of requests that turned out clean: rules judge texts one by one, so they are clean the next time, too.
 
 Clients send the same header lines, keys and words again and again. What is remembered of a text is a hash under keys that
 change with each process: NH (Black et al., "UMAC: Fast and Secure Message Authentication", 1999) gives any two texts the same one

@@ -53,7 +53,7 @@ class Views(Protocol):
 
     @property
     def learn_clean(self) -> Callable[[], None]:
-        """To be called when the last normal form showed nothing: its repeated lines need no second look."""
+        """To be called when what matched in the last normal form makes no finding: its repeated texts need no second look."""
 
     def request_points(self, request: Request, limits: Limits) -> DecodedMessage: ...
 
@@ -123,8 +123,7 @@ class Detector:
             return True
         if holds_token(form) and any(map(self._tokens.is_suspect, form)):
             return True
-        if not seen:
-            self.views.learn_clean()
+        self.views.learn_clean()
         body = request.body
         return bool(body) and (entities.is_suspect(body) or graphql.is_suspect(body))
 
