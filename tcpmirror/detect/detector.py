@@ -53,7 +53,7 @@ class Views(Protocol):
 
     @property
     def learn_clean(self) -> Callable[[], None]:
-        """To be called when what matched in the last normal form makes no finding: its repeated texts need no second look."""
+        """To be called when the last normal form comes to no finding: its repeated texts need no second look."""
 
     def request_points(self, request: Request, limits: Limits) -> DecodedMessage: ...
 
