@@ -68,7 +68,7 @@ cdef object find_header(bytes head, bytes name):
         data += 1
         next_line = <const char*>memchr(data, 10, stop - data)
         end = stop if next_line == NULL else next_line
-        if end > data and end[-1] == 13:
+        if end > data and (end - 1)[0] == 13:
             end -= 1
         if end == data:
             return None
