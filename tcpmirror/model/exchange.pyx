@@ -78,7 +78,7 @@ cdef object find_header(bytes head, bytes name):
             data += size + (end - data > size)
             while data < end and data[0] in (32, 9):
                 data += 1
-            while data < end and end[-1] in (32, 9):
+            while data < end and (end - 1)[0] in (32, 9):
                 end -= 1
             return <bytes>data[:end - data]
         data = next_line
