@@ -69,6 +69,7 @@ cdef class Http1Connection(Http1Exchanges):
             half.loss = None
         if self.watched is not None and half is self.client and self.factory.parse_responses:
             self.watch(data, length)
+        self.speaking = half
         while True:
             at = data
             event = half.advance(&data, &length, time_ns)
@@ -86,7 +87,9 @@ cdef class Http1Connection(Http1Exchanges):
                 break
         if half.role == ROLE_SERVER and not self.factory.parse_responses:
             half.skipped = 0
-        return self.settle(half)
+        self.settle(half)
+        self.speaking = None
+        return 0
 
     cdef int gap(self, int side, uint64_t length, uint64_t time_ns) except -1:
         cdef Half half = self.half(side)

@@ -29,6 +29,7 @@ cdef class Http1Exchanges(TimedSink):
     cdef Response answered  # the 101 that ended HTTP/1
     cdef Request asked      # its request, if that was seen
     cdef object watched     # Readings that want the client's next bytes, or None
+    cdef Half speaking      # whose bytes are read now, or None
     cdef bint is_endless    # the response in progress is an event stream
     cdef bint is_cut_off    # the flow ended without FIN: its last bytes may be missing
     cdef inline Half half(self, int side):

@@ -81,7 +81,10 @@ cdef class Http1Exchanges(TimedSink):
         return 0
 
     cdef int settle_readings(self, Entry entry) except -1:
-        """Note on a request whether servers may disagree about its end. Lost bytes leave that open."""
+        """Note on a request whether servers may disagree about its end. Lost bytes leave that open.
+
+        Where its own last byte is what ends the exchange, its response being there, what follows in that segment does not count.
+        """
         cdef Request request = entry.request
         cdef object readings = entry.readings
         entry.readings = None
@@ -89,7 +92,8 @@ cdef class Http1Exchanges(TimedSink):
             self.watched = None
         if request.anomalies & ODD_FRAMING and not request.anomalies & GAP:
             request.disagreement = readings.disagreement(
-                request.wire_length, request.anomalies & INCOMPLETE == 0, self.factory.parse_responses)
+                request.wire_length, request.anomalies & INCOMPLETE == 0,
+                self.factory.parse_responses and self.speaking is not self.client)
             if request.disagreement is not None:
                 request.anomalies |= FRAMING_CONFLICT
         return 0
