@@ -14,6 +14,7 @@ cdef class Http2Connection(Http2Streams):
     cdef void after_request_line(self) noexcept
     cdef int consume(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1
     cdef int found(self, int side, uint64_t time_ns) except -1
+    cdef bint is_left_out(self, int side) noexcept
     cdef int take_last(self, int side, uint64_t time_ns) except -1
     cdef int broken(self, int side) except -1
     cdef int lose_sync(self, int side) except -1

@@ -55,7 +55,7 @@ cdef class Http2Connection(Http2Streams):
 
     cdef int data(self, int side, const uint8_t* data, Py_ssize_t length, uint64_t time_ns) except -1:
         self.reach(time_ns)
-        if self.are_roles_known and side != self.client_side and not self.factory.parse_responses:
+        if self.is_left_out(side):
             return 0
         self.consume(side, data, length, time_ns)
         return self.settle()
@@ -65,7 +65,7 @@ cdef class Http2Connection(Http2Streams):
         cdef FrameReader reader = half.reader
         cdef Stream stream
         self.reach(time_ns)
-        if reader.state == FINISHED or (self.are_roles_known and side != self.client_side and not self.factory.parse_responses):
+        if reader.state == FINISHED or self.is_left_out(side):
             return 0
         if reader.skip(length):
             if reader.state == IN_CONTENT:
@@ -133,6 +133,12 @@ cdef class Http2Connection(Http2Streams):
                 self.content(side, event == FRAME_WHOLE)
             else:
                 self.frame(side)
+            if self.is_left_out(side):  # as this frame showed
+                return 0
+
+    cdef bint is_left_out(self, int side) noexcept:
+        """Whether nobody asks for what *side* says: it is the server, and responses are not read."""
+        return self.are_roles_known and side != self.client_side and not self.factory.parse_responses
 
     cdef int found(self, int side, uint64_t time_ns) except -1:
         """Read what was held back while the next frame was looked for."""
