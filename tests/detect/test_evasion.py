@@ -11,13 +11,15 @@ from tcpmirror.detect.detector import Detector
 FLOOR = 97.0  # per cent of all pairs of attack and disguise
 # Per cent found by disguises below the floor today: they can only rise.
 WEAK = {
-    "overlong UTF-8": 96.0,
-    "full-width marks": 96.0,
-    "shell empty parameter": 53.0,
-    "SQL line comments": 49.0,
+    "shell quotes inside": 93.0,
+    "shell backslash": 93.0,
+    "shell empty parameter": 93.0,
+    "path backslashes": 91.0,
+    "path backslash percent-encoded": 91.0,
+    "path doubled": 75.0,
+    "CSS escapes": 66.0,
+    "SQL line comments": 60.0,
     "SQL NBSP for blanks": 45.0,
-    "path doubled": 55.0,
-    "shell quotes": 38.0,
 }
 # What the rules' examples show too seldom for some disguise.
 MORE = [
