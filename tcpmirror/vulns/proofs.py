@@ -6,7 +6,7 @@ import html
 from dataclasses import replace
 from typing import Final
 
-from tcpmirror.model.exchange import Exchange
+from tcpmirror.model.exchange import Exchange, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.vulns import databases, echoes, outputs
 from tcpmirror.vulns.delays import Delays
@@ -26,27 +26,33 @@ class Proofs:
 
     def added(self, findings: list[Finding], exchange: Exchange, host: str) -> list[Finding]:
         """Return *findings*, each with its ``evidence`` where the response holds some. *host*: the one asked for."""
-        if exchange.request is None or exchange.response is None:
+        request, response = exchange.request, exchange.response
+        if request is None or response is None:
             return findings
-        return [self._with_proof(finding, exchange, host) for finding in findings]
+        body = _text_of(response.body[:LOOK])
+        path = request.target.partition(b"?")[0].decode("latin-1")
+        took_s = None if exchange.duration_ns is None else exchange.duration_ns / 1e9
+        told = []
+        for finding in findings:
+            payload = finding.payload.encode("latin-1", "replace")
+            text = ""
+            if payload and finding.type != "infoleak":
+                proof = _shown(finding.type, payload, body) or _echoed(finding.type, payload, response, host)
+                text = proof[:PROOF_BYTES].decode("latin-1")
+                if finding.type in _DELAYS and took_s is not None:
+                    waited = self._delays.proof((host, path, "/".join(finding.point)), payload, took_s)
+                    text = text or waited
+            told.append(replace(finding, evidence=text) if text else finding)
+        return told
 
-    def _with_proof(self, finding: Finding, exchange: Exchange, host: str) -> Finding:
-        response, payload = exchange.response, finding.payload.encode("latin-1", "replace")
-        if response is None or not payload or finding.type == "infoleak":
-            return finding
-        proof = _shown(finding.type, payload, _text_of(response.body[:LOOK]))
-        if not proof and finding.type == "xss":
-            proof = echoes.page_markup(payload, response)
-        elif not proof and finding.type == "crlf":
-            proof = echoes.header(payload, response)
-        elif not proof and finding.type in ("redir", "ssrf"):
-            proof = echoes.target(payload, response, host)
-        text = proof[:PROOF_BYTES].decode("latin-1")
-        if finding.type in _DELAYS and exchange.request is not None and exchange.duration_ns is not None:
-            path = exchange.request.target.partition(b"?")[0].decode("latin-1")
-            waited = self._delays.proof((host, path, "/".join(finding.point)), payload, exchange.duration_ns / 1e9)
-            text = text or waited
-        return replace(finding, evidence=text) if text else finding
+
+def _echoed(kind: str, payload: bytes, response: Response, host: str) -> bytes:
+    """Return what of *payload* came back as what it is, or nothing."""
+    if kind == "xss":
+        return echoes.page_markup(payload, response)
+    if kind == "crlf":
+        return echoes.header(payload, response)
+    return echoes.target(payload, response, host) if kind in ("redir", "ssrf") else b""
 
 
 def _text_of(body: bytes) -> bytes:
