@@ -175,7 +175,7 @@ cdef class Http1Connection(Http1Exchanges):
         return 0
 
     cdef int message_dropped(self, Half half) except -1:
-        """Forget what began; bytes without a head are the answer to an HTTP/0.9 request (RFC 1945, section 6)."""
+        """Forget what began; a server's first bytes, without a head, answer an HTTP/0.9 request (RFC 1945, section 6)."""
         cdef Entry entry = half.entry
         half.entry = None
         if entry is not None and half.role == ROLE_CLIENT:
@@ -183,7 +183,7 @@ cdef class Http1Connection(Http1Exchanges):
         elif half.role == ROLE_SERVER:
             self.idle_ns = self.now_ns
             entry = self.pairing.front()
-            if entry is not None and entry.request is not None and is_simple(entry.request):
+            if not half.had_message and entry is not None and entry.request is not None and is_simple(entry.request):
                 self.pairing.give_up_front(0)
                 half.close()
         if self.is_tunnel:
