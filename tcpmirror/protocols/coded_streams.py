@@ -18,6 +18,7 @@ GZIP_HEADER_CHECKED: Final = 2
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")  # of a frame, of one to skip (RFC 8878, section 3.1)
 FAULT: Final[type[Exception]] = zlib_ng.error  # type: ignore[assignment]  # an instance, by the package's stubs
+ISAL_FAULT: Final[type[Exception]] = isal_zlib.error  # type: ignore[assignment]  # likewise
 
 
 class StreamError(Exception):
@@ -76,7 +77,7 @@ def whole_gzip(body: bytes, room: int) -> bytes | None:
     stream = isal_zlib.decompressobj(31)
     try:
         output = stream.decompress(body, room + 1)
-    except isal_zlib.error:
+    except ISAL_FAULT:
         return None
     return output if stream.eof and not stream.unused_data and len(output) <= room else None
 
