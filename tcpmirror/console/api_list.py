@@ -27,6 +27,7 @@ from tcpmirror.console.text import shortened
 from tcpmirror.discovery.sensitive import GROUPS
 
 ROWS: Final = 50
+_ANY: Final = EndpointFilter()
 _RISKS: Final = {"": "Any risk", "4": "Medium and high", "8": "High"}
 _ORDERS: Final = {
     "last": "Last seen",
@@ -43,7 +44,7 @@ _CHANGES: Final = {"added": "New", "changed": "Changed", "unused": "Unused", "go
 class View:
     """What the URL says: which endpoints, in which order, which page of them."""
 
-    wanted: EndpointFilter = EndpointFilter()
+    wanted: EndpointFilter = _ANY
     sort: str = "last"
     page: int = 1
 
