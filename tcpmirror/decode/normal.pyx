@@ -282,13 +282,40 @@ cdef bint _add_line(Regions* out, const uchar* line, Py_ssize_t size, bint is_fi
     if is_first:
         if _count(line, size, 47) > SEGMENTS or not _append_parted(out, line, size, 38):
             return False
+        _part_method(out.data + begin, size)
     elif _is_cookie(line, size):
         plus = True
         if not _append_parted(out, line, size, 59):
             return False
-    elif not append(out, line, size):
+    elif not _append_field(out, line, size):
         return False
-    return _expand(out, begin, size, plus, 0)
+    return _expand(out, begin, out.size - begin - 1, plus, 0)
+
+
+cdef void _part_method(uchar* line, Py_ssize_t size) noexcept nogil:
+    """Put the neutral byte between the method and the target: each is a value of its own."""
+    cdef Py_ssize_t at = 0
+    while at < size and line[at] != 32 and line[at] != 9:
+        at += 1
+    while at < size and (line[at] == 32 or line[at] == 9):
+        line[at] = SEPARATOR
+        at += 1
+
+
+cdef bint _append_field(Regions* out, const uchar* line, Py_ssize_t size) noexcept nogil:
+    """Add a header line as a region. A blank stands before its value, by which patterns know where that begins."""
+    cdef const void* colon = memchr(line, 58, size)
+    cdef Py_ssize_t value = size if colon == NULL else <const uchar*>colon - line + 1
+    while value < size and (line[value] == 32 or line[value] == 9):
+        value += 1
+    if value == size or line[value - 1] == 32:
+        return append(out, line, size)
+    if not reserve(out, size + 2):
+        return False
+    memcpy(out.data + out.size, line, value)
+    out.data[out.size + value] = 32
+    memcpy(out.data + out.size + value + 1, line + value, size - value)
+    return close(out, size + 1)
 
 
 cdef bint _add_texts(Regions* out, texts) except -1:

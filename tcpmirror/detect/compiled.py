@@ -9,10 +9,10 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import partial
+from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -24,11 +24,16 @@ from tcpmirror.errors import SettingsError
 
 # Where an installation puts the databases of the rules that it came with.
 INSTALLED: Final = Path(sys.prefix) / "share" / "tcpmirror" / "rules"
+_PLANS: Final = b"needs 1"  # to be raised when `factors` or `alphabet` read patterns in another way
 ScanTerminated = hyperscan.ScanTerminated
 RefusedPattern = hyperscan.HyperscanError  # what a database with a bad pattern raises; `check_rules` tells which
 _FLAGS: Final = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_SINGLEMATCH
-# In the normal form values stand among others: "^" and "$" become what the notations put around a value.
-_WIDENED: Final = {b"^": rb"(?:^|[\x01\r\n =\x22\x27>&;?\\\[])", b"$": rb"(?:$|[\x01\r\n \x22\x27<&;?#\\\]=])"}
+# In the normal form values stand among others: "^" and "$" become what the notations put around a value. A blank begins one
+# only behind a mark, as in `Name: value`: between words it would make a beginning of each.
+_WIDENED: Final = {
+    b"^": rb"(?:^|[\x01\r\n=\x22\x27>&;?\\\[]|[^\w\x80-\xff,.] )",
+    b"$": rb"(?:$|[\x01\r\n \x22\x27<&;?#\\\]=])",
+}
 _ANCHOR: Final = re.compile(rb"\\.|\[(?:\\.|\[:\w+:\]|[^\]\\])*\]|\(\?|[\^$]", re.DOTALL)
 
 # Called with (expression index, start, end, flags, context); a true return ends the scan.
@@ -76,39 +81,6 @@ class Matcher:
         if self._database is None:
             return len
         return partial(self._database.scan, match_event_handler=on_match, scratch=self._scratch)
-
-
-class Matchers:
-    """The built-in expressions in one database, own ones behind them in another.
-
-    So a changed own rule compiles in a moment, and what was installed serves every set of own rules.
-    """
-
-    def __init__(self, built_in: Sequence[Expression], own: Sequence[Expression], cache_dir: Path | None) -> None:
-        self.expressions = (*built_in, *own)
-        self._built_in = Matcher(built_in, cache_dir)
-        self._own = Matcher(own, cache_dir) if own else None
-        self._first_own = len(built_in)
-
-    @property
-    def cache_names(self) -> frozenset[str]:
-        return self._built_in.cache_names | (self._own.cache_names if self._own else frozenset())
-
-    def scan(self, data: bytes, on_match: OnMatch) -> bool:
-        """Report every expression that matches *data*, by its index in ``expressions``."""
-        goes_on = self._built_in.scan(data, on_match)
-        if self._own is None or not goes_on:
-            return goes_on
-        return self._own.scan(data, self._shifted(on_match))
-
-    def scanners(self, on_match: OnMatch) -> list[Callable[[bytes], object]]:
-        """Return what `scan` does with *on_match* as calls of one argument each; ScanTerminated if that ended it."""
-        own = [] if self._own is None else [self._own.scanner(self._shifted(on_match))]
-        return [self._built_in.scanner(on_match), *own]
-
-    def _shifted(self, on_match: OnMatch) -> OnMatch:
-        first = self._first_own
-        return lambda index, start, end, flags, context: on_match(first + index, start, end, flags, context)
 
 
 def value_expressions(rules: Sequence[Rule]) -> list[Expression]:
@@ -191,7 +163,11 @@ def open_database(patterns: Sequence[bytes], flags: Sequence[int], cache_dir: Pa
     Compiling takes seconds, so of several processes that need the same database one compiles and the others wait for it.
     """
     name = _cache_name(patterns, flags)
-    database = _read(INSTALLED / name) or (_read(cache_dir / name) if cache_dir else None)
+    database = _read(INSTALLED / name)
+    if database is None and cache_dir is not None:
+        database = _read(cache_dir / name)
+        if database is not None:
+            _note_use(cache_dir / name)
     if database is not None or cache_dir is None:
         return database or _compile(patterns, flags)
     with _only_one(cache_dir):
@@ -202,10 +178,32 @@ def open_database(patterns: Sequence[bytes], flags: Sequence[int], cache_dir: Pa
     return database
 
 
+def kept_text(facts: Sequence[bytes], make: Callable[[], str], cache_dir: Path | None) -> tuple[str, str]:
+    """Return the file name and text of what *make* makes of *facts*: as installed, else from *cache_dir*, else made now."""
+    name = _digest((_PLANS, *facts)) + ".plan"
+    for file in (INSTALLED / name, *([cache_dir / name] if cache_dir else [])):
+        content = _whole(file)
+        if content is not None:
+            _note_use(file)
+            return name, content.decode("ascii")
+    text = make()
+    if cache_dir is not None:
+        _write(cache_dir / name, text.encode("ascii"))
+    return name, text
+
+
 def _cache_name(patterns: Sequence[bytes], flags: Sequence[int]) -> str:
     kinds = str(flags[0]) if len(set(flags)) == 1 else ",".join(map(str, flags))
-    facts = (metadata.version("hyperscan").encode(), kinds.encode(), *patterns)
-    return hashlib.sha256(b"\0".join(facts)).hexdigest()[:32] + ".hs"
+    return _digest((_version(), kinds.encode(), *patterns)) + ".hs"
+
+
+@lru_cache(maxsize=1)
+def _version() -> bytes:
+    return metadata.version("hyperscan").encode()
+
+
+def _digest(facts: Iterable[bytes]) -> str:
+    return hashlib.sha256(b"\0".join(facts)).hexdigest()[:32]
 
 
 @contextmanager
@@ -224,16 +222,26 @@ def _only_one(cache_dir: Path) -> Iterator[None]:
 
 def _read(file: Path) -> hyperscan.Database | None:
     """Return the database in *file*; None if there is none, or not a whole one for this processor."""
+    content = _whole(file)
+    try:
+        return None if content is None else hyperscan.loadb(content, hyperscan.HS_MODE_BLOCK)
+    except hyperscan.HyperscanError:
+        return None
+
+
+def _whole(file: Path) -> bytes | None:
+    """Return what `_write` wrote to *file*; None if that is not there as it was."""
     try:
         content = file.read_bytes()
     except OSError:
         return None
-    if content[:32] != hashlib.sha256(content[32:]).digest():
-        return None
-    try:
-        return hyperscan.loadb(content[32:], hyperscan.HS_MODE_BLOCK)
-    except hyperscan.HyperscanError:
-        return None
+    return content[32:] if content[:32] == hashlib.sha256(content[32:]).digest() else None
+
+
+def _note_use(file: Path) -> None:
+    """Make the file's time that of its last use, by which those that nobody uses any more are found."""
+    with suppress(OSError):  # another user's file, or a disk that is read only
+        os.utime(file)
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tcpmirror.detect import entities, graphql, smuggling, tokens
-from tcpmirror.detect.compiled import Expression, Matchers, value_expressions
+from tcpmirror.detect.compiled import Expression, value_expressions
 from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
 from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.page_injection import shows_entities
+from tcpmirror.detect.search import Searches
 from tcpmirror.detect.site import is_foreign
 from tcpmirror.detect.verdict import Sign, Verdict, counting, judge
 from tcpmirror.model.anomaly import Anomaly
@@ -236,11 +237,11 @@ class Tier:
         self.rules = rules
         own = [item for item in expressions if rules[item.rule].own]
         built_in = [item for item in expressions if not rules[item.rule].own]
-        matchers = Matchers(built_in, own, cache_dir)
-        self.cache_names = matchers.cache_names
-        self.expressions = matchers.expressions
+        search = Searches(built_in, own, cache_dir)
+        self.cache_names = search.cache_names
+        self.expressions = search.expressions
         self._seen: list[Sign] = []
-        self._scanners = matchers.scanners(self._note)
+        self._scanners = search.scanners(self._note)
 
     def signs(self, value: bytes) -> list[Sign]:
         self._seen = []

@@ -1,33 +1,29 @@
-"""The first tier's search: each part of a normal form is searched for the patterns that its alphabet allows, no others."""
+"""The first tier's search: each part of a normal form is searched for the patterns that its bytes allow, no others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tcpmirror.detect.alphabet import first_alphabet
-from tcpmirror.detect.compiled import Expression, Matchers, OnMatch, Role, ScanTerminated, gate_expressions
+from tcpmirror.detect.compiled import Expression, OnMatch, Role, ScanTerminated, gate_expressions
 from tcpmirror.detect.pack import Rule
+from tcpmirror.detect.search import Searches
 from tcpmirror.detect.verdict import THRESHOLD
 from tcpmirror.model.alphabet import ALPHABETS
 
 
 class Gates:
-    """The gates of *rules*: one matcher an alphabet, in the order of the model's ALPHABETS, and one for what files hold."""
+    """The gates of *rules*: one search for the texts of any alphabet, and one for what files hold."""
 
     def __init__(self, rules: Sequence[Rule], cache_dir: Path | None) -> None:
         self.rules = rules
-        expressions = [(first_alphabet(item.pattern, ALPHABETS), item) for item in gate_expressions(rules)]
+        expressions = gate_expressions(rules)
         self._seen: list[Expression] = []
-        searches = [
-            *(
-                _matchers(rules, [item for first, item in expressions if first <= place], cache_dir)
-                for place in range(len(ALPHABETS))
-            ),
-            _matchers(rules, [item for _, item in expressions if rules[item.rule].files], cache_dir),
-        ]
-        self.cache_names = frozenset[str]().union(*(search.cache_names for search in searches))
-        self._scanners = [search.scanners(self._noting(search.expressions)) for search in searches]
+        texts = _searches(rules, expressions, cache_dir)
+        files = _searches(rules, [item for item in expressions if rules[item.rule].files], cache_dir)
+        self.cache_names = texts.cache_names | files.cache_names
+        of_texts, of_files = (search.scanners(self._noting(search.expressions)) for search in (texts, files))
+        self._scanners = (*(of_texts for _ in ALPHABETS), of_files)
 
     def _noting(self, expressions: Sequence[Expression]) -> OnMatch:
         """Return what notes a match of *expressions*, and ends the scan after one that decides alone."""
@@ -66,6 +62,6 @@ class Gates:
         return any(total >= THRESHOLD - 1e-9 for total in totals.values())
 
 
-def _matchers(rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> Matchers:
+def _searches(rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> Searches:
     own = [item for item in expressions if rules[item.rule].own]
-    return Matchers([item for item in expressions if not rules[item.rule].own], own, cache_dir)
+    return Searches([item for item in expressions if not rules[item.rule].own], own, cache_dir)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.decode.normal import Normalizer
@@ -16,6 +19,8 @@ from tcpmirror.detect.ignoring import Ignoring, Requester
 from tcpmirror.detect.pack import Pack, load_pack
 from tcpmirror.model.exchange import Exchange, Request
 from tcpmirror.settings.tree import Limits, Settings
+
+UNUSED_S: Final = 30 * 86400.0
 
 
 class DecodedViews:
@@ -90,7 +95,21 @@ def compile_rules() -> Path:
     What earlier versions of the rules left there is removed.
     """
     wanted = build_detector(Settings(), INSTALLED).cache_names
-    for file in INSTALLED.glob("*.hs"):
+    for file in compiled_files(INSTALLED):
         if file.name not in wanted:
             file.unlink(missing_ok=True)
     return INSTALLED
+
+
+def compiled_files(directory: Path) -> list[Path]:
+    """Return what was compiled from rules into *directory*."""
+    return sorted(file for file in directory.glob("*") if file.suffix in (".hs", ".plan"))
+
+
+def remove_unused(cache_dir: Path) -> None:
+    """Remove from *cache_dir* what no start has used for a month: rules change, and each version leaves some megabytes."""
+    oldest = time.time() - UNUSED_S
+    for file in compiled_files(cache_dir):
+        with contextlib.suppress(OSError):
+            if file.stat().st_mtime < oldest:
+                file.unlink()

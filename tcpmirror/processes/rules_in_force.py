@@ -18,7 +18,7 @@ from tcpmirror.detect.detector import Detector
 from tcpmirror.detect.pack import join_packs, own_texts, read_rules
 from tcpmirror.errors import EnvironmentFault, SettingsError, TcpmirrorError
 from tcpmirror.export.atomic_file import write_atomically
-from tcpmirror.processes.detection import build_detector, detector_of, fetched_packs, rule_folders
+from tcpmirror.processes.detection import build_detector, detector_of, fetched_packs, remove_unused, rule_folders
 from tcpmirror.settings.tree import Settings
 
 NAME: Final = "rules-in-force.json"
@@ -54,6 +54,7 @@ def prepare_rules(settings: Settings) -> dict[str, Any]:
             _write(file, replace(before, problem=str(problem)))
         raise
     _write(file, rules)
+    remove_unused(cache_directory(settings))
     return {"digest": rules.digest, "rules": detector.rule_count, "own": detector.own_rule_count}
 
 

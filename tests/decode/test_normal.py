@@ -70,6 +70,22 @@ def test_what_nests_too_deep_is_for_the_full_path() -> None:
     assert form_of(b"/?a=" + value) is None
 
 
+HEADER_LINES = {
+    "as usual": (b"X-A: v", b"X-A: v\x01"),
+    "without a blank": (b"X-A:v", b"X-A: v\x01"),
+    "behind a tab": (b"X-A:\tv", b"X-A:\t v\x01"),
+    "several blanks": (b"X-A: \t  v", b"X-A: \t  v\x01"),
+    "nothing in it": (b"X-A:", b"X-A:\x01"),
+    "no colon": (b"X-A", b"X-A\x01"),
+}
+
+
+@pytest.mark.parametrize(("line", "form"), HEADER_LINES.values(), ids=HEADER_LINES)
+def test_a_blank_stands_before_the_value_of_a_header(line: bytes, form: bytes) -> None:
+    whole = Normalizer().normal_form(Request(b"GET / HTTP/1.1\r\n" + line + b"\r\n\r\n"))
+    assert form in b"".join(whole or ())
+
+
 def test_learned_lines_are_left_out_and_only_those() -> None:
     normalizer = Normalizer()
     request = Request(b"GET /a HTTP/1.1\r\nUser-Agent: one\r\nReferer: /b\r\n\r\n")
@@ -77,7 +93,7 @@ def test_learned_lines_are_left_out_and_only_those() -> None:
     normalizer.learn()
     again = b"".join(normalizer.normal_form(request) or ())
     assert b"User-Agent" not in again
-    assert b"GET /a" in again
+    assert b"GET\x01/a" in again
     assert b"Referer" in again
     assert b"two" in b"".join(normalizer.normal_form(Request(b"GET /a HTTP/1.1\r\nUser-Agent: two\r\n\r\n")) or ())
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from tcpmirror.detect.compiled import INSTALLED
+from tcpmirror.detect.compiled import INSTALLED, Expression, Matcher, Role
 from tcpmirror.errors import EXIT_SETTINGS, SettingsError
-from tcpmirror.processes.detection import build_detector, compile_rules
+from tcpmirror.processes.detection import UNUSED_S, build_detector, compile_rules, compiled_files, remove_unused
 from tcpmirror.settings.tree import Inspection, Settings
 
 
@@ -17,7 +19,19 @@ def test_the_installation_holds_the_databases_of_the_built_in_rules_and_no_other
     stale = where / ("0" * 32 + ".hs")
     stale.write_bytes(b"left by an earlier version")
     assert compile_rules() == INSTALLED
-    assert {file.name for file in where.glob("*.hs")} == build_detector(Settings()).cache_names
+    assert {file.name for file in compiled_files(where)} == build_detector(Settings()).cache_names
+
+
+def test_what_no_start_has_used_for_a_month_is_removed_and_what_one_uses_is_not(tmp_path: Path) -> None:
+    first, second = ("(?:aa|bb){2}cc", "dd[^x]ee")
+    for pattern in (first, second):
+        Matcher([Expression(pattern.encode(), 0, Role.SIGN, 0)], tmp_path)
+    month_ago = time.time() - UNUSED_S - 60
+    for file in compiled_files(tmp_path):
+        os.utime(file, (month_ago, month_ago))
+    used = Matcher([Expression(first.encode(), 0, Role.SIGN, 0)], tmp_path)
+    remove_unused(tmp_path)
+    assert {file.name for file in compiled_files(tmp_path)} == used.cache_names
 
 
 OWN_RULE = """
