@@ -96,9 +96,7 @@ class SourcesPage:
         if not await self._allowed():
             return False
         try:
-            await asyncio.to_thread(
-                put_on_list, service.database, service.book, wish, self._visited.actor, service.clock()
-            )
+            await asyncio.to_thread(put_on_list, service.database, service.book, wish, self._visited.actor, service.clock())
         except BadEntry as error:
             ui.notify(visible(str(error)), type="warning")
             return False
@@ -147,7 +145,7 @@ class SourcesPage:
                 link(shortened(row.value, 90), f"/attacks?{urlencode({'q': search})}", "tm-mono")
             with block("td"):
                 Text("span", "Reason", "tm-sheet-name")
-                Text("span", shortened(row.reason, 200) or "—")
+                Text("span", shortened(row.reason, 80) or "—")
             with block("td"):
                 Text("span", "Expires", "tm-sheet-name")
                 LocalTime(row.expires_ns) if row.expires_ns else Text("span", "never")

@@ -119,7 +119,7 @@ def test_entry_marks_what_came_and_what_comes_until_it_is_taken_off(
     assert found(database, "list:deny") == found(database, "list:any") == expected
     assert found(database, "list:allow") == []
     store_batch(database, "n1", batch("b", report(9, real_ip="198.51.100.99", host="late.example")), NOON, book)
-    is_meant = wish.value.endswith("/24")
+    is_meant = wish.value.endswith("/24") or "-" in wish.value
     assert ("198.51.100.99" in found(database, "list:deny")) == is_meant
     assert take_off_list(database, book, number, MARIA, NOON) and found(database, "list:any") == []
     assert not take_off_list(database, book, number, MARIA, NOON)
