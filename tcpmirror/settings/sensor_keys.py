@@ -6,7 +6,6 @@ from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
 from tcpmirror.model.source_kind import SOURCE_KINDS
-from tcpmirror.settings.ignore_keys import IGNORES
 from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import (
     FLAG,
@@ -24,6 +23,7 @@ from tcpmirror.settings.kinds import (
     Size,
     Whole,
 )
+from tcpmirror.settings.policy_keys import IGNORES, MASKS
 from tcpmirror.settings.schema import Key, ListOf, MapOf, Section
 from tcpmirror.settings.tree import MIB, SECOND, SourceList
 
@@ -312,6 +312,13 @@ INSPECTION: Final = (
         IGNORES,
         "Findings that are counted and not reported: those for which all conditions of one entry hold (see docs/rules.md).",
         "inspection.ignore",
+        own=True,
+    ),
+    Key(
+        "mask",
+        MASKS,
+        "Values that are overwritten before anything of an exchange is queued, logged or stored (see docs/policies.md).",
+        "inspection.mask",
         own=True,
     ),
 )
