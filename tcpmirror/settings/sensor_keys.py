@@ -198,6 +198,18 @@ REASSEMBLY: Final = (
     ),
 )
 
+SHARD: Final = (
+    _own("index", Whole(0, 1023), "Which share this sensor takes, from 0 on.", "shard.index"),
+    _own("count", Whole(1, 1024), "How many sensors receive the same mirror and share its flows.", "shard.count"),
+    _own(
+        "key",
+        TEXT,
+        "A secret that all of them have: who does not know it cannot choose which sensor sees a flow.",
+        "shard.key",
+        secret=True,
+    ),
+)
+
 SHEDDING: Final = (
     _own("enabled", FLAG, "Under overload skip new flows as wholes, and count them.", "shedding.enabled"),
     _own("high_water", Fraction(), "Fill of a ring at which flows begin to be skipped.", "shedding.high_water"),
@@ -303,6 +315,7 @@ SENSOR_KEYS: Final = (
     Key("spool", Section(lambda: SPOOL), "Findings on disk, until the cloud has them.", own=True),
     Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
     Key("reassembly", Section(lambda: REASSEMBLY), "How streams are put together.", own=True),
+    Key("shard", Section(lambda: SHARD), "Several sensors on one mirror, each with its share of the flows.", own=True),
     Key("shedding", Section(lambda: SHEDDING), "What happens under overload.", own=True),
     Key("tls", Section(lambda: TLS), "Decryption of mirrored TLS, with secrets that its ends log.", own=True),
     Key("supervisor", Section(lambda: SUPERVISOR), "How processes are watched and stopped.", own=True),

@@ -245,6 +245,15 @@ class Shedding:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """Which part of the flows this sensor takes, where several receive the same mirror."""
+
+    index: int = 0  # from 0 to count - 1
+    count: int = 1
+    key: str = ""  # the same at all of them; unknown to others, it keeps them from choosing the sensor that sees a flow
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """Decryption of mirrored TLS, where there is a key log."""
 
@@ -289,6 +298,7 @@ class Settings:
     cloud: Cloud = field(default_factory=Cloud)
     console: Console = field(default_factory=Console)
     spool: Spool = field(default_factory=Spool)
+    shard: Shard = field(default_factory=Shard)
     shedding: Shedding = field(default_factory=Shedding)
     tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)

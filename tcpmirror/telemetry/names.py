@@ -58,6 +58,7 @@ CAPTURE: Final = (
     "seen_packets",  # gauge: `packets` and `kernel_dropped` at that moment
     "lost_discarded",  # the road was to end before the rings (`analyze --until capture`)
     "discarded_bytes",
+    "lost_other_shard",  # flows that another sensor on the same mirror takes (`shard`)
 )
 
 WORKER: Final = (
