@@ -24,7 +24,7 @@ from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.parts import LocalTime, Text, block, link
 from tcpmirror.console.text import shortened
-from tcpmirror.discovery.sensitive import GROUPS
+from tcpmirror.model.sensitive_class import GROUPS
 
 ROWS: Final = 50
 _ANY: Final = EndpointFilter()

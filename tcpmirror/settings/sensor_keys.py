@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
-from tcpmirror.settings.ignore_keys import IGNORES
 from tcpmirror.settings.kinds import (
     FLAG,
     LISTEN,
@@ -22,6 +21,7 @@ from tcpmirror.settings.kinds import (
     Size,
     Whole,
 )
+from tcpmirror.settings.policy_keys import IGNORES, MASKS
 from tcpmirror.settings.schema import Key, MapOf, Section
 from tcpmirror.settings.tree import MIB, SECOND
 
@@ -282,6 +282,13 @@ INSPECTION: Final = (
         IGNORES,
         "Findings that are counted and not reported: those for which all conditions of one entry hold (see docs/rules.md).",
         "inspection.ignore",
+        own=True,
+    ),
+    Key(
+        "mask",
+        MASKS,
+        "Values that are overwritten before anything of an exchange is queued, logged or stored (see docs/policies.md).",
+        "inspection.mask",
         own=True,
     ),
 )
