@@ -17,7 +17,7 @@ from tcpmirror.console.frame import Visit
 from tcpmirror.console.highlight import locate
 from tcpmirror.console.judgement import Judged, JudgementPanel
 from tcpmirror.console.parts import LocalTime, Text, block, link
-from tcpmirror.console.rule_book import attack_pattern_address, rule_book, weakness_address
+from tcpmirror.console.rule_book import attack_pattern_address, rule_of, weakness_address
 from tcpmirror.console.text import counted, shortened, status_family, type_family, type_name, visible
 from tcpmirror.detect.pack import Rule
 from tcpmirror.model.attack import ATTACK_TYPES
@@ -79,7 +79,7 @@ def read(visited: Visit, attack_id: int, hit_id: int | None, cursor: str | None)
         request,
         response,
         judged,
-        rule_book().get(hit.rule),
+        rule_of(database, hit.rule),
         curl_command(hit.server, hit.request),
         tuple(neighbours(database, hit, _NEAR)),
     )
