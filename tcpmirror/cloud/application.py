@@ -25,6 +25,7 @@ from tcpmirror.cloud.api import (
     quarantine,
     queries,
     rules,
+    vulnerabilities,
 )
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
@@ -66,6 +67,8 @@ def create_application(service: Service) -> FastAPI:
         ingestion.router,
         apis.nodes,
         apis.router,
+        vulnerabilities.nodes,
+        vulnerabilities.router,
         queries.router,
         exports.router,
         judgement.router,

@@ -13,7 +13,8 @@ from typing import Final
 from sqlalchemy import Connection, delete, select, text
 
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import attacks, hits, reports
+from tcpmirror.cloud.schema import attacks, hits, reports, vulnerabilities
+from tcpmirror.cloud.vulnerabilities import expire_vulnerabilities
 
 _log = logging.getLogger(__name__)
 DAY_NS: Final = 86_400 * 10**9
@@ -75,7 +76,7 @@ def _cutoff_ns(database: Database, kept: Retention, now_ns: int) -> int:
 
 
 def _expire_chunk(database: Database, cutoff_ns: int) -> tuple[int, int]:
-    """Take away a chunk of what is older than *cutoff_ns*; return how many reports and attacks went."""
+    """Take away a chunk of what is older than *cutoff_ns*; return how many reports and other rows went."""
     with database.reading() as connection:
         if not _anything(connection, cutoff_ns):
             return 0, 0
@@ -88,11 +89,14 @@ def _expire_chunk(database: Database, cutoff_ns: int) -> tuple[int, int]:
         numbers = list(connection.execute(finished).scalars())
         connection.execute(delete(hits).where(hits.c.attack_id.in_(numbers)))
         connection.execute(delete(attacks).where(attacks.c.id.in_(numbers)))  # its facets and comments go with it
-    return len(ids), len(numbers)
+        others = expire_vulnerabilities(connection, cutoff_ns, _CHUNK)
+    return len(ids), len(numbers) + others
 
 
 def _anything(connection: Connection, cutoff_ns: int) -> bool:
     return (
         connection.execute(select(reports.c.id).where(reports.c.time_ns < cutoff_ns).limit(1)).first() is not None
         or connection.execute(select(attacks.c.id).where(attacks.c.last_ns < cutoff_ns).limit(1)).first() is not None
+        or connection.execute(select(vulnerabilities.c.id).where(vulnerabilities.c.last_ns < cutoff_ns).limit(1)).first()
+        is not None
     )
