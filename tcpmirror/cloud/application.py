@@ -25,6 +25,7 @@ from tcpmirror.cloud.api import (
     quarantine,
     queries,
     rules,
+    sources,
     vulnerabilities,
 )
 from tcpmirror.cloud.housekeeping import Housekeeping
@@ -73,6 +74,7 @@ def create_application(service: Service) -> FastAPI:
         exports.router,
         judgement.router,
         rules.router,
+        sources.router,
         quarantine.router,
         access.router,
         people.router,

@@ -6,7 +6,7 @@ from alembic import op
 from tcpmirror.cloud.schema import Packed, TrafficText
 
 revision = "0031"
-down_revision = "0016"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
