@@ -24,6 +24,7 @@ from tcpmirror.console import (
     rules_page,
     settings_page,
     setup_page,
+    sources_page,
     specification_page,
 )
 from tcpmirror.console.attack_list import AttackList
@@ -97,6 +98,13 @@ async def settings(visited: _Visit, *, before: _Id | None = None) -> None:
     stored = await asyncio.to_thread(settings_page.read, visited, before)
     with frame(visited, "Settings", "Settings"):
         settings_page.SettingsPage(visited, stored, before)
+
+
+@ui.page("/sources")
+async def sources(visited: _Visit, *, value: _Text = "") -> None:
+    stored = await asyncio.to_thread(sources_page.read, visited)
+    with frame(visited, "Sources", "Sources"):
+        sources_page.SourcesPage(visited, stored, value)
 
 
 @ui.page("/nodes")
