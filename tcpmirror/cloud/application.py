@@ -26,6 +26,7 @@ from tcpmirror.cloud.api import (
     queries,
     rules,
     sources,
+    vulnerabilities,
 )
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
@@ -67,6 +68,8 @@ def create_application(service: Service) -> FastAPI:
         ingestion.router,
         apis.nodes,
         apis.router,
+        vulnerabilities.nodes,
+        vulnerabilities.router,
         queries.router,
         exports.router,
         judgement.router,

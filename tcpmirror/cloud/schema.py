@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -439,5 +439,44 @@ api_specifications = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Index("api_specifications_of_host", "host", "name", "id"),
+    sqlite_autoincrement=True,
+)
+
+mask_rules = Table(
+    "mask_rules",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", TrafficText, nullable=False, unique=True),
+    Column("entry", Packed, nullable=False),  # the fields of settings.tree.Mask
+    Column("reason", TrafficText, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+vulnerabilities = Table(
+    "vulnerabilities",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", LargeBinary, nullable=False),  # a hash of the weakness's own
+    Column("kind", TrafficText, nullable=False),
+    Column("type", TrafficText, nullable=False),
+    Column("severity", Integer, nullable=False),  # index into vulns.catalog.SEVERITIES
+    Column("host", TrafficText, nullable=False),
+    Column("method", TrafficText, nullable=False),
+    Column("path", TrafficText, nullable=False),
+    Column("subject", TrafficText, nullable=False),
+    Column("status", TrafficText, nullable=False),
+    Column("is_proven", Boolean, nullable=False),  # else it waits for more marks and is not shown
+    Column("count", BigInteger, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("found_ns", BigInteger, nullable=False),
+    Column("judged_ns", BigInteger, nullable=False),  # when its status was last changed; 0: never
+    Column("judged_by", TrafficText, nullable=False),
+    Column("comment", TrafficText, nullable=False),
+    Column("weakness", Packed, nullable=False),  # the row of vulns.weakness
+    Index("vulnerabilities_by_key", "key", unique=True),
+    Index("vulnerabilities_by_time", "last_ns", "id"),
     sqlite_autoincrement=True,
 )
