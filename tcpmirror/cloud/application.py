@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tcpmirror.cloud.api import (
     access,
     apis,
+    behavior,
     documentation,
     exports,
     ingestion,
@@ -66,6 +67,7 @@ def create_application(service: Service) -> FastAPI:
         ingestion.router,
         apis.nodes,
         apis.router,
+        behavior.nodes,
         queries.router,
         exports.router,
         judgement.router,

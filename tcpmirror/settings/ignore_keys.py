@@ -12,7 +12,7 @@ from tcpmirror.settings.kinds import GLOB, NETWORK, Choice, RejectedError, Text
 from tcpmirror.settings.schema import Key, ListOf, Section
 from tcpmirror.settings.tree import Ignore
 
-_NAME: Final = Text(
+NAME: Final = Text(
     "1 to 64 letters, digits, dots and dashes", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"), may_be_empty=False
 )
 _RULE: Final = Text(
@@ -36,7 +36,7 @@ class GlobOrPattern(Text):
         return patterns.glob_fault(text)
 
 
-_EITHER: Final = GlobOrPattern("a glob with `*`, `?`, `[a-z]`, `[^a-z]`, or `~` and a regular expression (RE2 syntax)")
+EITHER: Final = GlobOrPattern("a glob with `*`, `?`, `[a-z]`, `[^a-z]`, or `~` and a regular expression (RE2 syntax)")
 
 
 def _built(given: dict[str, Any]) -> Ignore:
@@ -46,13 +46,13 @@ def _built(given: dict[str, Any]) -> Ignore:
 
 
 IGNORE: Final = (
-    Key("name", _NAME, "Shown with what is ignored, and in metrics.", "name", required=True, own=True, example="old-editor"),
+    Key("name", NAME, "Shown with what is ignored, and in metrics.", "name", required=True, own=True, example="old-editor"),
     Key("rules", ListOf(_RULE), "Ids of rules.", "rules", own=True, example=["xss-*"]),
     Key("types", ListOf(Choice(tuple(ATTACK_TYPES))), "Attack types.", "types", own=True),
     Key("host", GLOB, "Host name.", "host", own=True, example="*.shop.example"),
-    Key("path", _EITHER, "Path without query.", "path", own=True, example="/editor/*"),
+    Key("path", EITHER, "Path without query.", "path", own=True, example="/editor/*"),
     Key("point", _POINT, "Where it was found: there, or anywhere below.", "point", own=True, example="post.json_doc"),
-    Key("parameter", _EITHER, "Name of the parameter, header, cookie or member.", "parameter", own=True),
+    Key("parameter", EITHER, "Name of the parameter, header, cookie or member.", "parameter", own=True),
     Key("networks", ListOf(NETWORK), "Of the client's real address.", "networks", own=True, example=["10.0.0.0/8"]),
 )
 IGNORES: Final = ListOf(Section(lambda: IGNORE, _built, fields_of, accepted="a map with a name and at least one condition"))

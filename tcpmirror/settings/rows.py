@@ -11,7 +11,7 @@ import yaml
 from tcpmirror.settings.describe import target_value, write
 from tcpmirror.settings.schema import MISSING, Key, Kind, ListOf, OneOrMany, Section
 from tcpmirror.settings.table import ROOT
-from tcpmirror.settings.tree import Ignore, IgnoreIps, ProxyHeaders, RequestFilter, Route, Settings, Source
+from tcpmirror.settings.tree import Control, Ignore, IgnoreIps, ProxyHeaders, RequestFilter, Route, Settings, Source
 
 # What a map in a list holds where the file says nothing, by the path of the list.
 RECORDS: Final[dict[str, object]] = {
@@ -24,6 +24,7 @@ RECORDS: Final[dict[str, object]] = {
     "input_filters.inspect": RequestFilter(),
     "input_filters.bypass": RequestFilter(),
     "inspection.ignore": Ignore(),
+    "behavior.controls": Control(),
     "route_config": Route(),
     "route_config.routes": Route(),
 }

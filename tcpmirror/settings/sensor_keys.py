@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
+from tcpmirror.settings.behavior_keys import BEHAVIOR
 from tcpmirror.settings.ignore_keys import IGNORES
 from tcpmirror.settings.kinds import (
     FLAG,
@@ -297,6 +298,7 @@ SENSOR_KEYS: Final = (
     _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
     Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
     Key("discovery", Section(lambda: DISCOVERY), "The inventory of APIs.", own=True),
+    Key("behavior", Section(lambda: BEHAVIOR), "What takes more than one exchange to be seen.", own=True),
     Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),
