@@ -26,6 +26,8 @@ from tcpmirror.cloud.api import (
     quarantine,
     queries,
     rules,
+    sources,
+    vulnerabilities,
 )
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
@@ -68,10 +70,13 @@ def create_application(service: Service) -> FastAPI:
         apis.nodes,
         apis.router,
         behavior.nodes,
+        vulnerabilities.nodes,
+        vulnerabilities.router,
         queries.router,
         exports.router,
         judgement.router,
         rules.router,
+        sources.router,
         quarantine.router,
         access.router,
         people.router,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from tcpmirror.settings.ignore_keys import EITHER, NAME
 from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATH, Choice, Duration, RejectedError, Text, Whole
+from tcpmirror.settings.policy_keys import EITHER, NAME
 from tcpmirror.settings.schema import Key, ListOf, Section
 from tcpmirror.settings.tree import SECOND, Control
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
+from tcpmirror.model.source_kind import SOURCE_KINDS
 from tcpmirror.settings.behavior_keys import BEHAVIOR
-from tcpmirror.settings.ignore_keys import IGNORES
+from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import (
     FLAG,
     LISTEN,
@@ -23,8 +24,9 @@ from tcpmirror.settings.kinds import (
     Size,
     Whole,
 )
-from tcpmirror.settings.schema import Key, MapOf, Section
-from tcpmirror.settings.tree import MIB, SECOND
+from tcpmirror.settings.policy_keys import IGNORES, MASKS
+from tcpmirror.settings.schema import Key, ListOf, MapOf, Section
+from tcpmirror.settings.tree import MIB, SECOND, SourceList
 
 _KIB = 1 << 10
 _GIB = 1 << 30
@@ -100,6 +102,19 @@ LIMITS: Final = (
     _own("report_ring", _RING, "Shared memory between one worker and the exporter.", "limits.report_ring_bytes"),
 )
 
+SOURCE_LIST: Final = (
+    Key("kind", Choice(tuple(SOURCE_KINDS)), "What is on it.", "kind", own=True),
+    Key(
+        "from",
+        NAMED_PATH,
+        "A path, looked at each half minute, or an http(s) URL, asked for each hour.",
+        "origin",
+        own=True,
+        required=True,
+        example="/etc/tcpmirror/tor-exits.txt",
+    ),
+)
+
 CLOUD: Final = (
     _own("embedded", FLAG, "Start a cloud of our own. Without it `url` and `token` are needed.", "cloud.embedded"),
     _own("url", URL, "A cloud elsewhere; giving it turns `embedded` off.", "cloud.url"),
@@ -138,6 +153,21 @@ CLOUD: Final = (
         Size(0, 16 * _TIB),
         "Embedded: where the store is larger, the oldest go; 0: no limit.",
         "cloud.keep_bytes",
+    ),
+    Key(
+        "source_databases",
+        ListOf(NAMED_PATH),
+        "Embedded: MMDB files (such as GeoLite2 or DB-IP) that tell country, network and kind of a source.",
+        "cloud.source_databases",
+        own=True,
+        example=["/var/lib/GeoIP/GeoLite2-City.mmdb"],
+    ),
+    Key(
+        "source_lists",
+        ListOf(Section(lambda: SOURCE_LIST, lambda given: SourceList(**given), fields_of)),
+        "Embedded: lists of addresses and networks, one a line, of sources of one kind.",
+        "cloud.source_lists",
+        own=True,
     ),
     _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
     _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),
@@ -196,6 +226,18 @@ REASSEMBLY: Final = (
         Choice(("in-band", "out-of-band")),
         "Whether a server reads the byte that TCP calls urgent as a part of its stream.",
         "reassembly.urgent_data",
+    ),
+)
+
+SHARD: Final = (
+    _own("index", Whole(0, 1023), "Which share this sensor takes, from 0 on.", "shard.index"),
+    _own("count", Whole(1, 1024), "How many sensors receive the same mirror and share its flows.", "shard.count"),
+    _own(
+        "key",
+        TEXT,
+        "A secret that all of them have: who does not know it cannot choose which sensor sees a flow.",
+        "shard.key",
+        secret=True,
     ),
 )
 
@@ -273,6 +315,13 @@ INSPECTION: Final = (
         "inspection.ignore",
         own=True,
     ),
+    Key(
+        "mask",
+        MASKS,
+        "Values that are overwritten before anything of an exchange is queued, logged or stored (see docs/policies.md).",
+        "inspection.mask",
+        own=True,
+    ),
 )
 
 DISCOVERY: Final = (
@@ -305,6 +354,7 @@ SENSOR_KEYS: Final = (
     Key("spool", Section(lambda: SPOOL), "Findings on disk, until the cloud has them.", own=True),
     Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
     Key("reassembly", Section(lambda: REASSEMBLY), "How streams are put together.", own=True),
+    Key("shard", Section(lambda: SHARD), "Several sensors on one mirror, each with its share of the flows.", own=True),
     Key("shedding", Section(lambda: SHEDDING), "What happens under overload.", own=True),
     Key("tls", Section(lambda: TLS), "Decryption of mirrored TLS, with secrets that its ends log.", own=True),
     Key("supervisor", Section(lambda: SUPERVISOR), "How processes are watched and stopped.", own=True),

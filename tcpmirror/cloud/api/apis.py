@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from tcpmirror.cloud.api.access import Calling, Problem, Shared, calling_node, only
-from tcpmirror.cloud.api.digests import REFUSALS, DigestReceipt, bounded, receipt_of
+from tcpmirror.cloud.api.digests import REFUSALS, DigestReceipt, bounded_body, receipt_of
 from tcpmirror.cloud.apis import corrections, reading, specifications
 from tcpmirror.cloud.apis.building import build_stale
 from tcpmirror.cloud.apis.intake import take_digests
@@ -283,7 +283,7 @@ async def add_specification(
     name: Annotated[str, Query(max_length=200, description="The same name again is a newer version.")] = "",
 ) -> ApiSpecificationList:
     """Give an OpenAPI 2.0, 3.0 or 3.1 document of a host, to compare its traffic with."""
-    raw = await bounded(request, DOCUMENT_BYTES)
+    raw = await bounded_body(request, DOCUMENT_BYTES)
     try:
         await asyncio.to_thread(
             specifications.add_specification, service.database, caller.actor, host.lower(), name, raw, service.clock()

@@ -26,7 +26,7 @@ class DigestReceipt(BaseModel):
 
 async def receipt_of(request: Request, take: Callable[[bytes], bool]) -> DigestReceipt:
     """Return what *take* says of the decoded body of *request*; HTTPException where it is none or too large."""
-    raw = await bounded(request, DIGEST_BYTES)
+    raw = await bounded_body(request, DIGEST_BYTES)
     coding = request.headers.get("content-encoding", "")
     try:
         return DigestReceipt(taken=await asyncio.to_thread(lambda: take(decoded_body(raw, coding, DIGEST_BYTES))))
@@ -36,7 +36,7 @@ async def receipt_of(request: Request, take: Callable[[bytes], bool]) -> DigestR
         raise HTTPException(400, str(error)[:300]) from error
 
 
-async def bounded(request: Request, limit: int) -> bytes:
+async def bounded_body(request: Request, limit: int) -> bytes:
     """Return the body of *request*; HTTPException 413 where it passes *limit* bytes."""
     body = bytearray()
     async for chunk in request.stream():

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, func, select, update
 
 from tcpmirror.behavior.counter import CounterKey, Excess, Sample
 from tcpmirror.cloud.batch import FindingIn, ReportIn, SoundReport
+from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.grouping import attack_key, hits_of
 from tcpmirror.cloud.ingest import add_reports
 from tcpmirror.cloud.schema import attacks, behavior_counters, facets, hits
@@ -75,7 +76,7 @@ def _add_hits(connection: Connection, node_id: str, key: CounterKey, reports: li
         (report, [replace(hit, key=name, host=key.host or hit.host, path=key.path or hit.path) for hit in hits_of(report)])
         for report in reports
     ]
-    add_reports(connection, node_id, found)
+    add_reports(connection, node_id, found, SourceBook())
 
 
 def _add_count(connection: Connection, attack_id: int, marked: Marked, more: int) -> None:
