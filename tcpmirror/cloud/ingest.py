@@ -97,18 +97,25 @@ def store_batch(database: Database, node_id: str, batch: Batch, now_ns: int, boo
         earlier = _earlier_receipt(connection, node_id, batch.batch_id)
         if earlier is not None:
             return earlier
-        known = _stored_ids(connection, [report.fields.id for report in batch.sound])
-        fresh: dict[str, tuple[SoundReport, list[Hit]]] = {}
-        for report, of_report in found:
-            if report.fields.id not in known:
-                fresh.setdefault(report.fields.id, (report, of_report))
-        _insert_reports(connection, node_id, [report for report, _ in fresh.values()])
-        _add_hits(connection, node_id, [hit for _, of_report in fresh.values() for hit in of_report], book)
+        add_reports(connection, node_id, found, book)
         receipt = Receipt(
             batch.batch_id, len(batch.sound), False, tuple((refused.index, refused.reason) for refused in batch.refused)
         )
         _insert_receipt(connection, node_id, batch, receipt, now_ns)
     return receipt
+
+
+def add_reports(
+    connection: Connection, node_id: str, found: Sequence[tuple[SoundReport, list[Hit]]], book: SourceBook
+) -> None:
+    """Store the reports that are not stored yet, with their hits."""
+    known = _stored_ids(connection, [report.fields.id for report, _ in found])
+    fresh: dict[str, tuple[SoundReport, list[Hit]]] = {}
+    for report, of_report in found:
+        if report.fields.id not in known:
+            fresh.setdefault(report.fields.id, (report, of_report))
+    _insert_reports(connection, node_id, [report for report, _ in fresh.values()])
+    _add_hits(connection, node_id, [hit for _, of_report in fresh.values() for hit in of_report], book)
 
 
 def _earlier_receipt(connection: Connection, node_id: str, batch_id: str) -> Receipt | None:
