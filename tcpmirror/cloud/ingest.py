@@ -17,7 +17,7 @@ from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.enrichment.marking import note_addresses, traits_of_source
 from tcpmirror.cloud.grouping import EXTENDS_NS, Hit, hits_of, parameter_name
-from tcpmirror.cloud.sampling import Sampler
+from tcpmirror.cloud.sampling import Draw, Sampler
 from tcpmirror.cloud.schema import NUL_SIGN, attacks, batches, counted_reports, facets, hits, quarantine, reports
 from tcpmirror.cloud.traits import joined, trait
 from tcpmirror.cloud.trends import count_hits
@@ -115,23 +115,34 @@ def store_batch(
         earlier = _earlier_receipt(connection, node_id, batch.batch_id)
         if earlier is not None:
             return earlier
-        known = _stored_ids(connection, [report.fields.id for report in batch.sound])
-        fresh: dict[str, tuple[SoundReport, list[Hit]]] = {}
-        for report, of_report in found:
-            if report.fields.id not in known:
-                fresh.setdefault(report.fields.id, (report, of_report))
-        kept = {name: [hit for hit in of_report if draw.keeps(hit)] for name, (_, of_report) in fresh.items()}
-        stored = [report for name, (report, of_report) in fresh.items() if kept[name] or not of_report]
-        _insert_reports(connection, node_id, stored)
-        _note_counted(connection, [name for name, (_, of_report) in fresh.items() if of_report and not kept[name]])
-        all_hits = [hit for _, of_report in fresh.values() for hit in of_report]
-        _add_hits(connection, node_id, all_hits, {id(hit) for chosen in kept.values() for hit in chosen}, book)
+        add_reports(connection, node_id, found, book, draw)
         receipt = Receipt(
             batch.batch_id, len(batch.sound), False, tuple((refused.index, refused.reason) for refused in batch.refused)
         )
         _insert_receipt(connection, node_id, batch, receipt, now_ns)
     draw.sampler.take(draw)
     return receipt
+
+
+def add_reports(
+    connection: Connection,
+    node_id: str,
+    found: Sequence[tuple[SoundReport, list[Hit]]],
+    book: SourceBook,
+    draw: Draw | None = None,
+) -> None:
+    """Store the reports that are not stored yet, with those of their hits that *draw* keeps (None: all), and count all."""
+    known = _stored_ids(connection, [report.fields.id for report, _ in found])
+    fresh: dict[str, tuple[SoundReport, list[Hit]]] = {}
+    for report, of_report in found:
+        if report.fields.id not in known:
+            fresh.setdefault(report.fields.id, (report, of_report))
+    kept = {name: [hit for hit in of_report if draw is None or draw.keeps(hit)] for name, (_, of_report) in fresh.items()}
+    stored = [report for name, (report, of_report) in fresh.items() if kept[name] or not of_report]
+    _insert_reports(connection, node_id, stored)
+    _note_counted(connection, [name for name, (_, of_report) in fresh.items() if of_report and not kept[name]])
+    all_hits = [hit for _, of_report in fresh.values() for hit in of_report]
+    _add_hits(connection, node_id, all_hits, {id(hit) for chosen in kept.values() for hit in chosen}, book)
 
 
 def _earlier_receipt(connection: Connection, node_id: str, batch_id: str) -> Receipt | None:

@@ -209,6 +209,24 @@ attacks = Table(
 _PROVEN: Final = attacks.c.evidence_hits > 0
 Index("incidents_by_time", attacks.c.last_ns, attacks.c.id, sqlite_where=_PROVEN, postgresql_where=_PROVEN)
 
+# Counters of behaviour, merged over sensors. ``base``: requests above the threshold in slots that are gone; ``marked``: all;
+# ``since``: those before the attack ``attack_id``, which goes on until ``attack_ns``.
+behavior_counters = Table(
+    "behavior_counters",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("base", BigInteger, nullable=False),
+    Column("marked", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("subject", TrafficText, nullable=False),
+    Column("attack_id", _Id),
+    Column("attack_ns", BigInteger, nullable=False),
+    Column("counter", LargeBinary, nullable=False),
+    Index("behavior_counters_of_attack", "attack_id"),
+    Index("behavior_counters_by_time", "last_ns"),
+)
+
 hits = Table(
     "hits",
     metadata,

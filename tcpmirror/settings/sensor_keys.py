@@ -6,6 +6,7 @@ from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
 from tcpmirror.model.source_kind import SOURCE_KINDS
+from tcpmirror.settings.behavior_keys import BEHAVIOR
 from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import (
     FLAG,
@@ -354,6 +355,7 @@ SENSOR_KEYS: Final = (
     _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
     Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
     Key("discovery", Section(lambda: DISCOVERY), "The inventory of APIs.", own=True),
+    Key("behavior", Section(lambda: BEHAVIOR), "What takes more than one exchange to be seen.", own=True),
     Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),
