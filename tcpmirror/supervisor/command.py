@@ -268,7 +268,10 @@ def _reader(file: str) -> Callable[[], Settings]:
     """Return what reads the settings again for a reload; own rules are looked through too, before the workers take them."""
 
     def read_again() -> Settings:
-        settings = _read(Path(file) if file else None, tells=False)[0]
+        loaded = load_in_force(Path(file) if file else None)
+        for warning in loaded.warnings:
+            log.warning("%s", warning)
+        settings = apply_environment(loaded.settings, os.environ)
         if settings.inspection.rules_dir:
             load_pack(Path(settings.inspection.rules_dir))
         return settings

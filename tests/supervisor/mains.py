@@ -162,7 +162,7 @@ def settings_of(plan: dict[str, Any]) -> Settings:
         default,
         workers=plan.get("workers", 2),
         capture=Capture(sources=tuple(Source(**source) for source in plan.get("sources", [{}]))),
-        limits=replace(default.limits, segment_ring_bytes=1 << 16, report_ring_bytes=1 << 16),
+        limits=replace(default.limits, segment_ring_bytes=1 << 16, report_ring_bytes=1 << 19),
         log=Log(level=str(plan.get("log_level", "info"))),
         cloud=replace(default.cloud, **plan.get("cloud", {})),
         supervisor=replace(default.supervisor, **plan["supervisor"]),
