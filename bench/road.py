@@ -72,10 +72,6 @@ class Road:
         self._work()
         return begun, halfway, time.thread_time_ns()
 
-    def mark(self) -> None:
-        """Call what nothing else here calls, for tools that wait for a function: no fault is simulated."""
-        self._capture.simulate(0.0, 0.0)
-
     def _work(self) -> None:
         self._capture.flush()
         while self._worker.turn():

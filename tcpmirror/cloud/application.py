@@ -25,6 +25,8 @@ from tcpmirror.cloud.api import (
     quarantine,
     queries,
     rules,
+    sources,
+    vulnerabilities,
 )
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
@@ -66,10 +68,13 @@ def create_application(service: Service) -> FastAPI:
         ingestion.router,
         apis.nodes,
         apis.router,
+        vulnerabilities.nodes,
+        vulnerabilities.router,
         queries.router,
         exports.router,
         judgement.router,
         rules.router,
+        sources.router,
         quarantine.router,
         access.router,
         people.router,

@@ -24,7 +24,7 @@ from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.parts import LocalTime, Text, block, link
 from tcpmirror.console.text import shortened
-from tcpmirror.discovery.sensitive import GROUPS
+from tcpmirror.model.sensitive_class import GROUPS
 
 ROWS: Final = 50
 _ANY: Final = EndpointFilter()
@@ -104,6 +104,8 @@ class ApiList:
             Text("span", f"{shown.page.total:,}", "tm-count").props('aria-label="Endpoints"')
             of_host = urlencode({"host": view.wanted.host})
             link("CSV", f"/api/v1/inventory/endpoints.csv?{of_host}", "tm-button")
+            given = f"/apis/specifications?{of_host}" if view.wanted.host else "/apis/specifications"
+            link("Specifications", given, "tm-button")
             if view.wanted.host:
                 link("OpenAPI", f"/api/v1/inventory/openapi?{of_host}", "tm-button")
         self._filters(shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tcpmirror.detect import page_injection, path_injection, script_injection
+from tcpmirror.detect import page_injection, path_injection, script_injection, template_injection
 from tcpmirror.detect.compiled import Expression, Role
 from tcpmirror.detect.detector import Detector, Tier
 from tcpmirror.detect.gates import Gates
@@ -32,8 +32,8 @@ class RuleWord:
 class PointWord:
     """One value: ``folded`` is what it is judged as besides, empty if that is the same.
 
-    ``sql``, ``script``, ``file_path``: its tokens; ``page``: what it does to a page; each empty unless a rule of its kind
-    looked at it.
+    ``sql``, ``script``, ``file_path``, ``template``: its tokens; ``page``: what it does to a page; each empty unless
+    a rule of its kind looked at it.
     """
 
     point: Point
@@ -45,6 +45,7 @@ class PointWord:
     script: str = ""
     page: str = ""
     file_path: str = ""
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,9 @@ def _point(detector: Detector, point: Point) -> PointWord:
     script = script_injection.skeleton(folded) if "xss" in kinds else ""
     page = page_injection.described(folded) if "xss" in kinds else ""
     file_path = path_injection.skeleton(folded) if "ptrav" in kinds else ""
+    template = template_injection.skeleton(folded) if "ssti" in kinds else ""
     shown = b"" if folded == point.value else folded
-    return PointWord(point, shown, is_document(point.value), words, verdicts, sql, script, page, file_path)
+    return PointWord(point, shown, is_document(point.value), words, verdicts, sql, script, page, file_path, template)
 
 
 def _words(tier: Tier, point: Point, folded: bytes, signs: list[Sign]) -> Iterable[RuleWord]:

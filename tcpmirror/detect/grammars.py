@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tcpmirror.detect import page_injection, path_injection, script_injection, shell_injection, sql_injection
+from tcpmirror.detect import (
+    page_injection,
+    path_injection,
+    script_injection,
+    shell_injection,
+    sql_injection,
+    template_injection,
+)
 
 GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {
     "sql-injection": sql_injection.breaks_out,
@@ -22,6 +29,8 @@ GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {
     "path-climbs": path_injection.climbs,
     "path-secret": path_injection.reaches_secret,
     "path-system": path_injection.names_system_file,
+    "template-acts": template_injection.acts,
+    "template-probes": template_injection.probes,
     "markup-runs": page_injection.runs,
     "markup-loads": page_injection.loads,
     "markup-breaks-out": page_injection.breaks_out,

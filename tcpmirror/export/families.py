@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from tcpmirror.export.delivery import REASONS
 from tcpmirror.telemetry.ledger import LOSSES
 from tcpmirror.telemetry.names import KINDS
 
@@ -328,6 +329,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "rules": "gauge: Detection rules in force.",
         "own_rules": "gauge: Of the detection rules, those of the operator's packs.",
         "rules_refused": "gauge: 1 while changed rules are refused and those before stay in force.",
+        "masked_reports": "Reports in which a mask of `inspection.mask` or of a rule pack overwrote something.",
         "ignored_findings": "Findings not reported because `inspection.ignore` or a rule pack says so.",
         "api_requests": "Exchanges that the inventory of APIs took up.",
         "api_samples": "Of them, those whose parameters were read.",
@@ -422,8 +424,16 @@ def _own_families() -> tuple[Family, ...]:
         "process",
         is_own=True,
     )
+    failed = Family(
+        "exporter_failures_total",
+        "counter",
+        "Calls to the cloud that failed and are tried again, by reason.",
+        tuple(Reading("exporter", f"failed_{reason}", (("reason", reason),)) for reason in REASONS),
+        "process",
+        is_own=True,
+    )
     counted = (_counted(kind, name, text) for kind, meanings in MEANINGS.items() for name, text in meanings.items())
-    return (*_SPECIAL, *per_process, lost, *counted)
+    return (*_SPECIAL, *per_process, lost, failed, *counted)
 
 
 def _counted(kind: str, counter: str, text: str) -> Family:

@@ -271,6 +271,7 @@ def _point_facts(word: PointWord) -> dict[str, object]:
         "script_tokens": word.script,
         "page": word.page,
         "path_tokens": word.file_path,
+        "template_tokens": word.template,
         "rules": [
             {"id": item.rule.id, "type": item.rule.type, "counts": not item.reason, "weight": item.weight}
             | {"matched": item.matched, "reason": item.reason}
@@ -307,6 +308,7 @@ def _point_lines(word: PointWord) -> list[str]:
     lines += [f"      SQL tokens: {word.sql}"] if word.sql else []
     lines += [f"      script tokens: {word.script}"] if word.script else []
     lines += [f"      in a page: {word.page}"] if word.page else []
+    lines += [f"      template tokens: {word.template}"] if word.template else []
     lines += [f"      path tokens, resolved: {word.file_path}"] if word.file_path else []
     lines += ["      a longer text: signs weigh less, only the strongest counts"] if word.is_document and word.rules else []
     for item in word.rules:

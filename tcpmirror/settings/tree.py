@@ -124,11 +124,44 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What a value of the request has to be for a rule to apply.
+
+    ``point``: `header.HOST`, `get.id`, `path.0`, `action_name`, `action_ext`, `uri`, `method`, `proto`, `scheme` or
+    `application`; ``type``: `equal`, `iequal` (without case), `regex` (found anywhere) or `absent`.
+    """
+
+    point: str = ""
+    type: str = "equal"
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Values that never leave a worker: they are overwritten in whatever it hands on.
+
+    What has to hold of the request: ``host``, ``path``, ``where``. Which values of it and of its response: those at
+    ``point`` or below, those of a ``parameter`` of this name; all of each, or, where ``pattern`` or ``classes`` are given,
+    what the expression finds and what is of one of the classes. ``path``, ``parameter`` as in `Ignore`.
+    """
+
+    name: str = ""
+    host: str = ""
+    path: str = ""
+    where: tuple[Condition, ...] = ()
+    point: str = ""
+    parameter: str = ""
+    pattern: str = ""
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ignore:
     """Findings that are counted and not reported. All conditions have to hold; an empty one holds for everything.
 
     ``rules``: ids, with ``*`` and ``?``. ``path`` and ``parameter``: a glob for all of it, or ``~`` and an expression.
     ``point``: names from the outside in with dots, ``*`` for any one; ``networks``: of the client's real address.
+    ``parsers``: it was found in what one of these made of the value; ``binary``: in a value that is no text.
     """
 
     name: str = ""  # never empty in what was read
@@ -139,6 +172,9 @@ class Ignore:
     point: str = ""
     parameter: str = ""
     networks: tuple[str, ...] = ()
+    where: tuple[Condition, ...] = ()
+    parsers: tuple[str, ...] = ()
+    binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +194,7 @@ class Inspection:
     rules_dir: str = ""  # own rule packs beside the built-in one
     seclang: SecLang = field(default_factory=SecLang)
     ignore: tuple[Ignore, ...] = ()
+    mask: tuple[Mask, ...] = ()
     libdetection: bool = True
     api_specification: bool = True
 
@@ -203,6 +240,14 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceList:
+    """A list of addresses and networks: whoever is on it is of ``kind``; ``origin``: a path or an http(s) URL."""
+
+    kind: str = "malicious"  # names in model.source_kind
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Cloud:
     """Where findings go; `embedded` starts our own on loopback."""
 
@@ -218,6 +263,8 @@ class Cloud:
     database: str = ""  # embedded: path of the SQLite file, or postgresql://...; empty: <state_dir>/cloud.db
     keep_days: int = 180  # embedded: older reports and attacks go; 0: none does
     keep_bytes: int = 0  # embedded: the oldest go where the store is larger; 0: no limit
+    source_databases: tuple[str, ...] = ()  # embedded: MMDB files that tell country, network and kind of a source
+    source_lists: tuple[SourceList, ...] = ()  # embedded
     batch_reports: int = 500
     batch_interval_ns: int = SECOND
     timeout_s: float = 15.0

@@ -136,6 +136,7 @@ WORKER: Final = (
     "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
     "discarded_bytes",  # the road was to end before reassembly (`analyze --until ring`)
     "ignored_findings",  # not reported, because the operator said so
+    "masked_reports",  # in which a mask overwrote something
     "api_requests",  # exchanges that the inventory of APIs took up
     "api_samples",  # of them, those whose parameters were read
     "api_refused",  # requests of endpoints for which there was no room
@@ -163,6 +164,17 @@ EXPORTER: Final = (
     "api_digests",  # endpoints' digests that workers handed on
     "api_digests_sent",  # and that the cloud has, after they were merged
     "batch_connect_failures",  # of batch_failures: nobody answered at all
+    # batch_failures by reason
+    "failed_dns",
+    "failed_connect",
+    "failed_tls",
+    "failed_proxy",
+    "failed_timeout",
+    "failed_broken",
+    "failed_unauthorized",
+    "failed_throttled",
+    "failed_server",
+    "failed_answer",
 )
 
 CLOUD: Final = (

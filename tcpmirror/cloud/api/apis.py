@@ -155,7 +155,7 @@ router = APIRouter(
 @nodes.post("/digests", responses={400: {"model": Problem}, 401: {"model": Problem}, 413: {"model": Problem}})
 async def digests(request: Request, service: Shared, node_id: Annotated[str, Depends(calling_node)]) -> DigestReceipt:
     """Take what a sensor learned about APIs; the answer comes after the commit. The same digest again changes nothing."""
-    raw = await _bounded(request, DIGEST_BYTES)
+    raw = await bounded_body(request, DIGEST_BYTES)
 
     def take() -> bool:
         digest_id, rows = decode_rows(decoded_body(raw, request.headers.get("content-encoding", ""), DIGEST_BYTES))
@@ -294,7 +294,7 @@ async def add_specification(
     name: Annotated[str, Query(max_length=200, description="The same name again is a newer version.")] = "",
 ) -> ApiSpecificationList:
     """Give an OpenAPI 2.0, 3.0 or 3.1 document of a host, to compare its traffic with."""
-    raw = await _bounded(request, DOCUMENT_BYTES)
+    raw = await bounded_body(request, DOCUMENT_BYTES)
     try:
         await asyncio.to_thread(
             specifications.add_specification, service.database, caller.actor, host.lower(), name, raw, service.clock()
@@ -356,7 +356,8 @@ def delete_template(template_id: _Id, service: Shared, caller: Calling) -> None:
         raise HTTPException(404, "There is no such template.")
 
 
-async def _bounded(request: Request, limit: int) -> bytes:
+async def bounded_body(request: Request, limit: int) -> bytes:
+    """Return the body of *request*; HTTPException 413 past *limit* bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
