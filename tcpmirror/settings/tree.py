@@ -266,7 +266,7 @@ class Cloud:
     source_databases: tuple[str, ...] = ()  # embedded: MMDB files that tell country, network and kind of a source
     source_lists: tuple[SourceList, ...] = ()  # embedded
     batch_reports: int = 500
-    batch_interval_ns: int = SECOND
+    batch_interval_ns: int = SECOND // 10
     timeout_s: float = 15.0
 
 
