@@ -197,6 +197,7 @@ attacks = Table(
     Column("traits", TrafficText, nullable=False, server_default=""),
     Column("response_least", BigInteger, nullable=False, server_default="0"),
     Column("response_most", BigInteger, nullable=False, server_default="0"),
+    Column("counted", BigInteger, nullable=False, server_default="0"),  # of its hits: those that are not stored
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
@@ -264,6 +265,16 @@ hits = Table(
     Column("evidence", TrafficText, nullable=False, server_default=""),
     Index("hits_of_attack", "attack_id", "time_ns", "id"),
     Index("hits_of_report", "report_id"),
+    sqlite_autoincrement=True,
+)
+
+# The ids (16 bytes) of reports none of whose hits is stored, the newest of them: they must not be counted again.
+counted_reports = Table(
+    "counted_reports",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("report_id", LargeBinary, nullable=False),
+    Index("counted_reports_by_name", "report_id"),
     sqlite_autoincrement=True,
 )
 

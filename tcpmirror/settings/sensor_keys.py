@@ -170,6 +170,14 @@ CLOUD: Final = (
         "cloud.source_lists",
         own=True,
     ),
+    _own(
+        "sampling",
+        Choice(("automatic", "off", "regular", "extreme")),
+        "Embedded: which hits are counted without being kept. `regular`: all but 5 identical ones (type, parameter, target, "
+        "method, response code, source) an hour; `automatic`: of what is sent as input the payload counts too, and an "
+        "attack keeps 1,000 an hour, a source 10,000; `extreme`: one for each payload an hour; `off`: none.",
+        "cloud.sampling",
+    ),
     _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
     _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),
     _own("timeout", _SECONDS, "For one delivery.", "cloud.timeout_s"),

@@ -324,8 +324,9 @@ class Cloud:
     keep_bytes: int = 0  # embedded: the oldest go where the store is larger; 0: no limit
     source_databases: tuple[str, ...] = ()  # embedded: MMDB files that tell country, network and kind of a source
     source_lists: tuple[SourceList, ...] = ()  # embedded
+    sampling: str = "automatic"  # embedded: which hits are only counted; names in cloud.sampling
     batch_reports: int = 500
-    batch_interval_ns: int = SECOND
+    batch_interval_ns: int = SECOND // 10
     timeout_s: float = 15.0
 
 
