@@ -27,6 +27,7 @@ from tcpmirror.cloud.api import (
     quarantine,
     queries,
     rules,
+    sessions,
     sources,
     vulnerabilities,
 )
@@ -71,6 +72,8 @@ def create_application(service: Service) -> FastAPI:
         apis.nodes,
         apis.router,
         behavior.nodes,
+        sessions.nodes,
+        sessions.router,
         vulnerabilities.nodes,
         vulnerabilities.router,
         queries.router,

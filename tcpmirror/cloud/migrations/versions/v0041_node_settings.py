@@ -6,7 +6,7 @@ from alembic import op
 from tcpmirror.cloud.schema import TrafficText
 
 revision = "0041"
-down_revision = "0040"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 
