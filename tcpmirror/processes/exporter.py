@@ -27,7 +27,16 @@ from tcpmirror.processes.api_outbox import ApiOutbox
 from tcpmirror.processes.cloud_rules import CloudRules, look_quietly
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
-from tcpmirror.ring.ring import KIND_APIS, KIND_DIGEST, KIND_IGNORED, KIND_PROTOCOLS, KIND_REPORT, RingReader
+from tcpmirror.processes.weakness_outbox import WeaknessOutbox
+from tcpmirror.ring.ring import (
+    KIND_APIS,
+    KIND_DIGEST,
+    KIND_IGNORED,
+    KIND_PROTOCOLS,
+    KIND_REPORT,
+    KIND_WEAKNESSES,
+    RingReader,
+)
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -87,6 +96,7 @@ class ReportRings:
     tallies: Tallies
     withhold_attacks: bool
     apis: ApiOutbox = field(default_factory=ApiOutbox)
+    weaknesses: WeaknessOutbox = field(default_factory=WeaknessOutbox)
     retry_at_s: float = 0.0
     attack_log: AttackLog = field(default_factory=AttackLog)
     published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0))
@@ -132,6 +142,9 @@ class ReportRings:
                 return None
             if kind == KIND_APIS:
                 self.counters.add("api_digests", self.apis.add(record))
+                return None
+            if kind == KIND_WEAKNESSES:
+                self.counters.add("weaknesses", self.weaknesses.add(record))
                 return None
             if kind == KIND_IGNORED:
                 self.tallies.add_ignored_news(decode_ignored(record))
@@ -242,7 +255,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         stats=lambda: (
             heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
         ),
-        digests=rings.apis,
+        outboxes=(rings.apis, rings.weaknesses),
         after_heartbeat=lambda: look_quietly(rules),
     )
 

@@ -23,10 +23,11 @@ from tcpmirror.processes.masking import concealing
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.renewal import Renewal, Renewed
 from tcpmirror.processes.surveyed_flow import CensusFactory
+from tcpmirror.processes.weakness_news import WeaknessNews
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
-from tcpmirror.ring.ring import KIND_APIS, KIND_REPORT, RingReader
+from tcpmirror.ring.ring import KIND_APIS, KIND_REPORT, KIND_WEAKNESSES, RingReader
 from tcpmirror.settings.memory import memory_shares
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -207,8 +208,12 @@ class Worker:
         self._renewal = Renewal(settings, context.settings_file)
         self._apis = ApiNews(settings.discovery.endpoints, self._page) if settings.discovery.enabled else None
         self._unsent_apis: list[bytes] = []
+        self._weaknesses = WeaknessNews(self._page, settings.limits) if settings.vulnerabilities.enabled else None
+        self._unsent_weaknesses: list[bytes] = []
         self._last_apis = 0
-        self._judge = Judge(settings, None, self._keep, self._page, observe=self._apis)
+        self._judge = Judge(settings, None, self._keep, self._page, observe=self._apis, assess=self._weaknesses)
+        if self._weaknesses is not None:
+            self._weaknesses.masks_of = self._judge.masks_of
         self._use(self._renewal.read(settings))
         self._census = Census()
         self._factory = CensusFactory(
@@ -254,6 +259,7 @@ class Worker:
             self._counts.publish()
             self._send_news()
             self._send_apis()
+            self._send_weaknesses()
             return False
         self._bell.wait(ticket, WAIT_MS)
         return True
@@ -273,6 +279,7 @@ class Worker:
         if now - self._last_apis > self._context.settings.discovery.interval_ns:
             self._last_apis = now
             self._send_apis()
+            self._send_weaknesses()
         if self._context.reloading and not self._renewal.is_under_way:
             self._context.reloading = False
             self._renewal.begin()
@@ -291,6 +298,16 @@ class Worker:
             self._unsent_apis = list(self._apis.records(self._writer.largest_payload))
         while self._unsent_apis and self._writer.write(KIND_APIS, self._unsent_apis[0]):
             del self._unsent_apis[0]
+            self._exporter_bell.ring()
+
+    def _send_weaknesses(self) -> None:
+        """Send what is new about weaknesses; what finds no room now goes first with the next call."""
+        if self._weaknesses is None:
+            return
+        if not self._unsent_weaknesses:
+            self._unsent_weaknesses = list(self._weaknesses.records(self._writer.largest_payload))
+        while self._unsent_weaknesses and self._writer.write(KIND_WEAKNESSES, self._unsent_weaknesses[0]):
+            del self._unsent_weaknesses[0]
             self._exporter_bell.ring()
 
     def _renew(self) -> None:

@@ -10,6 +10,7 @@ KIND_DIGEST: int
 KIND_IGNORED: int
 KIND_APIS: int
 KIND_PROTOCOLS: int
+KIND_WEAKNESSES: int
 
 def ring_bytes(capacity: int) -> int: ...
 

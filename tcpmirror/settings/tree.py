@@ -209,6 +209,13 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Vulnerabilities:
+    """Weaknesses that traffic shows without an attack."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class AccessLog:
     enabled: bool = False
     verbose: bool = True
@@ -350,5 +357,6 @@ class Settings:
     tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)
     discovery: Discovery = field(default_factory=Discovery)
+    vulnerabilities: Vulnerabilities = field(default_factory=Vulnerabilities)
     discovery_only: bool = False  # detect and log attacks, do not export them
     simulate: Simulate = field(default_factory=Simulate)
