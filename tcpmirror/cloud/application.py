@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tcpmirror.cloud.api import (
     access,
     apis,
+    behavior,
     documentation,
     exports,
     ingestion,
@@ -68,6 +69,7 @@ def create_application(service: Service) -> FastAPI:
         ingestion.router,
         apis.nodes,
         apis.router,
+        behavior.nodes,
         vulnerabilities.nodes,
         vulnerabilities.router,
         queries.router,

@@ -197,6 +197,7 @@ attacks = Table(
     Column("traits", TrafficText, nullable=False, server_default=""),
     Column("response_least", BigInteger, nullable=False, server_default="0"),
     Column("response_most", BigInteger, nullable=False, server_default="0"),
+    Column("counted", BigInteger, nullable=False, server_default="0"),  # of its hits: those that are not stored
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
@@ -207,6 +208,24 @@ attacks = Table(
 )
 _PROVEN: Final = attacks.c.evidence_hits > 0
 Index("incidents_by_time", attacks.c.last_ns, attacks.c.id, sqlite_where=_PROVEN, postgresql_where=_PROVEN)
+
+# Counters of behaviour, merged over sensors. ``base``: requests above the threshold in slots that are gone; ``marked``: all;
+# ``since``: those before the attack ``attack_id``, which goes on until ``attack_ns``.
+behavior_counters = Table(
+    "behavior_counters",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("base", BigInteger, nullable=False),
+    Column("marked", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("subject", TrafficText, nullable=False),
+    Column("attack_id", _Id),
+    Column("attack_ns", BigInteger, nullable=False),
+    Column("counter", LargeBinary, nullable=False),
+    Index("behavior_counters_of_attack", "attack_id"),
+    Index("behavior_counters_by_time", "last_ns"),
+)
 
 hits = Table(
     "hits",
@@ -223,6 +242,16 @@ hits = Table(
     Column("evidence", TrafficText, nullable=False, server_default=""),
     Index("hits_of_attack", "attack_id", "time_ns", "id"),
     Index("hits_of_report", "report_id"),
+    sqlite_autoincrement=True,
+)
+
+# The ids (16 bytes) of reports none of whose hits is stored, the newest of them: they must not be counted again.
+counted_reports = Table(
+    "counted_reports",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("report_id", LargeBinary, nullable=False),
+    Index("counted_reports_by_name", "report_id"),
     sqlite_autoincrement=True,
 )
 

@@ -55,6 +55,7 @@ class Inspector(Protocol):
 Keep = Callable[[Exchange, list[Finding]], None]
 Observe = Callable[[Exchange, bool], None]
 Assess = Callable[[Exchange, list[Finding]], None]
+Count = Callable[[Exchange, list[Finding]], None]
 
 
 def slowed(emit: Callable[[Exchange], object], slow_ns: int) -> Callable[[Exchange], object]:
@@ -74,7 +75,7 @@ class Judge:
 
     *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list). ``ignored`` counts
     findings held back; who tells others of them takes them off. *observe* sees each exchange in scope, and whether it has
-    findings; *assess* sees each with its findings.
+    findings; *count* and *assess* see it with them.
     """
 
     def __init__(
@@ -86,10 +87,13 @@ class Judge:
         keep_all: bool = False,
         observe: Observe | None = None,
         assess: Assess | None = None,
+        count: Count | None = None,
     ) -> None:
         self._assess = assess
+        self._has_learners = any(each is not None for each in (observe, assess, count))
         self._keep = keep
         self._observe = observe
+        self._count = count
         self._keep_all = keep_all
         self._page = page
         self.ignored: IgnoredCounts = Counter()
@@ -122,7 +126,7 @@ class Judge:
         """Inspect *exchange* or let it pass, and count which."""
         if self._detector is None:
             self._page.add("uninspected")
-            if (self._observe is not None or self._assess is not None) and self._is_in_scope(exchange):
+            if self._has_learners and self._is_in_scope(exchange):
                 self._pass_on(exchange, [], False)
             return []
         if not self._is_in_scope(exchange):
@@ -152,6 +156,8 @@ class Judge:
             self._observe(exchange, is_attack)
         if self._assess is not None:
             self._assess(exchange, findings)
+        if self._count is not None:
+            self._count(exchange, findings)
 
     def _count_ignored(self, ignored: Sequence[Ignored]) -> None:
         self._page.add("ignored_findings", len(ignored))

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud import vulnerabilities as store
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, calling_node, only
-from tcpmirror.cloud.api.apis import DIGEST_BYTES, bounded_body
+from tcpmirror.cloud.api.digests import DIGEST_BYTES, bounded_body
 from tcpmirror.cloud.api.fields import RowId, optional_time_of, time_of
 from tcpmirror.cloud.batch import BatchTooLarge, MalformedBatch, decoded_body
 from tcpmirror.cloud.roles import Role
