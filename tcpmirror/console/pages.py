@@ -24,10 +24,12 @@ from tcpmirror.console import (
     rules_page,
     settings_page,
     setup_page,
+    sources_page,
     specification_page,
 )
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.frame import Visit, frame, visit
+from tcpmirror.console.mirror_guides import MIRRORS
 from tcpmirror.console.node_list import NodeList
 from tcpmirror.console.rule_book import rule_book, rule_of
 
@@ -99,6 +101,13 @@ async def settings(visited: _Visit, *, before: _Id | None = None) -> None:
         settings_page.SettingsPage(visited, stored, before)
 
 
+@ui.page("/sources")
+async def sources(visited: _Visit, *, value: _Text = "") -> None:
+    stored = await asyncio.to_thread(sources_page.read, visited)
+    with frame(visited, "Sources", "Sources"):
+        sources_page.SourcesPage(visited, stored, value)
+
+
 @ui.page("/nodes")
 async def nodes(visited: _Visit) -> None:
     rows = await asyncio.to_thread(list_nodes, visited.service.database)
@@ -117,7 +126,7 @@ async def health(visited: _Visit) -> None:
 async def setup(visited: _Visit, *, kind: _Text = "") -> None:
     rows = await asyncio.to_thread(list_nodes, visited.service.database)
     with frame(visited, "Set up a mirror", "Set-up"):
-        setup_page.SetupPage(kind if kind in setup_page.MIRRORS else "aws", rows)
+        setup_page.SetupPage(kind if kind in MIRRORS else "aws", rows)
 
 
 @ui.page("/apis")

@@ -13,6 +13,7 @@ from tcpmirror.settings.schema import MISSING, Key, Kind, ListOf, OneOrMany, Sec
 from tcpmirror.settings.table import ROOT
 from tcpmirror.settings.tree import (
     Condition,
+    Control,
     Ignore,
     IgnoreIps,
     Mask,
@@ -22,6 +23,7 @@ from tcpmirror.settings.tree import (
     Settings,
     Sink,
     Source,
+    SourceList,
 )
 
 # What a map in a list holds where the file says nothing, by its path, with and without `[]` for lists around it.
@@ -35,11 +37,13 @@ RECORDS: Final[dict[str, object]] = {
     "input_filters.inspect": RequestFilter(),
     "input_filters.bypass": RequestFilter(),
     "inspection.ignore": Ignore(),
+    "behavior.controls": Control(),
     "inspection.ignore.where": Condition(),
     "inspection.ignore[].where": Condition(),
     "inspection.mask": Mask(),
     "inspection.mask.where": Condition(),
     "inspection.mask[].where": Condition(),
+    "cloud.source_lists": SourceList(),
     "sinks": Sink(),
     "route_config": Route(),
     "route_config.routes": Route(),
