@@ -302,7 +302,7 @@ class Cloud:
     source_lists: tuple[SourceList, ...] = ()  # embedded
     sampling: str = "automatic"  # embedded: which hits are only counted; names in cloud.sampling
     batch_reports: int = 500
-    batch_interval_ns: int = SECOND
+    batch_interval_ns: int = SECOND // 10
     timeout_s: float = 15.0
 
 
