@@ -29,6 +29,7 @@ from tcpmirror.model.report import Report
 from tcpmirror.processes.api_outbox import ApiOutbox
 from tcpmirror.processes.behavior_outbox import BehaviorOutbox
 from tcpmirror.processes.cloud_rules import CloudRules, look_quietly
+from tcpmirror.processes.cloud_settings import CloudSettings, look_for_settings
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
 from tcpmirror.processes.session_outbox import SessionOutbox
@@ -268,7 +269,12 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         direct=not cloud.url,
         pinned_certificate="" if cloud.url else cloud.tls_certificate,
     )
-    rules = CloudRules(context.settings, client)
+    rules, settings = CloudRules(context.settings, client), CloudSettings(context.settings, client)
+
+    def look() -> None:
+        look_quietly(rules)
+        look_for_settings(settings)
+
     return Sender(
         spool.reader(),
         client,
@@ -277,10 +283,12 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         batch_interval_s=cloud.batch_interval_ns / 1e9,
         start_patience_s=0.0 if cloud.url else EMBEDDED_START_S,
         stats=lambda: (
-            heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
+            heartbeat_stats(pages)
+            | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
+            | {"settings": settings.describe()}
         ),
         outboxes=(rings.apis, rings.behavior, rings.sessions),
-        after_heartbeat=lambda: look_quietly(rules),
+        after_heartbeat=look,
     )
 
 
