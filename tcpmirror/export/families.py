@@ -224,6 +224,18 @@ _SPECIAL: Final = (
         is_own=True,
     ),
     Family("findings_total", "counter", "Findings reported, by attack type.", labels=("type",), is_own=True),
+    Family("sink_up", "gauge", "1: the last delivery to the sink worked, or none was tried.", labels=("sink",), is_own=True),
+    Family("sink_sent_total", "counter", "Hits that the sink has taken.", labels=("sink",), is_own=True),
+    Family("sink_rejected_total", "counter", "Reports that the sink refuses for good.", labels=("sink",), is_own=True),
+    Family("sink_dropped_total", "counter", "Reports dropped before the sink had them.", labels=("sink",), is_own=True),
+    Family("sink_backlog", "gauge", "Reports in the spool that the sink has not had.", labels=("sink",), is_own=True),
+    Family(
+        "sink_failures_total",
+        "counter",
+        "Deliveries that failed and are tried again, by reason; since the exporter started, as all of a sink.",
+        labels=("sink", "reason"),
+        is_own=True,
+    ),
     Family(
         "ignored_findings_total",
         "counter",

@@ -27,6 +27,7 @@ from tcpmirror.settings.kinds import (
 from tcpmirror.settings.policy_keys import IGNORES, MASKS
 from tcpmirror.settings.schema import Key, ListOf, MapOf, Section
 from tcpmirror.settings.session_keys import SESSIONS
+from tcpmirror.settings.sink_keys import SINKS
 from tcpmirror.settings.tree import MIB, SECOND, SourceList
 
 _KIB = 1 << 10
@@ -365,6 +366,7 @@ SENSOR_KEYS: Final = (
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),
     Key("spool", Section(lambda: SPOOL), "Findings on disk, until the cloud has them.", own=True),
+    Key("sinks", SINKS, "Where findings go beside the cloud (see docs/sinks.md).", "sinks", own=True),
     Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
     Key("reassembly", Section(lambda: REASSEMBLY), "How streams are put together.", own=True),
     Key("shard", Section(lambda: SHARD), "Several sensors on one mirror, each with its share of the flows.", own=True),

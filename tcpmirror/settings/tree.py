@@ -352,6 +352,27 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
+class Sink:
+    """One addressee beside the cloud; which fields it needs depends on its type (see `settings.sink_keys`)."""
+
+    name: str = ""  # never empty in what was read
+    type: str = "file"
+    url: str = ""
+    target: str = ""  # index, topic, subject, bucket
+    format: str = "json"  # of a syslog message: json | cef | leef
+    token: str = field(default="", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    verify_tls: bool = True
+    ca_file: str = ""
+    types: tuple[str, ...] = ()  # empty: all
+    confidence: float = 0.0
+    hosts: tuple[str, ...] = ()  # globs; empty: all
+    batch_reports: int = 100
+    batch_interval_ns: int = SECOND
+    timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
 class Shedding:
     enabled: bool = True
     high_water: float = 0.75  # ring fill at which new flows begin to be skipped
@@ -412,6 +433,7 @@ class Settings:
     cloud: Cloud = field(default_factory=Cloud)
     console: Console = field(default_factory=Console)
     spool: Spool = field(default_factory=Spool)
+    sinks: tuple[Sink, ...] = ()
     shard: Shard = field(default_factory=Shard)
     shedding: Shedding = field(default_factory=Shedding)
     tls: Tls = field(default_factory=Tls)
