@@ -149,6 +149,9 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, object, str, str]
         yield "cloud.url", "", "the URL of a cloud, or `embedded: true`", "findings have nowhere to go"
     if not cloud.embedded and cloud.url and not cloud.token:
         yield "cloud.token", "", "an API token of the role Deploy", f"{cloud.url} takes nothing without a token"
+    names = [sink.name for sink in settings.sinks]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield "sinks", name, "a name of its own for each sink", f"{name!r} is the name of several"
     yield from _unprotected(settings)
     workers = worker_count(settings)
     least = least_memory(settings, workers)
