@@ -102,13 +102,17 @@ def read(service: Service, view: View) -> Shown:
             wanted = All((wanted, parse(view.place.search, service.clock())))
     except SearchError as error:
         return Shown(problem=str(error))
-    nodes, total = len(list_nodes(database)), count_attacks(database, wanted, _COUNTED)
+    nodes = len(list_nodes(database))
     if view.group:
-        return Shown(None, group_attacks(database, wanted, view.group, ROWS), total, nodes)
+        groups = group_attacks(database, wanted, view.group, ROWS)
+        return Shown(None, groups, count_attacks(database, wanted, _COUNTED), nodes)
     try:
-        return Shown(list_attacks(database, wanted, ROWS, view.cursor, ORDERS[view.sort]), (), total, nodes)
+        page = list_attacks(database, wanted, ROWS, view.cursor, ORDERS[view.sort])
     except BadCursor:
-        return Shown(None, (), total, nodes)
+        page = None
+    # What is rare takes longest to find; where one page has all of it, it has been counted.
+    is_all = page is not None and view.cursor is None and page.next_cursor is None
+    return Shown(page, (), len(page.rows) if is_all and page else count_attacks(database, wanted, _COUNTED), nodes)
 
 
 class AttackList:
