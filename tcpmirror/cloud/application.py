@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tcpmirror.cloud.api import (
     access,
     apis,
+    behavior,
     documentation,
     exports,
     ingestion,
@@ -25,6 +26,8 @@ from tcpmirror.cloud.api import (
     quarantine,
     queries,
     rules,
+    sources,
+    vulnerabilities,
 )
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
@@ -66,10 +69,14 @@ def create_application(service: Service) -> FastAPI:
         ingestion.router,
         apis.nodes,
         apis.router,
+        behavior.nodes,
+        vulnerabilities.nodes,
+        vulnerabilities.router,
         queries.router,
         exports.router,
         judgement.router,
         rules.router,
+        sources.router,
         quarantine.router,
         access.router,
         people.router,
