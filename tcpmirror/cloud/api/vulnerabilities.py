@@ -23,8 +23,8 @@ from tcpmirror.vulns.catalog import KINDS, SEVERITIES, TYPES
 from tcpmirror.vulns.weakness import decode_weaknesses
 
 _CSV: Final = (
-    "id", "severity", "status", "kind", "type", "title", "host", "method", "path", "subject", "count", "first_time", "last_time",
-    "judged_by", "comment",
+    "id", "severity", "status", "kind", "type", "title", "host", "method", "path", "subject", "count",
+    "first_time", "last_time", "judged_by", "comment",
 )  # fmt: skip
 _CSV_LIMIT: Final = 20_000  # rows of one file
 _SEVERITY = f"^({'|'.join(SEVERITIES)}|)$"
