@@ -197,6 +197,7 @@ attacks = Table(
     Column("traits", TrafficText, nullable=False, server_default=""),
     Column("response_least", BigInteger, nullable=False, server_default="0"),
     Column("response_most", BigInteger, nullable=False, server_default="0"),
+    Column("counted", BigInteger, nullable=False, server_default="0"),  # of its hits: those that are not stored
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
@@ -226,6 +227,29 @@ behavior_counters = Table(
     Index("behavior_counters_by_time", "last_ns"),
 )
 
+# Sessions of those who use the observed applications, by day; lists have one value a line (`sessions.intake`).
+api_sessions = Table(
+    "api_sessions",
+    metadata,
+    Column("key", TrafficText, primary_key=True),
+    Column("session", TrafficText, nullable=False),
+    Column("kind", TrafficText, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("attacks", BigInteger, nullable=False),
+    Column("types", TrafficText, nullable=False),
+    Column("sources", TrafficText, nullable=False),
+    Column("hosts", TrafficText, nullable=False),
+    Column("users", TrafficText, nullable=False),
+    Column("roles", TrafficText, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("api_sessions_by_time", "last_ns", "key"),
+    Index("api_sessions_by_attacks", "attacks", "key"),
+    Index("api_sessions_by_name", "session"),
+)
+
 hits = Table(
     "hits",
     metadata,
@@ -241,6 +265,16 @@ hits = Table(
     Column("evidence", TrafficText, nullable=False, server_default=""),
     Index("hits_of_attack", "attack_id", "time_ns", "id"),
     Index("hits_of_report", "report_id"),
+    sqlite_autoincrement=True,
+)
+
+# The ids (16 bytes) of reports none of whose hits is stored, the newest of them: they must not be counted again.
+counted_reports = Table(
+    "counted_reports",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("report_id", LargeBinary, nullable=False),
+    Index("counted_reports_by_name", "report_id"),
     sqlite_autoincrement=True,
 )
 
@@ -353,6 +387,16 @@ rule_packs = Table(
     Column("name", TrafficText, primary_key=True),
     Column("text", TrafficText, nullable=False),
     Column("rules", Integer, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    Column("changed_by", TrafficText, nullable=False),
+)
+
+# What nodes are given over their files: YAML by scope (`all`, `group:NAME`, `node:ID`).
+node_settings = Table(
+    "node_settings",
+    metadata,
+    Column("scope", TrafficText, primary_key=True),
+    Column("text", TrafficText, nullable=False),
     Column("changed_ns", BigInteger, nullable=False),
     Column("changed_by", TrafficText, nullable=False),
 )
