@@ -17,14 +17,20 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tcpmirror.cloud.api import (
     access,
     apis,
+    behavior,
     documentation,
     exports,
     ingestion,
     judgement,
+    keeping,
+    node_settings,
     people,
     quarantine,
     queries,
     rules,
+    sessions,
+    sources,
+    vulnerabilities,
 )
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
@@ -66,13 +72,21 @@ def create_application(service: Service) -> FastAPI:
         ingestion.router,
         apis.nodes,
         apis.router,
+        behavior.nodes,
+        sessions.nodes,
+        sessions.router,
+        vulnerabilities.nodes,
+        vulnerabilities.router,
         queries.router,
         exports.router,
         judgement.router,
         rules.router,
+        node_settings.router,
+        sources.router,
         quarantine.router,
         access.router,
         people.router,
+        keeping.router,
         documentation.router,
     ):
         app.include_router(router)

@@ -10,11 +10,17 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, text
+import orjson
+from sqlalchemy import Connection, delete, exists, select, text
 
+from tcpmirror.cloud.audit import Actor, record
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import attacks, hits, reports
+from tcpmirror.cloud.facts import fact, keep_fact
+from tcpmirror.cloud.schema import addresses, attacks, facets, hits, reports, vulnerabilities
+from tcpmirror.cloud.vulnerabilities import expire_vulnerabilities
 
+_FACT: Final = "retention"
+LONGEST_DAYS: Final = 36_500
 _log = logging.getLogger(__name__)
 DAY_NS: Final = 86_400 * 10**9
 _CHUNK: Final = 500  # rows in one transaction: some ten milliseconds, in which a batch waits
@@ -29,6 +35,26 @@ class Retention:
 
     age_ns: int = 180 * DAY_NS
     size_bytes: int = 0
+
+
+def retention_in_force(database: Database, given: Retention) -> tuple[Retention, bool]:
+    """Return what people here have set, and that they have; else *given*, and that they have not."""
+    with database.reading() as connection:
+        stored = fact(connection, _FACT)
+    if not stored:
+        return given, False
+    set_here = orjson.loads(stored)
+    return Retention(set_here["days"] * DAY_NS, set_here["size_bytes"]), True
+
+
+def change_retention(database: Database, days: int | None, size_bytes: int | None, actor: Actor, now_ns: int) -> None:
+    """Keep things for *days* and in *size_bytes* from now on (0: no limit); both None: as the settings say."""
+    wanted = None if days is None and size_bytes is None else {"days": days or 0, "size_bytes": size_bytes or 0}
+    with database.writing() as connection:
+        before = fact(connection, _FACT)
+        keep_fact(connection, _FACT, orjson.dumps(wanted) if wanted else b"")
+        told = {"before": orjson.loads(before) if before else None, "after": wanted}
+        record(connection, actor, "retention.change", "retention", told, now_ns)
 
 
 def expire(database: Database, kept: Retention, now_ns: int, stop: threading.Event) -> int:
@@ -75,7 +101,7 @@ def _cutoff_ns(database: Database, kept: Retention, now_ns: int) -> int:
 
 
 def _expire_chunk(database: Database, cutoff_ns: int) -> tuple[int, int]:
-    """Take away a chunk of what is older than *cutoff_ns*; return how many reports and attacks went."""
+    """Take away a chunk of what is older than *cutoff_ns*; return how many reports and other rows went."""
     with database.reading() as connection:
         if not _anything(connection, cutoff_ns):
             return 0, 0
@@ -87,12 +113,26 @@ def _expire_chunk(database: Database, cutoff_ns: int) -> tuple[int, int]:
         finished = select(attacks.c.id).where(attacks.c.last_ns < cutoff_ns).order_by(attacks.c.last_ns).limit(_CHUNK)
         numbers = list(connection.execute(finished).scalars())
         connection.execute(delete(hits).where(hits.c.attack_id.in_(numbers)))
+        of_source = select(facets.c.value).where(facets.c.attack_id.in_(numbers), facets.c.kind == "source")
+        sources = list(connection.execute(of_source.distinct()).scalars())
         connection.execute(delete(attacks).where(attacks.c.id.in_(numbers)))  # its facets and comments go with it
-    return len(ids), len(numbers)
+        _forget_sources(connection, sources)
+        others = expire_vulnerabilities(connection, cutoff_ns, _CHUNK)
+    return len(ids), len(numbers) + others
+
+
+def _forget_sources(connection: Connection, sources: list[str]) -> None:
+    """Take away the addresses among *sources* that no attack has any more."""
+    of_attack = exists().where(facets.c.kind == "source", facets.c.value == addresses.c.address)
+    for at in range(0, len(sources), _CHUNK):
+        some = addresses.c.address.in_(sources[at : at + _CHUNK])
+        connection.execute(delete(addresses).where(some, ~of_attack))
 
 
 def _anything(connection: Connection, cutoff_ns: int) -> bool:
     return (
         connection.execute(select(reports.c.id).where(reports.c.time_ns < cutoff_ns).limit(1)).first() is not None
         or connection.execute(select(attacks.c.id).where(attacks.c.last_ns < cutoff_ns).limit(1)).first() is not None
+        or connection.execute(select(vulnerabilities.c.id).where(vulnerabilities.c.last_ns < cutoff_ns).limit(1)).first()
+        is not None
     )

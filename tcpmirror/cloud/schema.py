@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -197,6 +197,7 @@ attacks = Table(
     Column("traits", TrafficText, nullable=False, server_default=""),
     Column("response_least", BigInteger, nullable=False, server_default="0"),
     Column("response_most", BigInteger, nullable=False, server_default="0"),
+    Column("counted", BigInteger, nullable=False, server_default="0"),  # of its hits: those that are not stored
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
@@ -207,6 +208,47 @@ attacks = Table(
 )
 _PROVEN: Final = attacks.c.evidence_hits > 0
 Index("incidents_by_time", attacks.c.last_ns, attacks.c.id, sqlite_where=_PROVEN, postgresql_where=_PROVEN)
+
+# Counters of behaviour, merged over sensors. ``base``: requests above the threshold in slots that are gone; ``marked``: all;
+# ``since``: those before the attack ``attack_id``, which goes on until ``attack_ns``.
+behavior_counters = Table(
+    "behavior_counters",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("base", BigInteger, nullable=False),
+    Column("marked", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("subject", TrafficText, nullable=False),
+    Column("attack_id", _Id),
+    Column("attack_ns", BigInteger, nullable=False),
+    Column("counter", LargeBinary, nullable=False),
+    Index("behavior_counters_of_attack", "attack_id"),
+    Index("behavior_counters_by_time", "last_ns"),
+)
+
+# Sessions of those who use the observed applications, by day; lists have one value a line (`sessions.intake`).
+api_sessions = Table(
+    "api_sessions",
+    metadata,
+    Column("key", TrafficText, primary_key=True),
+    Column("session", TrafficText, nullable=False),
+    Column("kind", TrafficText, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("attacks", BigInteger, nullable=False),
+    Column("types", TrafficText, nullable=False),
+    Column("sources", TrafficText, nullable=False),
+    Column("hosts", TrafficText, nullable=False),
+    Column("users", TrafficText, nullable=False),
+    Column("roles", TrafficText, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("api_sessions_by_time", "last_ns", "key"),
+    Index("api_sessions_by_attacks", "attacks", "key"),
+    Index("api_sessions_by_name", "session"),
+)
 
 hits = Table(
     "hits",
@@ -223,6 +265,16 @@ hits = Table(
     Column("evidence", TrafficText, nullable=False, server_default=""),
     Index("hits_of_attack", "attack_id", "time_ns", "id"),
     Index("hits_of_report", "report_id"),
+    sqlite_autoincrement=True,
+)
+
+# The ids (16 bytes) of reports none of whose hits is stored, the newest of them: they must not be counted again.
+counted_reports = Table(
+    "counted_reports",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("report_id", LargeBinary, nullable=False),
+    Index("counted_reports_by_name", "report_id"),
     sqlite_autoincrement=True,
 )
 
@@ -264,14 +316,39 @@ ignore_rules = Table(
 )
 
 # Every source address that is one, with the number by which networks are searched: 32 hexadecimal digits of its 128 bits,
-# IPv4 in ::ffff:0:0/96.
+# IPv4 in ::ffff:0:0/96; what is known of it (see `enrichment.source`), and which of the lists of `source_entries` it is on.
 addresses = Table(
     "addresses",
     metadata,
     Column("address", TrafficText, primary_key=True),
     Column("number", TrafficText, nullable=False),
+    Column("country", TrafficText, nullable=False, server_default=""),
+    Column("network", BigInteger, nullable=False, server_default="0"),
+    Column("network_name", TrafficText, nullable=False, server_default=""),
+    Column("kinds", TrafficText, nullable=False, server_default=""),  # each between blanks
+    Column("mark", TrafficText, nullable=False, server_default=""),  # allow, deny, gray, or none of them
     Index("addresses_by_number", "number", "address"),
     sqlite_with_rowid=False,
+)
+_MARKED: Final = addresses.c.mark != ""
+Index("addresses_by_mark", addresses.c.mark, addresses.c.address, sqlite_where=_MARKED, postgresql_where=_MARKED)
+
+# The allow, deny and gray lists. ``low`` and ``high``: numbers of a network's addresses, as in `addresses`; else empty.
+source_entries = Table(
+    "source_entries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("list", TrafficText, nullable=False),
+    Column("kind", TrafficText, nullable=False),
+    Column("value", TrafficText, nullable=False),
+    Column("low", TrafficText, nullable=False),
+    Column("high", TrafficText, nullable=False),
+    Column("reason", TrafficText, nullable=False),
+    Column("expires_ns", BigInteger),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False),
+    Index("source_entries_by_value", "kind", "value", unique=True),
+    sqlite_autoincrement=True,
 )
 
 # Sums in buckets of five minutes, numbered since 1970: see `trends`.
@@ -310,6 +387,16 @@ rule_packs = Table(
     Column("name", TrafficText, primary_key=True),
     Column("text", TrafficText, nullable=False),
     Column("rules", Integer, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    Column("changed_by", TrafficText, nullable=False),
+)
+
+# What nodes are given over their files: YAML by scope (`all`, `group:NAME`, `node:ID`).
+node_settings = Table(
+    "node_settings",
+    metadata,
+    Column("scope", TrafficText, primary_key=True),
+    Column("text", TrafficText, nullable=False),
     Column("changed_ns", BigInteger, nullable=False),
     Column("changed_by", TrafficText, nullable=False),
 )
@@ -414,5 +501,44 @@ api_specifications = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Index("api_specifications_of_host", "host", "name", "id"),
+    sqlite_autoincrement=True,
+)
+
+mask_rules = Table(
+    "mask_rules",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", TrafficText, nullable=False, unique=True),
+    Column("entry", Packed, nullable=False),  # the fields of settings.tree.Mask
+    Column("reason", TrafficText, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+vulnerabilities = Table(
+    "vulnerabilities",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", LargeBinary, nullable=False),  # a hash of the weakness's own
+    Column("kind", TrafficText, nullable=False),
+    Column("type", TrafficText, nullable=False),
+    Column("severity", Integer, nullable=False),  # index into vulns.catalog.SEVERITIES
+    Column("host", TrafficText, nullable=False),
+    Column("method", TrafficText, nullable=False),
+    Column("path", TrafficText, nullable=False),
+    Column("subject", TrafficText, nullable=False),
+    Column("status", TrafficText, nullable=False),
+    Column("is_proven", Boolean, nullable=False),  # else it waits for more marks and is not shown
+    Column("count", BigInteger, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("found_ns", BigInteger, nullable=False),
+    Column("judged_ns", BigInteger, nullable=False),  # when its status was last changed; 0: never
+    Column("judged_by", TrafficText, nullable=False),
+    Column("comment", TrafficText, nullable=False),
+    Column("weakness", Packed, nullable=False),  # the row of vulns.weakness
+    Index("vulnerabilities_by_key", "key", unique=True),
+    Index("vulnerabilities_by_time", "last_ns", "id"),
     sqlite_autoincrement=True,
 )

@@ -13,6 +13,8 @@ from tcpmirror.cloud.apis.reading import endpoint_detail
 from tcpmirror.cloud.ignore_rules import list_rules
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
+from tcpmirror.cloud.served_rules import list_packs
+from tcpmirror.cloud.vulnerabilities import vulnerability
 from tcpmirror.console import (
     api_list,
     api_page,
@@ -20,14 +22,20 @@ from tcpmirror.console import (
     attack_page,
     mirror_health,
     overview,
+    pushed_settings,
     rules_page,
     settings_page,
     setup_page,
+    sources_page,
+    specification_page,
+    vulnerability_list,
+    vulnerability_page,
 )
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.frame import Visit, frame, visit
+from tcpmirror.console.mirror_guides import MIRRORS
 from tcpmirror.console.node_list import NodeList
-from tcpmirror.console.rule_book import rule_book
+from tcpmirror.console.rule_book import rule_book, rule_of
 
 # No page is built for anyone who is not signed in.
 _Visit = Annotated[Visit, Depends(visit)]
@@ -72,17 +80,45 @@ async def of_all(visited: _Visit, *, period: _Text = "") -> None:
         overview.OverviewPage(visited, shown)
 
 
+@ui.page("/vulnerabilities")
+async def vulnerabilities(
+    visited: _Visit,
+    *,
+    status: _Text = "",
+    kind: _Text = "",
+    host: _Text = "",
+    severity: _Text = "",
+    text: _Text = "",
+    sort: _Text = "",
+    page: _Text = "",
+) -> None:
+    view = vulnerability_list.view_of(status, kind, host, severity, text, sort, page)
+    shown = await asyncio.to_thread(vulnerability_list.read, visited.service, view)
+    with frame(visited, "Vulnerabilities", "Vulnerabilities"):
+        vulnerability_list.VulnerabilityList(view, shown)
+
+
+@ui.page("/vulnerabilities/{vulnerability_id}")
+async def one_vulnerability(vulnerability_id: _Id, visited: _Visit) -> None:
+    row = await asyncio.to_thread(vulnerability, visited.service.database, vulnerability_id)
+    if row is None or not row.is_proven:
+        raise NoSuchPage
+    with frame(visited, f"Vulnerability #{row.id}", "Vulnerabilities"):
+        vulnerability_page.VulnerabilityView(visited, row)
+
+
 @ui.page("/rules")
 async def rules(visited: _Visit) -> None:
     ignored = await asyncio.to_thread(list_rules, visited.service.database)
+    packs = await asyncio.to_thread(list_packs, visited.service.database)
     await asyncio.to_thread(rule_book)
     with frame(visited, "Rules", "Rules"):
-        rules_page.RulesPage(visited, ignored)
+        rules_page.RulesPage(visited, packs, ignored)
 
 
 @ui.page("/rules/{rule_id}")
 async def rule(rule_id: str, visited: _Visit) -> None:
-    known = (await asyncio.to_thread(rule_book)).get(rule_id)
+    known = await asyncio.to_thread(rule_of, visited.service.database, rule_id)
     if known is None:
         raise NoSuchPage
     with frame(visited, known.id, "Rules"):
@@ -96,11 +132,20 @@ async def settings(visited: _Visit, *, before: _Id | None = None) -> None:
         settings_page.SettingsPage(visited, stored, before)
 
 
+@ui.page("/sources")
+async def sources(visited: _Visit, *, value: _Text = "") -> None:
+    stored = await asyncio.to_thread(sources_page.read, visited)
+    with frame(visited, "Sources", "Sources"):
+        sources_page.SourcesPage(visited, stored, value)
+
+
 @ui.page("/nodes")
 async def nodes(visited: _Visit) -> None:
     rows = await asyncio.to_thread(list_nodes, visited.service.database)
+    pushed = await asyncio.to_thread(pushed_settings.read, visited)
     with frame(visited, "Nodes", "Nodes"):
         NodeList(visited, rows)
+        pushed_settings.PushedSettings(visited, pushed)
 
 
 @ui.page("/health")
@@ -114,7 +159,7 @@ async def health(visited: _Visit) -> None:
 async def setup(visited: _Visit, *, kind: _Text = "") -> None:
     rows = await asyncio.to_thread(list_nodes, visited.service.database)
     with frame(visited, "Set up a mirror", "Set-up"):
-        setup_page.SetupPage(kind if kind in setup_page.MIRRORS else "aws", rows)
+        setup_page.SetupPage(kind if kind in MIRRORS else "aws", rows)
 
 
 @ui.page("/apis")
@@ -133,6 +178,13 @@ async def apis(
     shown = await asyncio.to_thread(api_list.read, visited.service, view)
     with frame(visited, "API Discovery", "APIs"):
         api_list.ApiList(visited, view, shown)
+
+
+@ui.page("/apis/specifications")
+async def specifications(visited: _Visit, *, host: _Text = "") -> None:
+    given = await asyncio.to_thread(specification_page.read, visited.service, host.lower())
+    with frame(visited, "Specifications", "APIs"):
+        specification_page.SpecificationPage(visited, given)
 
 
 @ui.page("/apis/{endpoint_id}")

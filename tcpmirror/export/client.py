@@ -1,8 +1,8 @@
 """The cloud's ingestion API as the sensor calls it: register, batches, heartbeat.
 
 A node registers once with the deploy token and keeps what it is given in a file; from then on it shows those credentials.
-Whatever goes wrong on the way is one of two exceptions: `CloudError`, try again later, or `BatchRefusedError`, these very
-bytes will never be taken.
+Whatever goes wrong on the way is one of the two exceptions of `delivery`: `CloudError`, try again later, or
+`BatchRefusedError`, these very bytes will never be taken.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import logging
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,34 +20,25 @@ import orjson
 
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.atomic_file import write_atomically
-from tcpmirror.export.cloud_rules import ServedRules, verified_rules
+from tcpmirror.export.cloud_rules import ServedRules, ServedSettings, verified_rules, verified_settings
+from tcpmirror.export.delivery import DeliveryError, RefusedError, reason_of, reason_of_status, retry_after_s
 
 ANSWER_LIMIT_BYTES: Final = 1 << 20  # an answer of ours is a few hundred bytes; whoever sends more is not our cloud
 RULES_LIMIT_BYTES: Final = 16 << 20  # four times what a cloud serves
 REGISTER_INTERVAL_S: Final = 60.0  # a cloud that refuses what it has just handed out must not fill with nodes
-RETRY_AFTER_LIMIT_S: Final = 3600.0
-_UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _REFUSALS: Final = frozenset({400, 413, 415, 422})
 log = logging.getLogger(__name__)
 
 
-class CloudError(Exception):
-    """The cloud could not be reached or did not answer as agreed; later it may.
-
-    ``retry_after_s``: how long it asked us to wait, None if it did not; ``connected``: False if nobody answered at all.
-    """
-
-    def __init__(self, problem: str, retry_after_s: float | None = None, connected: bool = True) -> None:
-        super().__init__(problem)
-        self.retry_after_s = retry_after_s
-        self.connected = connected
+class CloudError(DeliveryError):
+    """The cloud could not be reached or did not answer as agreed; later it may."""
 
 
 class UnauthorizedError(CloudError):
     """The token or the node's credentials were not accepted (401)."""
 
 
-class BatchRefusedError(Exception):
+class BatchRefusedError(RefusedError):
     """The cloud understood and will not take this batch: malformed (400, 415, 422) or too large (413)."""
 
 
@@ -125,10 +116,10 @@ class CloudClient:
             raise CloudError("the answer to a batch is no receipt for it")
         return Receipt(accepted, bool(answer.get("duplicate")), len(quarantined))
 
-    def send_digests(self, body: bytes) -> None:
-        """Post digests of the inventory, compressed by zstd."""
+    def send_digests(self, body: bytes, path: str = "/api/v1/inventory/digests") -> None:
+        """Post digests (those of the inventory, unless *path* says other ones), compressed by zstd."""
         headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
-        self._call_as_node("/api/v1/inventory/digests", body, headers)
+        self._call_as_node(path, body, headers)
 
     def heartbeat(self, stats: dict[str, object]) -> None:
         """Tell the cloud that this node lives, and its totals."""
@@ -136,21 +127,52 @@ class CloudClient:
 
     def rules(self, etag: str) -> ServedRules | None:
         """Return the rules for this node, None where they are still those of *etag*; UnsoundRulesError: not the cloud's."""
-        credentials = self._credentials
-        if credentials is None or not credentials.rules_key:
+        credentials = self._pinned()
+        served = self._signed("/api/v1/nodes/rules", etag, credentials) if credentials is not None else None
+        return None if served is None or credentials is None else verified_rules(*served, credentials.rules_key)
+
+    def settings(self, etag: str) -> ServedSettings | None:
+        """Return the settings for this node, as `rules` does the rules."""
+        credentials = self._pinned()
+        served = self._signed("/api/v1/nodes/settings", etag, credentials) if credentials is not None else None
+        if served is None or credentials is None:
             return None
+        return verified_settings(*served, credentials.rules_key, credentials.node_id)
+
+    def _pinned(self) -> Credentials | None:
+        """Return the credentials with the key of the cloud; None where this node is not registered.
+
+        A node that registered with a cloud that had no key yet asks for it once, over the road that it registered by.
+        """
+        credentials = self._credentials
+        if credentials is None or credentials.rules_key:
+            return credentials
+        key = str(_json_object(self._get("/api/v1/nodes/key", "", credentials)[0]).get("rules_key", ""))
+        if not key:
+            raise CloudError("the cloud names no key")
+        self._credentials = replace(credentials, rules_key=key)
+        self._store_credentials(self._credentials)
+        log.info("pinned the key of the cloud")
+        return self._credentials
+
+    def _signed(self, path: str, etag: str, credentials: Credentials) -> tuple[bytes, str, str] | None:
+        """Return payload, signature and ETag of what is at *path*; None where it is still that of *etag*."""
+        payload, response = self._get(path, etag, credentials)
+        if response.status_code == 304:
+            return None
+        return payload, response.headers.get("Tcpmirror-Signature", ""), response.headers.get("ETag", "")
+
+    def _get(self, path: str, etag: str, credentials: Credentials) -> tuple[bytes, httpx.Response]:
         headers = {"Authorization": self._bearer(credentials), "User-Agent": f"tcpmirror/{self._identity.version}"}
         headers |= {"If-None-Match": etag} if etag else {}
         try:
-            with self._http.stream("GET", self._url + "/api/v1/nodes/rules", headers=headers) as response:
+            with self._http.stream("GET", self._url + path, headers=headers) as response:
                 payload = self._bounded_body(response, RULES_LIMIT_BYTES)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
-            raise CloudError(f"{type(error).__name__}: {error}", connected=not isinstance(error, _UNREACHED)) from error
-        if response.status_code == 304:
-            return None
-        _judge(response, payload)
-        signature, name = response.headers.get("Tcpmirror-Signature", ""), response.headers.get("ETag", "")
-        return verified_rules(payload, signature, name, credentials.rules_key)
+            raise CloudError(f"{type(error).__name__}: {error}", reason_of(error)) from error
+        if response.status_code != 304:
+            _judge(response, payload)
+        return payload, response
 
     def close(self) -> None:
         self._http.close()
@@ -173,7 +195,7 @@ class CloudClient:
         try:
             answer = _json_object(self._post("/api/v1/nodes/register", orjson.dumps(body), headers))
         except UnauthorizedError as error:
-            raise UnauthorizedError("the cloud does not accept the token (cloud.token)") from error
+            raise UnauthorizedError("the cloud does not accept the token (cloud.token)", "unauthorized") from error
         except BatchRefusedError as error:
             raise CloudError(f"registration refused: {error}") from error
         node_id, secret = answer.get("node_id"), answer.get("secret")
@@ -196,7 +218,7 @@ class CloudClient:
             with self._http.stream("POST", self._url + path, content=body, headers=headers) as response:
                 answer = self._bounded_body(response)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
-            raise CloudError(f"{type(error).__name__}: {error}", connected=not isinstance(error, _UNREACHED)) from error
+            raise CloudError(f"{type(error).__name__}: {error}", reason_of(error)) from error
         _judge(response, answer)
         return answer
 
@@ -206,7 +228,7 @@ class CloudClient:
         for chunk in response.iter_bytes():
             answer += chunk
             if len(answer) > limit_bytes or time.monotonic() > until:
-                raise CloudError(f"{response.status_code} with an answer that does not end")
+                raise CloudError(f"{response.status_code} with an answer that does not end", "timeout")
         return bytes(answer)
 
     def _stored_credentials(self) -> Credentials | None:
@@ -247,15 +269,10 @@ def _judge(response: httpx.Response, answer: bytes) -> None:
         return
     problem = f"{status} {answer[:200].decode('ascii', 'backslashreplace')}"
     if status == 401:
-        raise UnauthorizedError(problem)
+        raise UnauthorizedError(problem, reason_of_status(status))
     if status in _REFUSALS:
         raise BatchRefusedError(problem)
-    raise CloudError(problem, _retry_after_s(response.headers.get("Retry-After", "")))
-
-
-def _retry_after_s(value: str) -> float | None:
-    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3); None for a date or anything else."""
-    return min(float(value), RETRY_AFTER_LIMIT_S) if value.isascii() and value.isdecimal() else None
+    raise CloudError(problem, reason_of_status(status), retry_after_s(response.headers.get("Retry-After", "")))
 
 
 def _json_object(answer: bytes) -> dict[str, object]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from tcpmirror.export.delivery import REASONS
 from tcpmirror.telemetry.ledger import LOSSES
 from tcpmirror.telemetry.names import KINDS
 
@@ -223,6 +224,18 @@ _SPECIAL: Final = (
         is_own=True,
     ),
     Family("findings_total", "counter", "Findings reported, by attack type.", labels=("type",), is_own=True),
+    Family("sink_up", "gauge", "1: the last delivery to the sink worked, or none was tried.", labels=("sink",), is_own=True),
+    Family("sink_sent_total", "counter", "Hits that the sink has taken.", labels=("sink",), is_own=True),
+    Family("sink_rejected_total", "counter", "Reports that the sink refuses for good.", labels=("sink",), is_own=True),
+    Family("sink_dropped_total", "counter", "Reports dropped before the sink had them.", labels=("sink",), is_own=True),
+    Family("sink_backlog", "gauge", "Reports in the spool that the sink has not had.", labels=("sink",), is_own=True),
+    Family(
+        "sink_failures_total",
+        "counter",
+        "Deliveries that failed and are tried again, by reason; since the exporter started, as all of a sink.",
+        labels=("sink", "reason"),
+        is_own=True,
+    ),
     Family(
         "ignored_findings_total",
         "counter",
@@ -334,7 +347,17 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "api_samples": "Of them, those whose parameters were read.",
         "api_refused": "Requests of endpoints for which the inventory had no room.",
         "api_digests_lost": "Digests of endpoints that were too large for the ring.",
+        "weakness_signs": "Signs of weaknesses that were noted.",
+        "weakness_refused": "gauge: Signs of weaknesses for which there was no room.",
+        "weakness_ns": "CPU time of looking for weaknesses, measured on one exchange in 64.",
         "api_ns": "CPU time of taking exchanges up, measured on one in 64.",
+        "behavior_cells": "Counts of one control, subject, place and slot of time that were handed on.",
+        "behavior_evicted": "Counts that gave way to others in the table of behaviour, and are lost.",
+        "behavior_ns": "CPU time of counting exchanges for behaviour, measured on one in 64.",
+        "session_requests": "Exchanges put down to a session.",
+        "session_refused": "Exchanges of sessions for which there was no room.",
+        "session_digests_lost": "Digests of sessions that were too large for the ring.",
+        "session_ns": "CPU time of following sessions, measured on one in 64.",
         "tls_flows": "Flows that spoke TLS, decrypted or not.",
         "tls_bytes": "Stream bytes of TLS that were not decrypted.",
         "tls_decrypted_flows": "TLS flows decrypted with secrets of the key log.",
@@ -392,8 +415,15 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "cloud_up": "gauge: 1 when the last call to the cloud worked.",
         "backlog": "gauge: Reports in the spool that the cloud has not acknowledged.",
         "scrapes": "Answers given to scrapes of metrics.",
+        "weaknesses": "Records of weaknesses that workers handed on.",
+        "weaknesses_sent": "Records of weaknesses, merged, that the cloud has acknowledged.",
         "api_digests": "Digests of endpoints that workers handed on.",
         "api_digests_sent": "Digests of endpoints, merged, that the cloud has acknowledged.",
+        "behavior_counters": "Counters of behaviour that workers handed on.",
+        "behavior_counters_sent": "Counters of behaviour, merged, that the cloud has acknowledged.",
+        "behavior_dropped": "Counters of behaviour forgotten for want of room.",
+        "session_digests": "Digests of sessions that workers handed on.",
+        "session_digests_sent": "Digests of sessions, merged, that the cloud has acknowledged.",
         "batch_connect_failures": "Failed calls to which nobody answered at all.",
     },
     "cloud": {
@@ -423,8 +453,16 @@ def _own_families() -> tuple[Family, ...]:
         "process",
         is_own=True,
     )
+    failed = Family(
+        "exporter_failures_total",
+        "counter",
+        "Calls to the cloud that failed and are tried again, by reason.",
+        tuple(Reading("exporter", f"failed_{reason}", (("reason", reason),)) for reason in REASONS),
+        "process",
+        is_own=True,
+    )
     counted = (_counted(kind, name, text) for kind, meanings in MEANINGS.items() for name, text in meanings.items())
-    return (*_SPECIAL, *per_process, lost, *counted)
+    return (*_SPECIAL, *per_process, lost, failed, *counted)
 
 
 def _counted(kind: str, counter: str, text: str) -> Family:

@@ -10,6 +10,9 @@ KIND_DIGEST: int
 KIND_IGNORED: int
 KIND_APIS: int
 KIND_PROTOCOLS: int
+KIND_BEHAVIOR: int
+KIND_SESSIONS: int
+KIND_WEAKNESSES: int
 
 def ring_bytes(capacity: int) -> int: ...
 

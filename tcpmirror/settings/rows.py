@@ -11,7 +11,21 @@ import yaml
 from tcpmirror.settings.describe import target_value, write
 from tcpmirror.settings.schema import MISSING, Key, Kind, ListOf, OneOrMany, Section
 from tcpmirror.settings.table import ROOT
-from tcpmirror.settings.tree import Condition, Ignore, IgnoreIps, Mask, ProxyHeaders, RequestFilter, Route, Settings, Source
+from tcpmirror.settings.tree import (
+    Condition,
+    Control,
+    Ignore,
+    IgnoreIps,
+    Mask,
+    ProxyHeaders,
+    RequestFilter,
+    Route,
+    SessionParameter,
+    Settings,
+    Sink,
+    Source,
+    SourceList,
+)
 
 # What a map in a list holds where the file says nothing, by its path, with and without `[]` for lists around it.
 RECORDS: Final[dict[str, object]] = {
@@ -24,11 +38,15 @@ RECORDS: Final[dict[str, object]] = {
     "input_filters.inspect": RequestFilter(),
     "input_filters.bypass": RequestFilter(),
     "inspection.ignore": Ignore(),
+    "behavior.controls": Control(),
+    "sessions.parameters": SessionParameter(),
     "inspection.ignore.where": Condition(),
     "inspection.ignore[].where": Condition(),
     "inspection.mask": Mask(),
     "inspection.mask.where": Condition(),
     "inspection.mask[].where": Condition(),
+    "cloud.source_lists": SourceList(),
+    "sinks": Sink(),
     "route_config": Route(),
     "route_config.routes": Route(),
 }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
+from tcpmirror.model.source_kind import SOURCE_KINDS
+from tcpmirror.settings.behavior_keys import BEHAVIOR
+from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import (
     FLAG,
     LISTEN,
@@ -22,8 +25,10 @@ from tcpmirror.settings.kinds import (
     Whole,
 )
 from tcpmirror.settings.policy_keys import IGNORES, MASKS
-from tcpmirror.settings.schema import Key, MapOf, Section
-from tcpmirror.settings.tree import MIB, SECOND
+from tcpmirror.settings.schema import Key, ListOf, MapOf, Section
+from tcpmirror.settings.session_keys import SESSIONS
+from tcpmirror.settings.sink_keys import SINKS
+from tcpmirror.settings.tree import MIB, SECOND, SourceList
 
 _KIB = 1 << 10
 _GIB = 1 << 30
@@ -99,6 +104,19 @@ LIMITS: Final = (
     _own("report_ring", _RING, "Shared memory between one worker and the exporter.", "limits.report_ring_bytes"),
 )
 
+SOURCE_LIST: Final = (
+    Key("kind", Choice(tuple(SOURCE_KINDS)), "What is on it.", "kind", own=True),
+    Key(
+        "from",
+        NAMED_PATH,
+        "A path, looked at each half minute, or an http(s) URL, asked for each hour.",
+        "origin",
+        own=True,
+        required=True,
+        example="/etc/tcpmirror/tor-exits.txt",
+    ),
+)
+
 CLOUD: Final = (
     _own("embedded", FLAG, "Start a cloud of our own. Without it `url` and `token` are needed.", "cloud.embedded"),
     _own("url", URL, "A cloud elsewhere; giving it turns `embedded` off.", "cloud.url"),
@@ -137,6 +155,29 @@ CLOUD: Final = (
         Size(0, 16 * _TIB),
         "Embedded: where the store is larger, the oldest go; 0: no limit.",
         "cloud.keep_bytes",
+    ),
+    Key(
+        "source_databases",
+        ListOf(NAMED_PATH),
+        "Embedded: MMDB files (such as GeoLite2 or DB-IP) that tell country, network and kind of a source.",
+        "cloud.source_databases",
+        own=True,
+        example=["/var/lib/GeoIP/GeoLite2-City.mmdb"],
+    ),
+    Key(
+        "source_lists",
+        ListOf(Section(lambda: SOURCE_LIST, lambda given: SourceList(**given), fields_of)),
+        "Embedded: lists of addresses and networks, one a line, of sources of one kind.",
+        "cloud.source_lists",
+        own=True,
+    ),
+    _own(
+        "sampling",
+        Choice(("automatic", "off", "regular", "extreme")),
+        "Embedded: which hits are counted without being kept. `regular`: all but 5 identical ones (type, parameter, target, "
+        "method, response code, source) an hour; `automatic`: of what is sent as input the payload counts too, and an "
+        "attack keeps 1,000 an hour, a source 10,000; `extreme`: one for each payload an hour; `off`: none.",
+        "cloud.sampling",
     ),
     _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
     _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),
@@ -293,6 +334,8 @@ INSPECTION: Final = (
     ),
 )
 
+VULNERABILITIES: Final = (_own("enabled", FLAG, "Look for weaknesses without an attack.", "vulnerabilities.enabled"),)
+
 DISCOVERY: Final = (
     _own("enabled", FLAG, "Learn which APIs there are.", "discovery.enabled"),
     _own("interval", Duration(SECOND, _HOUR), "How often a worker hands on what is new.", "discovery.interval_ns"),
@@ -316,10 +359,14 @@ SENSOR_KEYS: Final = (
     _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
     Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
     Key("discovery", Section(lambda: DISCOVERY), "The inventory of APIs.", own=True),
+    Key("vulnerabilities", Section(lambda: VULNERABILITIES), "Weaknesses that traffic shows without an attack.", own=True),
+    Key("sessions", Section(lambda: SESSIONS), "Which requests belong together.", own=True),
+    Key("behavior", Section(lambda: BEHAVIOR), "What takes more than one exchange to be seen.", own=True),
     Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),
     Key("spool", Section(lambda: SPOOL), "Findings on disk, until the cloud has them.", own=True),
+    Key("sinks", SINKS, "Where findings go beside the cloud (see docs/sinks.md).", "sinks", own=True),
     Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
     Key("reassembly", Section(lambda: REASSEMBLY), "How streams are put together.", own=True),
     Key("shard", Section(lambda: SHARD), "Several sensors on one mirror, each with its share of the flows.", own=True),

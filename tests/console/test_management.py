@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,76 @@ def test_pasted_request_is_explained(page: Page, console: RunningConsole, proble
     page.get_by_label("Request").fill(XSS)
     page.get_by_role("button", name="Try it").click()
     expect(page.locator(".tm-advice.tm-problem").first).to_contain_text("Cross-site scripting", timeout=130_000)
+    assert page.evaluate("window.pwned") is None
+    assert problems == []
+
+
+PACK = """type: vpatch
+rules:
+  - id: own-legacy-export
+    title: "The export <script>window.pwned=1</script>"
+    why: "It hands out everything."
+    severity: high
+    confidence: 0.9
+    patterns: ['/legacy/export']
+    examples: {match: [/legacy/export], no_match: [/export]}
+"""
+
+
+@pytest.mark.slow
+def test_own_rules_are_tried_given_opened_and_taken_away(page: Page, console: RunningConsole, problems: Problems) -> None:
+    sign_in(page, console, "/rules")
+    page.get_by_text("Write a pack").click()
+    name, text = page.get_by_label("Name of the pack"), page.get_by_label("Rules, YAML")
+    name.fill("shop")
+    text.fill("type: <b>none</b>\nrules: []\n")
+    page.get_by_role("button", name="Give it to the sensors").click()
+    expect(page.locator(".tm-advice.tm-problem")).to_contain_text("accepted")
+    text.fill(PACK)
+    page.get_by_label("Request").fill("GET /legacy/export HTTP/1.1\nHost: shop.example\n")
+    page.get_by_text("With the pack that is being written below").click()
+    page.get_by_role("button", name="Try it").click()
+    expect(page.locator(".tm-advice.tm-problem", has_text="own-legacy-export")).to_be_visible(timeout=130_000)
+    page.get_by_role("button", name="Give it to the sensors").click()
+    rows = page.get_by_role("table", name="Own rule packs").locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("admin")
+    page.goto("/rules/own-legacy-export")
+    expect(page.get_by_role("heading", name="The export <script>")).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    page.goto("/rules")
+    rows.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("None yet. What is built in is below.")).to_be_visible()
+    assert problems == []
+
+
+def test_nodes_tell_how_they_do_and_administrators_name_and_remove_them(
+    page: Page, console: RunningConsole, problems: Problems
+) -> None:
+    advice = {"level": "problem", "where": XSS[:50], "what": "one direction only" + XSS, "todo": "mirror both"}
+    stats = {
+        "worker_exchanges": 4321,
+        "capture_packets": 98765,
+        "capture_kernel_dropped": 17,
+        "coverage": 0.875,
+        "exporter_backlog": 55,
+        "rules": {"serial": 12, "problem": "refused " + XSS},
+        "mirror_health": {"ledgers": [], "protocols": {}, "places": [], "advice": [advice]},
+    }
+    with console.new_node("far-off" + XSS) as node:
+        node.post("/api/v1/nodes/heartbeat", json={"stats": stats}).raise_for_status()
+    sign_in(page, console, "/nodes")
+    row = page.get_by_role("table", name="Nodes").locator("tbody tr", has_text="far-off")
+    for told in ("4,321", "98,765", "17", "87.5%", "55", "#12", "refused <script>", "one direction only<script>"):
+        expect(row).to_contain_text(told)
+    row.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name", exact=True).fill("far-off-7")
+    page.get_by_label("Group", exact=True).fill("north")
+    page.get_by_role("button", name="Save the name and the group").click()
+    expect(row).to_contain_text("north")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Remove the node").click()
+    expect(row).to_have_count(0)
     assert page.evaluate("window.pwned") is None
     assert problems == []
 
@@ -123,3 +194,53 @@ def _reader_sees_what_a_reader_may(browser: Browser, console: RunningConsole) ->
     expect(page.get_by_text("looked after by nobody")).to_be_visible()
     assert page.get_by_role("button", name="Mark as a false positive").count() == 0
     context.close()
+
+
+def test_settings_are_given_to_nodes_and_wrong_ones_are_refused(
+    page: Page, console: RunningConsole, problems: Problems, artefacts: Path
+) -> None:
+    with console.node() as node:
+        refused = "log.level: the value cannot be taken " + XSS
+        stats = {"settings": {"serial": 4, "problem": refused}, "capture_packets": 10**40}
+        node.post("/api/v1/nodes/heartbeat", json={"stats": stats}).raise_for_status()
+        sign_in(page, console, "/nodes")
+        expect(page.get_by_text("settings refused: log.level: the value cannot be taken <script>")).to_be_visible()
+        text = page.get_by_label("Settings, YAML")
+        text.fill("cloud: {token: mine}")
+        page.get_by_role("button", name="Give them to the nodes").click()
+        expect(page.get_by_text("settings for all:1: cloud.token: this key is the sensor's own")).to_be_visible()
+        text.fill("log: {level: debug}")
+        page.get_by_role("button", name="Give them to the nodes").click()
+        expect(page.locator(".tm-comments li")).to_contain_text("log: {level: debug}")
+        page.screenshot(path=artefacts / "node-settings.png", full_page=True)
+        served = node.get("/api/v1/nodes/settings")
+        assert served.json()["layers"] == [["all", "log: {level: debug}"]]
+    page.goto("/settings")
+    changes = page.get_by_role("table", name="Log of changes")
+    expect(changes.locator("tbody tr", has_text="settings.keep")).to_contain_text("log: {level: debug}")
+    assert page.evaluate("window.pwned") is None
+    assert problems == []
+
+
+def test_sessions_are_ended_and_retention_is_changed(browser: Browser, page: Page, console: RunningConsole) -> None:
+    other = browser.new_context(base_url=console.url, user_agent="Other browser " + XSS[:40])
+    assert other.request.post("/api/v1/session", data={"user": "admin", "password": console.password}).ok
+    elsewhere = other.new_page()
+    sign_in(page, console, "/settings")
+    row = page.get_by_role("table", name="Signed in").locator("tbody tr", has_text="Other browser")
+    expect(row).to_have_count(1)
+    row.get_by_role("button").click()
+    expect(row).to_have_count(0)
+    elsewhere.goto("/settings")
+    expect(elsewhere.get_by_role("button", name="Sign in")).to_be_visible()
+    other.close()
+    page.get_by_label("Days; 0: no limit").fill("many")
+    page.get_by_role("button", name="Keep so").click()
+    expect(page.get_by_text("Accepted: 0 to 36500 days")).to_be_visible()
+    page.get_by_label("Days; 0: no limit").fill("30")
+    page.get_by_label("Size, as 20GiB").fill("20GiB")
+    page.get_by_role("button", name="Keep so").click()
+    expect(page.get_by_text("of the last 30 days are kept, the newest where the store is larger than 20GiB")).to_be_visible()
+    page.get_by_role("button", name="As the settings say").click()
+    expect(page.get_by_text("of the last 180 days are kept")).to_be_visible()
+    assert page.evaluate("window.pwned") is None

@@ -9,8 +9,25 @@ import orjson
 from sqlalchemy import ColumnElement, Integer, Text, and_, case, cast, false, not_, or_, select, true, type_coerce
 
 from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes
+from tcpmirror.cloud.search.alike import alike
+from tcpmirror.cloud.search.grammar import Piece
+from tcpmirror.cloud.search.keys import read_pattern
 from tcpmirror.cloud.search.kinds import OWASP, RISKS, TARGETS
-from tcpmirror.cloud.search.tree import Absent, Addresses, All, Any, Between, During, Match, Not, Pattern, Query, Value, Word
+from tcpmirror.cloud.search.tree import (
+    UNBOUNDED,
+    Absent,
+    Addresses,
+    All,
+    Any,
+    Between,
+    During,
+    Match,
+    Not,
+    Pattern,
+    Query,
+    Value,
+    Word,
+)
 from tcpmirror.cloud.traits import trait
 from tcpmirror.model.attack import ATTACK_TYPES
 
@@ -27,24 +44,34 @@ def condition(query: Query) -> Condition:
         case Not(part):
             return not_(condition(part))
         case During(since_ns, until_ns):
-            return and_(attacks.c.last_ns >= since_ns, attacks.c.first_ns <= until_ns)
+            return _during(since_ns, until_ns)
         case Word(text):
             return _contains(text)
         case Match("incident", _):
             return attacks.c.evidence_hits > 0
+        case Match("sampled", _):
+            return attacks.c.counted > 0
         case Match(key, values):
             return or_(false(), *(_MEANINGS[key](value) for value in values))
     assert_never(query)
 
 
+def _during(since_ns: int, until_ns: int) -> Condition:
+    # A bound that holds for every attack is left out: SQLite would enter an index by it, and read all rows.
+    since = [attacks.c.last_ns >= since_ns] if since_ns > 0 else []
+    until = [attacks.c.first_ns <= until_ns] if until_ns < UNBOUNDED else []
+    return and_(true(), *since, *until)
+
+
 def _contains(text: str) -> Condition:
+    pattern = f"%{read_pattern(Piece(text, 0, quoted=True)).like}%"
     columns = (attacks.c.host, attacks.c.path, attacks.c.parameter, attacks.c.last_payload, attacks.c.last_source)
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+    return or_(*(alike(column, pattern) for column in columns))
 
 
 def _like(column: ColumnElement[str], value: Value) -> Condition:
     assert isinstance(value, Pattern), "what the key's reader returns"
-    return column.ilike(value.like, escape="\\")
+    return alike(column, value.like)
 
 
 def _between(low: ColumnElement[int], high: ColumnElement[int], value: Value) -> Condition:
@@ -95,6 +122,19 @@ def _source(value: Value) -> Condition:
     return _facet("source", facets.c.value.in_(wanted))
 
 
+def _network(value: Value) -> Condition:
+    if isinstance(value, Between):
+        return attacks.c.traits.contains(f" network:as{value.low} ")
+    return _facet("source", facets.c.value.in_(select(addresses.c.address).where(_like(addresses.c.network_name, value))))
+
+
+def _list(value: Value) -> Condition:
+    assert isinstance(value, Pattern), "what the key's reader returns"
+    on_it = addresses.c.mark != "" if value.literal == "any" else addresses.c.mark == value.literal
+    # The comparison with nothing is what the index of marked addresses is for.
+    return _facet("source", facets.c.value.in_(select(addresses.c.address).where(addresses.c.mark != "", on_it)))
+
+
 def _status(value: Value) -> Condition:
     if isinstance(value, Absent):
         return _facet("status", facets.c.value == "")
@@ -111,7 +151,7 @@ def _parameter(value: Value) -> Condition:
     if "[" not in value.like:
         return _like(attacks.c.parameter, value)
     tags = [orjson.dumps(tag).decode()[1:-1].replace("\\\\", "\\") for tag in value.like.strip("[]").split("][")]
-    return type_coerce(attacks.c.point, Text).ilike('["' + '","'.join(tags) + "%", escape="\\")
+    return alike(type_coerce(attacks.c.point, Text), '["' + '","'.join(tags) + "%")
 
 
 def _payload(value: Value) -> Condition:
@@ -139,10 +179,12 @@ def _application(value: Value) -> Condition:
 
 def _node(value: Value) -> Condition:
     """The nodes of that name or id, and the attacks with a hit of theirs."""
-    is_meant = or_(_like(nodes.c.name, value), _like(nodes.c.id, value))
-    theirs = select(nodes.c.id).where(is_meant, attacks.c.traits.contains(" node:" + nodes.c.id + " "))
+    meant = (
+        select(nodes.c.id).where(or_(_like(nodes.c.name, value), _like(nodes.c.id, value))).cte().prefix_with("MATERIALIZED")
+    )
+    theirs = select(meant.c.id).where(attacks.c.traits.contains(" node:" + meant.c.id + " "))
     # The first is asked once, the second for each attack.
-    return and_(select(nodes.c.id).where(is_meant).exists(), theirs.exists())
+    return and_(select(meant.c.id).exists(), theirs.exists())
 
 
 def _request(value: Value) -> Condition:
@@ -154,6 +196,10 @@ _APPLICATIONS: Final = 100  # of a range of applications that are looked for one
 _MEANINGS: Final[dict[str, Callable[[Value], Condition]]] = {
     "type": _type,
     "ip": _source,
+    "country": _trait("country"),
+    "source": _trait("source"),
+    "network": _network,
+    "list": _list,
     "domain": lambda value: _like(attacks.c.host, value),
     "url": lambda value: _like(attacks.c.path, value),
     "param": _parameter,
