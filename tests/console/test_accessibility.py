@@ -9,15 +9,20 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tcpmirror.cloud.sessions.intake import key_of
 from tests.cloud.running import finding
+from tests.console import test_sessions
 from tests.console.browsing import recent, send, sign_in
 from tests.console.conftest import RunningConsole
+from tests.console.test_sessions import digest
 from tests.console.test_vulnerabilities import tell, weakness
 
 pytestmark = pytest.mark.browser
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+_SESSION = digest(0xACE, "axe.example", "sqli")
+SESSION_PAGE = f"/sessions/{key_of(_SESSION.id, _SESSION.day)}"
 PAGES = [
     "/overview",
     "/attacks",
@@ -29,6 +34,8 @@ PAGES = [
     "/sources",
     "/vulnerabilities?status=any",
     "/vulnerabilities/1",
+    "/sessions",
+    SESSION_PAGE,
     "/apis",
     "/apis/specifications",
     "/rules",
@@ -61,6 +68,7 @@ def test_no_page_has_a_serious_violation(browser: Browser, console: RunningConso
         recent(1902, host="axe.example", status=500, real_ip="192.0.2.3"),
     )
     tell(console, weakness("exposed-file", "axe.example"))
+    test_sessions.tell(console, _SESSION)
     context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, base_url=console.url)
     page = context.new_page()
     page.goto("/sign-in")
