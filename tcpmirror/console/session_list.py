@@ -113,7 +113,7 @@ def _row(row: Row[Any]) -> None:
         link(row.session, f"/sessions/{row.key}", "tm-mono")
         Text("div", shortened(row.kind, 80), "tm-quiet tm-small")
     text_cell("Who", few([*users, *roles]))
-    text_cell("From", few(sources), "tm-mono")
+    text_cell("From", few(sources), "tm-mono tm-address")
     text_cell("Hosts", few(hosts))
     text_cell("Requests", f"{row.requests:,}")
     text_cell("Errors", f"{row.errors:,}")

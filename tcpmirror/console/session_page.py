@@ -143,7 +143,7 @@ def _counts(title: str, counts: Counter[str]) -> None:
 def _event(event: Event) -> None:
     with block("td"), block("div"):
         LocalTime(event.time_ns)
-    text_cell("From", shortened(event.source, 60), "tm-mono")
+    text_cell("From", shortened(event.source, 60), "tm-mono tm-address")
     text_cell("Request", shortened(f"{event.method} {event.host}{event.path}", 240), "tm-mono")
     with cell("Response"):
         status = event.status if event.status >= 0 else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,9 +61,24 @@ def violations(page: Page) -> list[str]:
     ]
 
 
+def misfits(page: Page, width: int) -> list[str]:
+    """Return what reaches beyond the page, and what of the text is cut without an ellipsis."""
+    cut: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll('.tm-page *')].filter(node => {
+            const style = getComputedStyle(node);
+            return node.childElementCount === 0 && style.overflowX === 'hidden' && style.textOverflow !== 'ellipsis'
+                && node.clientWidth > 1 && node.scrollWidth > node.clientWidth + 1;
+        }).map(node => `cut: ${node.textContent.slice(0, 80)}`)"""
+    )
+    reach = page.evaluate("document.documentElement.scrollWidth")
+    return cut + ([f"{reach} pixels wide"] if reach > width else [])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_no_page_has_a_serious_violation(browser: Browser, console: RunningConsole, scheme: Any, width: int) -> None:
+def test_every_page_fits_and_has_no_serious_violation(
+    browser: Browser, console: RunningConsole, artefacts: Path, scheme: Any, width: int
+) -> None:
     send(
         console,
         recent(1901, host="axe.example", findings=[finding(evidence="uid=0(root)"), finding(type="xss", payload="<b>")]),
@@ -78,7 +95,8 @@ def test_no_page_has_a_serious_violation(browser: Browser, console: RunningConso
         page.goto(path)
         expect(page.locator("main h1")).to_be_visible()
         page.wait_for_function("document.body.className.includes('body--')")
-        found[path] = violations(page)
+        page.screenshot(path=artefacts / f"{re.sub('[^a-z0-9]+', '-', path[1:])}-{scheme}-{width}.png", full_page=True)
+        found[path] = violations(page) + misfits(page, width)
     context.close()
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
 
