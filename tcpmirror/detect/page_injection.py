@@ -98,6 +98,11 @@ def shows_entities(value: bytes) -> bool:
     return marks & markup.CONTENT != 0 and not marks & (markup.RUNS | markup.BREAKS | markup.ODD)
 
 
+def is_text(value: bytes) -> bool:
+    """Tell whether *value* is a text in markup: paragraphs, lists or tables from its first tag on."""
+    return _marks(value) & markup.CONTENT != 0 and _PAGE.match(value) is not None and b"</" in value
+
+
 def described(value: bytes) -> str:
     """Return what `markup` reads in *value*, for people."""
     marks = _marks(value)

@@ -88,6 +88,8 @@ def finding_line(exchange: Exchange, finding: Finding, client: str, server: str)
             "rule": finding.rule,
             "confidence": finding.confidence,
             "evidence": finding.evidence,
+            "grade": finding.grade,
+            "severity": finding.severity,
         }
     )
 
