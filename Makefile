@@ -26,7 +26,7 @@ run: setup
 
 test:
 	@scripts/setup.sh --tests
-	@$(PYTHON_IN_VENV) -m pytest --complete $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest -n auto --dist loadfile --complete $(ARGS)
 
 check:
 	@scripts/setup.sh --dev

@@ -1,8 +1,12 @@
-"""What all tests share: where the artefacts of a run are kept."""
+"""What all tests share: where the artefacts of a run are kept, and which tests have the machine to themselves."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,31 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", metavar="DIR", help="keep logs, captures and screenshots of the tests in DIR")
     parser.addoption("--complete", action="store_true", help="fail, not skip, where a server that tests need is missing")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a live test run while no other test does, on whichever worker that would be: it measures what a machine carries."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    with _turn(is_alone=item.get_closest_marker("live") is not None):
+        return (yield)
+
+
+@contextmanager
+def _turn(*, is_alone: bool) -> Iterator[None]:
+    """Hold a lock with others or alone. Who waits to be alone keeps the gate, so that nobody else gets in meanwhile.
+
+    Locks are released, not left to the closing of files: processes that a test forked hold the same ones.
+    """
+    with Path(__file__).open() as gate, Path(__file__).with_name("__init__.py").open() as room:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(room, fcntl.LOCK_UN)
 
 
 @pytest.fixture

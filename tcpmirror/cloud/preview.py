@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, literal, select
 
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.grouping import target_path
 from tcpmirror.cloud.schema import attacks, hits, reports
 from tcpmirror.detect.ignoring import Entry, Requester
+from tcpmirror.model.exchange import Exchange, Request
 from tcpmirror.model.finding import Finding
 from tcpmirror.settings.tree import Ignore
 
@@ -55,7 +56,7 @@ def preview(database: Database, entry: Ignore, since_ns: int) -> Preview:
     with database.reading() as connection:
         for attack in _attacks(connection, entry, since_ns):
             silenced = seen = 0
-            for row in _hits(connection, attack.id, since_ns, _LOOKED_AT - looked_at):
+            for row in _hits(connection, attack.id, since_ns, _LOOKED_AT - looked_at, bool(entry.where)):
                 seen += 1
                 silenced += _is_silenced(compiled, attack.type, row)
             looked_at += seen
@@ -79,10 +80,13 @@ def _attacks(connection: Connection, entry: Ignore, since_ns: int) -> Sequence[R
     return connection.execute(recent.order_by(attacks.c.last_ns.desc())).all()
 
 
-def _hits(connection: Connection, attack_id: int, since_ns: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    columns = (reports.c.host, reports.c.uri, reports.c.real_ip, reports.c.findings)
+def _hits(
+    connection: Connection, attack_id: int, since_ns: int, limit: int, asks_requests: bool
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    request = reports.c.request if asks_requests else literal(b"").label("request")
+    columns = (reports.c.host, reports.c.uri, reports.c.real_ip, reports.c.findings, reports.c.method, reports.c.application)
     of_attack = (
-        select(*columns)
+        select(*columns, request)
         .join(hits, hits.c.report_id == reports.c.id)
         .where(hits.c.attack_id == attack_id, hits.c.time_ns >= since_ns)
         .limit(limit)
@@ -90,10 +94,16 @@ def _hits(connection: Connection, attack_id: int, since_ns: int, limit: int) -> 
     return connection.execute(of_attack).all()
 
 
+def _asked(row: Row[*tuple[Any, ...]]) -> Exchange:
+    """Return what conditions on single values look at: the request as far as it was kept."""
+    head = row.request.partition(b"\r\n\r\n")[0]
+    return Exchange(Request(head, b"", 0, (row.method or "").encode(), (row.uri or "").encode()))
+
+
 def _is_silenced(entry: Entry, kind: str, row: Row[*tuple[Any, ...]]) -> bool:
     """Tell whether every finding of the hit's type would have been ignored."""
     try:
-        if not entry.applies(target_path(row.uri), Requester(row.host or "", row.real_ip)):
+        if not entry.applies(_asked(row), target_path(row.uri), Requester(row.host or "", row.real_ip, row.application)):
             return False
     except ValueError:  # networks are asked for, and the source is no address: what a client claimed in a header
         return False

@@ -24,9 +24,10 @@ from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.parts import LocalTime, Text, block, link
 from tcpmirror.console.text import shortened
-from tcpmirror.discovery.sensitive import GROUPS
+from tcpmirror.model.sensitive_class import GROUPS
 
 ROWS: Final = 50
+_ANY: Final = EndpointFilter()
 _RISKS: Final = {"": "Any risk", "4": "Medium and high", "8": "High"}
 _ORDERS: Final = {
     "last": "Last seen",
@@ -41,21 +42,23 @@ _CHANGES: Final = {"added": "New", "changed": "Changed", "unused": "Unused", "go
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the URL says."""
+    """What the URL says: which endpoints, in which order, which page of them."""
 
-    host: str = ""
-    path: str = ""
-    state: str = ""
-    risk: str = ""
-    sensitive: str = ""
+    wanted: EndpointFilter = _ANY
     sort: str = "last"
     page: int = 1
 
     def url(self) -> str:
-        named = {name: getattr(self, name) for name in ("host", "path", "state", "risk", "sensitive")}
-        named |= {"sort": "" if self.sort == "last" else self.sort, "page": "" if self.page == 1 else str(self.page)}
+        wanted = self.wanted
+        named = {name: getattr(wanted, name) for name in ("host", "path", "state", "sensitive")}
+        named |= {"risk": str(wanted.min_risk or ""), "sort": "" if self.sort == "last" else self.sort}
+        named["page"] = "" if self.page == 1 else str(self.page)
         query = urlencode({name: value for name, value in named.items() if value})
         return f"/apis?{query}" if query else "/apis"
+
+    def of(self, **changes: Any) -> View:
+        """Return the first page of what is asked for with *changes*, fields of EndpointFilter."""
+        return replace(self, wanted=replace(self.wanted, **changes), page=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,13 @@ class Shown:
 def view_of(host: str, path: str, state: str, risk: str, sensitive: str, sort: str, page: str) -> View:
     """Return what the parameters of a URL ask for; what is none of the choices is left out."""
     return View(
-        host=host,
-        path=path,
-        state=state if state in STATES else "",
-        risk=risk if risk in _RISKS else "",
-        sensitive=sensitive if sensitive in GROUPS else "",
+        EndpointFilter(
+            host,
+            path,
+            state=state if state in STATES else "",
+            sensitive=sensitive if sensitive in GROUPS else "",
+            min_risk=int(risk) if risk in _RISKS and risk else 0,
+        ),
         sort=sort if sort in SORTS else "last",
         page=int(page) if page.isascii() and page.isdigit() and 1 <= int(page[:6]) <= 20_000 else 1,
     )
@@ -83,9 +88,8 @@ def view_of(host: str, path: str, state: str, risk: str, sensitive: str, sort: s
 
 def read(service: Service, view: View) -> Shown:
     now_ns = service.clock()
-    wanted = EndpointFilter(view.host, view.path, state=view.state, sensitive=view.sensitive, min_risk=int(view.risk or 0))
-    page = list_endpoints(service.database, wanted, now_ns, view.sort, ROWS, (view.page - 1) * ROWS)
-    changes = list_changes(service.database, view.host, 20)
+    page = list_endpoints(service.database, view.wanted, now_ns, view.sort, ROWS, (view.page - 1) * ROWS)
+    changes = list_changes(service.database, view.wanted.host, 20)
     return Shown(page, list_hosts(service.database, now_ns), changes, now_ns)
 
 
@@ -98,9 +102,10 @@ class ApiList:
         with block("div", "tm-head"):
             Text("h1", "API Discovery")
             Text("span", f"{shown.page.total:,}", "tm-count").props('aria-label="Endpoints"')
-            link("CSV", f"/api/v1/inventory/endpoints.csv?{urlencode({'host': view.host})}", "tm-button")
-            if view.host:
-                link("OpenAPI", f"/api/v1/inventory/openapi?{urlencode({'host': view.host})}", "tm-button")
+            of_host = urlencode({"host": view.wanted.host})
+            link("CSV", f"/api/v1/inventory/endpoints.csv?{of_host}", "tm-button")
+            if view.wanted.host:
+                link("OpenAPI", f"/api/v1/inventory/openapi?{of_host}", "tm-button")
         self._filters(shown)
         if not shown.page.rows:
             self._nothing(bool(shown.hosts))
@@ -110,21 +115,21 @@ class ApiList:
         self._changes(shown)
 
     def _filters(self, shown: Shown) -> None:
-        view = self._view
+        view, wanted = self._view, self._view.wanted
         hosts = {"": "All hosts"} | {row.host: f"{shortened(row.host, 60)} ({row.endpoints})" for row in shown.hosts}
-        if view.host not in hosts:
-            hosts[view.host] = shortened(view.host, 60)
+        if wanted.host not in hosts:
+            hosts[wanted.host] = shortened(wanted.host, 60)
         with block("div", "tm-filters").props('role="search"'):
-            self._select("Host", hosts, view.host, lambda value: replace(view, host=value, page=1))
+            self._select("Host", hosts, wanted.host, lambda value: view.of(host=value))
             states = {"": "Any state"} | {name: name.capitalize() for name in STATES}
-            self._select("State", states, view.state, lambda value: replace(view, state=value, page=1))
-            self._select("Risk", _RISKS, view.risk, lambda value: replace(view, risk=value, page=1))
+            self._select("State", states, wanted.state, lambda value: view.of(state=value))
+            self._select("Risk", _RISKS, str(wanted.min_risk or ""), lambda value: view.of(min_risk=int(value or 0)))
             classes = {"": "Any data"} | {name: name.replace("_", " ") for name in sorted(GROUPS)}
-            self._select("Sensitive data", classes, view.sensitive, lambda value: replace(view, sensitive=value, page=1))
+            self._select("Sensitive data", classes, wanted.sensitive, lambda value: view.of(sensitive=value))
             self._select("Sorted by", _ORDERS, view.sort, lambda value: replace(view, sort=value, page=1))
-            text = ui.input("Path", placeholder="/users", value=view.path)
+            text = ui.input("Path", placeholder="/users", value=wanted.path)
             text.props("outlined dense clearable maxlength=200 autocomplete=off").classes("tm-filter")
-            text.on("keydown.enter", lambda: self._go(replace(view, path=str(text.value or "").strip(), page=1)))
+            text.on("keydown.enter", lambda: self._go(view.of(path=str(text.value or "").strip())))
 
     def _select(self, label: str, options: dict[str, str], value: str, chosen: Callable[[str], View]) -> None:
         box = ui.select(options, value=value, label=label, on_change=lambda event: self._go(chosen(event.value or "")))

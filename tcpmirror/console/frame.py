@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from typing import Final
 from urllib.parse import quote
 
 from fastapi import Request
-from fastapi.responses import RedirectResponse
 from nicegui import ui
 
 from tcpmirror.cloud.accounts import Account
@@ -58,15 +58,32 @@ class Visit:
         return account_of_session(self.service.database, self.secret, self.service.clock()) is not None
 
 
-def visit(service: Service, title: str, request: Request) -> Visit | RedirectResponse:
-    """Return the visit that *request* begins, or where to sign in first."""
+class NotSignedIn(Exception):
+    """Nobody is; ``address``: where to sign in, and where to go then."""
+
+    def __init__(self, asked: str) -> None:
+        super().__init__(asked)
+        self.address = f"/sign-in?next={quote(asked, safe='')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What all pages are about; the application of the pages keeps it as ``state.console``."""
+
+    service: Service
+    title: str
+
+
+async def visit(request: Request) -> Visit:
+    """Return who *request* for a page comes from; NotSignedIn where that is nobody."""
+    console: Console = request.app.state.console
+    service = console.service
     secret = request.cookies.get(COOKIE, "")
-    account = account_of_session(service.database, secret, service.clock()) if secret else None
+    account = await asyncio.to_thread(account_of_session, service.database, secret, service.clock()) if secret else None
     if account is None:
-        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(f"/sign-in?next={quote(asked, safe='')}", 303)
+        raise NotSignedIn(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
     theme = request.cookies.get(THEME_COOKIE, "auto")
-    return Visit(service, title, account, secret, theme if theme in _THEMES else "auto", caller_address(request))
+    return Visit(service, console.title, account, secret, theme if theme in _THEMES else "auto", caller_address(request))
 
 
 @contextmanager

@@ -73,6 +73,7 @@ class Detector:
         self.others: tuple[Callable[[Exchange], list[Finding]], ...] = ()  # what else judges requests, such as SecLang rules
         self.ignoring: Ignoring | None = None
         self.ignored: list[Ignored] = []
+        self.masks = pack.masks
         matched = [rule for rule in pack.rules if rule.patterns]
         request_rules = [rule for rule in matched if not rule.is_for_responses]
         response_rules = [rule for rule in matched if rule.is_for_responses]

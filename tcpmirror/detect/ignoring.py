@@ -12,13 +12,13 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from tcpmirror.detect.verdict import key_of
+from tcpmirror.detect.conditions import Where, host_matcher, host_name, is_below, point_parts, text_matcher
+from tcpmirror.detect.verdict import NAMED, key_of
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.settings.tree import Ignore
 
 IGNORED_LIMIT: Final = 256  # kept of one exchange
-_Matches = Callable[[str], object]
 
 
 class Requester(NamedTuple):
@@ -26,6 +26,7 @@ class Requester(NamedTuple):
 
     host: str
     address: str
+    application: int = -1
 
 
 Who = Callable[[Exchange], Requester]
@@ -74,7 +75,7 @@ class Sieve:
         request = self._exchange.request
         path = "" if request is None else request.target.partition(b"?")[0].decode("latin-1")
         requester = self._ignoring.who(self._exchange)
-        return [entry for entry in self._ignoring.entries if entry.applies(path, requester)]
+        return [entry for entry in self._ignoring.entries if entry.applies(self._exchange, path, requester)]
 
 
 class Entry:
@@ -84,19 +85,22 @@ class Entry:
         self.name = item.name
         self._types = frozenset(item.types)
         self._rules = re.compile("|".join(map(fnmatch.translate, item.rules))).match if item.rules else None
-        self._host = re.compile(fnmatch.translate(item.host.lower().replace("[^", "[!"))).match if item.host else None
-        self._path = _matcher(item.path)
-        self._parameter = _matcher(item.parameter)
-        self._point = tuple(item.point[1:-1].split("][") if item.point[:1] == "[" else filter(None, item.point.split(".")))
+        self._host = host_matcher(item.host)
+        self._path = text_matcher(item.path)
+        self._parameter = text_matcher(item.parameter)
+        self._point = point_parts(item.point)
+        self._where = Where(item.where)
+        self._parsers = frozenset(item.parsers)
+        self._binary = item.binary
         self._networks = tuple(map(ipaddress.ip_network, item.networks))
 
-    def applies(self, path: str, requester: Requester) -> bool:
+    def applies(self, exchange: Exchange, path: str, requester: Requester) -> bool:
         """Tell whether the conditions about the exchange hold; *path* is latin-1 text."""
-        host = re.sub(r":\d*\Z", "", requester.host).lower()
         return (
-            (self._host is None or self._host(host) is not None)
+            (self._host is None or self._host(host_name(requester.host)) is not None)
             and (self._path is None or self._path(path) is not None)
             and (not self._networks or any(ipaddress.ip_address(requester.address) in net for net in self._networks))
+            and self._where.hold(exchange, requester.host, requester.application)
         )
 
     def holds(self, finding: Finding) -> bool:
@@ -104,21 +108,24 @@ class Entry:
         return (
             (not self._types or finding.type in self._types)
             and (self._rules is None or self._rules(finding.rule) is not None)
-            and _is_below(finding.point, self._point)
+            and is_below(finding.point, self._point)
             and (self._parameter is None or self._parameter(key_of(finding.point)) is not None)
+            and (not self._parsers or not self._parsers.isdisjoint(_steps_of(finding.point, len(self._point))))
+            and (not self._binary or is_binary(finding.payload))
         )
 
 
-def _is_below(path: tuple[str, ...], prefix: tuple[str, ...]) -> bool:
-    """Header names compare without case, as they are (RFC 9110, section 5.1)."""
-    if len(path) < len(prefix):
-        return False
-    return all(want in ("*", part) or want.upper() == part for part, want in zip(path, prefix, strict=False))
+def _steps_of(path: tuple[str, ...], begin: int) -> list[str]:
+    """Return the parsers in *path* from *begin* on: names of members stand behind the step that says so."""
+    steps, at = [], 0
+    while at < len(path):
+        if at >= begin:
+            steps.append(path[at])
+        at += 2 if path[at] in NAMED else 1
+    return steps
 
 
-def _matcher(text: str) -> _Matches | None:
-    if not text:
-        return None
-    if text.startswith("~"):
-        return re.compile(text[1:].strip()).search
-    return re.compile(fnmatch.translate(text.replace("[^", "[!"))).match
+def is_binary(text: str) -> bool:
+    """Tell whether *text* (a character a byte) is of something that is no text: control characters people do not type."""
+    odd = sum((char < " " and char not in "\t\r\n") or char == "\x7f" for char in text)
+    return "\0" in text or odd * 20 > len(text)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -17,10 +17,10 @@ from tcpmirror.detect.site import WHERE
 from tcpmirror.errors import SettingsError
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.model.finding import SEVERITIES
-from tcpmirror.settings.ignore_keys import IGNORES
+from tcpmirror.settings.policy_keys import IGNORES, MASKS
 from tcpmirror.settings.reading import Reading
-from tcpmirror.settings.schema import MISSING
-from tcpmirror.settings.tree import Ignore
+from tcpmirror.settings.schema import MISSING, ListOf
+from tcpmirror.settings.tree import Ignore, Mask
 
 # libyaml, which PyYAML has on every platform with wheels, reads the packs in a tenth of the time.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -89,10 +89,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """All rules in force, ids unique; ``ignores``: what is not to be reported of what they find."""
+    """All rules in force, ids unique; ``ignores``: what is not to be reported of what they find; ``masks``: nor told."""
 
     rules: tuple[Rule, ...]
     ignores: tuple[Ignore, ...] = ()
+    masks: tuple[Mask, ...] = ()
 
 
 def load_pack(*folders: Path) -> Pack:
@@ -118,18 +119,20 @@ def join_packs(own: Iterable[tuple[str, str]]) -> Pack:
     """Return the built-in rules and, behind them, those of the packs *own*: (file, text)."""
     rules: dict[str, Rule] = {}
     ignores: list[Ignore] = []
+    masks: list[Mask] = []
     built_in = [(str(file), file.read_text(encoding="utf-8")) for file in sorted(BUILT_IN.glob("*.yaml"))]
     for is_own, packs in ((False, built_in), (True, own)):
         for file, text in packs:
             read = read_pack(file, text, is_own)
             ignores += read.ignores
+            masks += read.masks
             for rule in read.rules:
                 if rule.id in rules:
                     taken = rules[rule.id]
                     problem = f"{rule.id!r} stands in {taken.file}:{taken.line} already"
                     raise SettingsError(file, rule.line, "id", rule.id, "an id that no other rule has", problem)
                 rules[rule.id] = rule
-    return Pack(tuple(rules.values()), tuple(ignores))
+    return Pack(tuple(rules.values()), tuple(ignores), tuple(masks))
 
 
 def read_rules(file: str, text: str, own: bool = True) -> list[Rule]:
@@ -158,11 +161,12 @@ def examine_pack(file: str, text: str, own: bool = True) -> tuple[Pack, list[Set
     problems: list[SettingsError] = []
     try:
         top = _Section(file, node, "(document)")
-        ignores = _ignores(file, top.node("ignore"), problems)
+        ignores: tuple[Ignore, ...] = _entries(file, top.node("ignore"), IGNORES, "ignore", problems)
+        masks: tuple[Mask, ...] = _entries(file, top.node("mask"), MASKS, "mask", problems)
         listed = top.node("rules")
-        if listed is None and top.node("ignore") is not None:
+        if listed is None and (top.node("ignore") is not None or top.node("mask") is not None):
             top.finish()
-            return Pack((), ignores), problems
+            return Pack((), ignores, masks), problems
         common = _common(top)
         if not isinstance(listed, yaml.SequenceNode) or not listed.value:
             raise SettingsError(file, top.line, "rules", None, "a list of rules")
@@ -174,15 +178,15 @@ def examine_pack(file: str, text: str, own: bool = True) -> tuple[Pack, list[Set
             rules.append(_rule(_Section(file, item, f"rules[{index}]"), common, own))
         except SettingsError as problem:
             problems.append(problem)
-    return Pack(tuple(rules), ignores), problems
+    return Pack(tuple(rules), ignores, masks), problems
 
 
-def _ignores(file: str, node: yaml.Node | None, problems: list[SettingsError]) -> tuple[Ignore, ...]:
-    """Return the entries under ``ignore``, read as those of the settings are."""
+def _entries(file: str, node: yaml.Node | None, kind: ListOf, key: str, problems: list[SettingsError]) -> tuple[Any, ...]:
+    """Return the entries under *key*, read as those of the settings are."""
     if node is None:
         return ()
     reading = Reading(file, 4)
-    found = reading.value(IGNORES, node, "ignore")
+    found = reading.value(kind, node, key)
     problems += reading.problems
     return () if found is MISSING else tuple(found)
 

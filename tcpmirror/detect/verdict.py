@@ -31,7 +31,9 @@ _STANDARD_HEADER: Final = re.compile(
     re.IGNORECASE,
 )
 # Path steps that are followed by a name that the client chose.
-_NAMED: Final = frozenset(("get", "form_urlencoded", "multipart", "header", "cookie", "hash", "xml_tag", "xml_attr", "url"))
+NAMED: Final = frozenset(
+    ("get", "form_urlencoded", "multipart", "header", "response_header", "cookie", "hash", "xml_tag", "xml_attr", "url")
+)
 
 
 class Sign(NamedTuple):
@@ -54,7 +56,7 @@ def key_of(path: Sequence[str]) -> str:
     """Return the parameter name a point belongs to, ``filename`` for file names, the tag itself for names (``get_name``)."""
     key, at = "", 0
     while at < len(path):
-        if path[at] in _NAMED and at + 1 < len(path):
+        if path[at] in NAMED and at + 1 < len(path):
             key = path[at + 1]
             at += 2
             continue

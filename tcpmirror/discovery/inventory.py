@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from tcpmirror.discovery.digest import EndpointDigest, EndpointKey, ParameterDigest, ParameterKey, add
 from tcpmirror.discovery.schema import RARE, schema_of, type_text
-from tcpmirror.discovery.sensitive import GROUPS
 from tcpmirror.discovery.templates import VALUE, Decided, Path, decide
 from tcpmirror.discovery.values import kind_of_sent, value_hash
+from tcpmirror.model.sensitive_class import GROUPS
 
 MIN_REQUESTS: Final = 5  # answered with 2xx; an endpoint with fewer is noise
 CLASS_SHARE: Final = 0.1  # of the values of a parameter; a class of fewer is an accident

@@ -8,38 +8,12 @@ as `GROUPS` says.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final
 
 from stdnum import iban, imei, luhn
 from stdnum.us import ssn
-
-GROUPS: Final = {
-    "email": "pii",
-    "phone": "pii",
-    "name": "pii",
-    "address": "pii",
-    "birth_date": "pii",
-    "national_id": "pii",
-    "ip": "pii",
-    "location": "pii",
-    "device_id": "pii",
-    "password": "credentials",
-    "token": "credentials",
-    "jwt": "credentials",
-    "api_key": "credentials",
-    "private_key": "credentials",
-    "session": "credentials",
-    "card": "financial",
-    "iban": "financial",
-    "account": "financial",
-    "card_security": "financial",
-    "salary": "financial",
-    "diagnosis": "medical",
-    "health_id": "medical",
-}
-CRITICAL: Final = frozenset({"pii", "credentials", "financial", "medical"})
 
 # Whole words of a name: `userEmail`, `user_email` and `user-email` hold "email".
 _NAMES: Final = {
@@ -160,3 +134,40 @@ def class_of(name: str, value: str) -> str:
         return ""
     fits = _FITS.get(named)
     return named if (len(value) >= 2 if fits is None else fits(value)) else ""
+
+
+# Whole values of these forms inside a text; what stands before and behind is no part of a longer one.
+_WITHIN: Final = re.compile(
+    r"(?P<private_key>-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[\s\S]{0,8192}?(?:-----END (?:[A-Z]+ )?PRIVATE KEY-----|\Z))"
+    r"|(?P<jwt>eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+    rf"|(?P<api_key>(?<![A-Za-z0-9])(?:{_KEYS.pattern}))"
+    r"|(?P<email>(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9]))"
+    r"|(?P<card>(?<![\d.-])[2-6](?:[ -]?\d){12,18}(?![\d-]))"
+    r"|(?P<national_id>(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-]))"
+    r"|(?P<iban>(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9]))"
+    r"|(?P<phone>(?<![\w+])\+\d{1,3}[ -]?(?:\(\d{1,4}\)[ -]?)?\d[\d -]{5,12}\d(?!\w))"
+    r"|(?P<named>(?<![A-Za-z0-9])(?:[\w-]{0,24}[_-])?(?:pass(?:word|wd|phrase)?|pwd|secret|api[_-]?key|(?:[a-z]{2,8}[_-]?)?token"
+    r"|session[_-]?id|cvv2?|pin)[\"']?\s{0,4}[=:]\s{0,4}[\"']?(?P<said>[^\s\"'&<>,;(){}]{3,256}))",
+    re.IGNORECASE,
+)
+_NAMED: Final = re.compile(r"(?P<name>[\w-]+)[\"']?\s*[=:]")
+_HINT: Final = re.compile(r"[@+]|\d{3}|eyJ|[=:]|PRIVATE KEY|AKIA|ASIA|gh[pousr]_|glpat-|xox|_live_|AIza|SG\.|npm_")
+_CHECKED: Final[dict[str, Callable[[str], bool]]] = {
+    "card": _is_card,
+    "national_id": lambda value: bool(ssn.is_valid(value)),
+    "iban": lambda value: bool(iban.is_valid(value)),
+}
+
+
+def classes_within(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, class) of the sensitive values inside *text*, also those that a name before them tells."""
+    if _HINT.search(text) is None:
+        return
+    for match in _WITHIN.finditer(text):
+        kind = match.lastgroup or ""
+        if kind in ("named", "said"):
+            named = _NAMED.match(match.group("named"))
+            found = class_of_name(named.group("name")) if named else ""
+            yield *match.span("said"), found or "password"
+        elif (checked := _CHECKED.get(kind)) is None or checked(match.group()):
+            yield *match.span(), kind

@@ -38,6 +38,7 @@ from tcpmirror.processes.judging import Inspector, Judge, slowed
 from tcpmirror.processes.key_log import decryption_of_files, secrets_of_files
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.processes.lines import EXCHANGES, FINDINGS, line_records, read_line_record
+from tcpmirror.processes.masking import concealing
 from tcpmirror.processes.sorting import LineSorter
 from tcpmirror.processes.worker import DECRYPTION_COUNTERS, Publisher, finish_waiting, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
@@ -129,11 +130,14 @@ class Analysis:
                 time.sleep(0.001)
 
         def keep(exchange: Exchange, findings: list[Finding]) -> None:
-            for record in line_records(exchange, findings, self.pcaps, self.exchanges is not None):
+            masked = judge.report(exchange, findings) if judge.masks else None
+            for record in line_records(exchange, findings, self.pcaps, self.exchanges is not None, masked):
                 send(KIND_LINE, record)
 
         apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until == "apis" else None
         judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, apis)
+        if apis is not None:
+            apis.conceal = concealing(judge.masks)
         factory = self._factory(judge)
         table = open_table(factory, self.settings, self.workers)
         counts = Publisher(page, table, factory)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
+from tcpmirror.discovery.digest import EndpointDigest
 from tcpmirror.discovery.observer import Observer
 from tcpmirror.discovery.record import chunks, encode_rows, wire_row
 from tcpmirror.model.exchange import Exchange
@@ -28,6 +29,7 @@ class ApiNews:
         self._sent = 0
         self._seen = 0
         self._failures = 0
+        self.conceal: Callable[[EndpointDigest], EndpointDigest] | None = None  # takes out what is not to be told
         self._told = {"api_requests": 0, "api_samples": 0, "api_refused": 0}
 
     def __call__(self, exchange: Exchange, is_attack: bool) -> None:
@@ -47,7 +49,8 @@ class ApiNews:
     def records(self, limit_bytes: int) -> Iterator[bytes]:
         """Yield what is new since the last call, in records of up to *limit_bytes*."""
         self._publish()
-        rows = [wire_row(digest) for digest in self._observer.take()]
+        digests = self._observer.take()
+        rows = [wire_row(digest) for digest in (map(self.conceal, digests) if self.conceal else digests)]
         kept = 0
         for chunk in chunks(rows, min(limit_bytes, RECORD_BYTES)):
             kept += len(chunk)

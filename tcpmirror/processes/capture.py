@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from typing import Final
 
 from tcpmirror.capture.capture_files import capture_files
@@ -107,6 +108,8 @@ def open_road(
         DuplicateTable(settings.capture.duplicate_window_ns) if settings.capture.deduplicate else None,
     )
     road.keep_apart(settings.capture.vlan_in_flow_key, settings.capture.vni_in_flow_key)
+    shard = settings.shard
+    road.take_share(shard.index, shard.count, blake2b(shard.key.encode(), digest_size=16).digest())
     road.simulate(settings.simulate.gap, settings.simulate.ring_full)
     return road
 

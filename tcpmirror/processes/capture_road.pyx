@@ -64,8 +64,10 @@ cdef class CaptureRoad(FrameReceiver):
     cdef public bint is_stopping
     cdef uint64_t counted_joined, counted_lost
     cdef bint is_vlan_key, is_vni_key
+    cdef HashKey shard_key
+    cdef uint64_t shard_index, shard_count
     cdef int at_simulated, at_tcp_bytes, at_duplicate_bytes, at_shed_bytes, at_ring_full_bytes, at_simulated_bytes
-    cdef int at_discarded, at_discarded_bytes
+    cdef int at_discarded, at_discarded_bytes, at_other_shard
     cdef uint32_t gap_share, full_share  # of 2**32
     cdef uint64_t dice
 
@@ -96,6 +98,8 @@ cdef class CaptureRoad(FrameReceiver):
         self.at_shed_bytes, self.at_ring_full_bytes = page.slot("shed_bytes"), page.slot("ring_full_bytes")
         self.at_simulated_bytes = page.slot("simulated_bytes")
         self.at_discarded, self.at_discarded_bytes = page.slot("lost_discarded"), page.slot("discarded_bytes")
+        self.at_other_shard = page.slot("lost_other_shard")
+        self.shard_count = 1
         self.inherit(page)
 
     cdef int inherit(self, page) except -1:
@@ -115,6 +119,16 @@ cdef class CaptureRoad(FrameReceiver):
         """Let flows of one 4-tuple be several: one for each pair of VLAN tags, one for each VNI."""
         self.is_vlan_key = vlans
         self.is_vni_key = vnis
+
+    def take_share(self, uint64_t index, uint64_t count, bytes key):
+        """Take only flows of share *index* of *count*, as everybody divides them who has the same *key* of 16 bytes."""
+        self.shard_index = index
+        self.shard_count = count
+        self.shard_key = read_key(key)
+
+    cdef bint is_of_other_shard(self, const Segment* segment) noexcept nogil:
+        """Whether another sensor takes the segment's flow. Tags do not count: copies of a flow may differ in them."""
+        return (flow_hash(segment, &self.shard_key, 0) >> 32) * self.shard_count >> 32 != self.shard_index
 
     cdef uint64_t tags_of(self, const Segment* segment) noexcept nogil:
         """Return what belongs to the flow's key beside its 4-tuple, 0 for nothing: VNI + 1 (25 bits), inner and outer VLAN (12 each)."""
@@ -205,6 +219,9 @@ cdef class CaptureRoad(FrameReceiver):
         cdef uint64_t size = sizeof(Segment) + segment.payload_length
         if self.inner_frames is not None and not self.is_inner_wanted(payload + segment.payload_length):
             self.counters[self.at_reason[<int>Verdict.FILTERED]] += 1
+            return 0
+        if self.shard_count > 1 and self.is_of_other_shard(segment):
+            self.counters[self.at_other_shard] += 1
             return 0
         segment.domain = <uint16_t>self.domain
         self.counters[self.at_bad_checksum] += segment.has_bad_checksum

@@ -8,6 +8,7 @@ from pathlib import Path
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.decode.normal import Normalizer
 from tcpmirror.decode.points import Decoded, request_points
+from tcpmirror.decode.scope import ScopeRules
 from tcpmirror.decode.text import fold
 from tcpmirror.detect.compiled import INSTALLED, RefusedPattern, check_rules
 from tcpmirror.detect.detector import Detector
@@ -73,8 +74,14 @@ def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None, seclang:
 
 
 def _who(settings: Settings) -> Callable[[Exchange], Requester]:
-    addresses = ClientAddress(settings.inspection.proxy_headers)
-    return lambda exchange: Requester(addresses.host(exchange) or "", addresses.real_ip(exchange))
+    addresses, scope = ClientAddress(settings.inspection.proxy_headers), ScopeRules(settings.inspection)
+
+    def who(exchange: Exchange) -> Requester:
+        host, address = addresses.host(exchange) or "", addresses.real_ip(exchange)
+        given = scope.default if exchange.request is None else scope.of(exchange.request, host, address)
+        return Requester(host, address, given.application)
+
+    return who
 
 
 def compile_rules() -> Path:

@@ -11,13 +11,15 @@ from typing import Final, Protocol
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.decode.scope import ScopeRules
 from tcpmirror.detect.ignoring import Ignored
+from tcpmirror.detect.masks import CompiledMask
 from tcpmirror.model.anomaly import Anomaly, anomaly_names
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.ignored_news import IgnoredCounts, add_ignored
 from tcpmirror.model.overlap import overlap_texts
 from tcpmirror.model.report import Report, report_id
-from tcpmirror.settings.tree import Settings
+from tcpmirror.processes.masking import bare_report, compiled_masks, masked_report
+from tcpmirror.settings.tree import Mask, Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.vulns.proofs import Proofs
 
@@ -37,9 +39,12 @@ TIMED: Final = 16  # one exchange in so many is timed, for all of them: asking t
 
 
 class Inspector(Protocol):
-    """Finds attacks in one exchange; ``ignored``: what it found in the last one and does not tell."""
+    """Finds attacks in one exchange; ``ignored``: what it found in the last and does not tell; ``masks`` of its packs."""
 
     tier2: int
+
+    @property
+    def masks(self) -> Sequence[Mask]: ...
 
     @property
     def ignored(self) -> Sequence[Ignored]: ...
@@ -95,6 +100,7 @@ class Judge:
         self._proofs = Proofs()
         self._address = ClientAddress(settings.inspection.proxy_headers)
         self._scope = ScopeRules(settings.inspection)
+        self.masks = compiled_masks((*settings.inspection.mask, *(() if detector is None else detector.masks)))
 
     def __call__(self, exchange: Exchange) -> None:
         self._page.add("emitted")
@@ -157,7 +163,7 @@ class Judge:
             self._page.add("partial_limit", exchange.anomalies & LIMITS != 0)
 
     def report(self, exchange: Exchange, findings: list[Finding]) -> Report:
-        """Return what is kept of *exchange*, cut to the export limits."""
+        """Return what is kept of *exchange*, masked and cut to the export limits."""
         limits = self._settings.limits
         request, response = exchange.request, exchange.response
         real_ip = self._address.real_ip(exchange)
@@ -166,7 +172,7 @@ class Judge:
         if request is not None and not self._scope.is_trivial:
             application = self._scope.of(request, host or "", real_ip).application
         client, server = exchange.client, exchange.server
-        return Report(
+        made = Report(
             id=report_id(client, server, exchange.time_ns, exchange.index),
             time_ns=exchange.time_ns,
             duration_ns=exchange.duration_ns,
@@ -187,6 +193,19 @@ class Judge:
             request=_kept(request, limits.export_request_bytes),
             response=_kept(response, limits.export_response_bytes),
         )
+        masks = self.masks.of(exchange, host or "", application) if self.masks else []
+        return self._masked(made, exchange, masks) if masks else made
+
+    def _masked(self, report: Report, exchange: Exchange, masks: list[CompiledMask]) -> Report:
+        """Return *report* masked. A fault of ours costs its texts, never a secret."""
+        try:
+            masked = masked_report(report, exchange, masks, self._settings.limits)
+        except Exception:  # noqa: BLE001 - as in `__call__`; what the fault says may hold what is to be masked
+            self._page.add("bugs")
+            log.error("a report cannot be masked, so it goes without what was sent")
+            return bare_report(report)
+        self._page.add("masked_reports", masked != report)
+        return masked
 
     def _is_in_scope(self, exchange: Exchange) -> bool:
         if exchange.request is None or self._scope.is_trivial:

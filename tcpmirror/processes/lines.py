@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import orjson
 
@@ -11,6 +12,7 @@ from tcpmirror.model.anomaly import anomaly_names
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.overlap import Overlap
+from tcpmirror.model.report import Report
 from tcpmirror.processes.judging import text
 
 EXCHANGES, FINDINGS = 0, 1
@@ -18,19 +20,22 @@ _KEY = struct.Struct(">HQ")
 _RECORD = struct.Struct("<BH")
 
 
-def line_records(exchange: Exchange, findings: list[Finding], pcaps: list[str], want_exchanges: bool) -> list[bytes]:
+def line_records(
+    exchange: Exchange, findings: Sequence[Finding], pcaps: list[str], want_exchanges: bool, masked: Report | None = None
+) -> list[bytes]:
     """Return the ring records for *exchange*: u8 which file, u16 length of the key, key, line.
 
-    WebSocket messages are judged as exchanges are, but are none: they have findings lines only.
+    WebSocket messages are judged as exchanges are, but are none: they have findings lines only. *masked*: its report where
+    masks apply, whose texts stand in for those of the exchange.
     """
     client, server = exchange.client, exchange.server
     key = _KEY.pack(exchange.source, exchange.time_ns) + f"{client} {server} ".encode() + exchange.index.to_bytes(4, "big")
     records = []
     if want_exchanges and exchange.protocol != "websocket":
-        line = exchange_line(exchange, client, server, pcaps[exchange.source])
+        line = exchange_line(exchange, client, server, pcaps[exchange.source], masked)
         records.append(_RECORD.pack(EXCHANGES, len(key)) + key + line)
-    for finding in findings:
-        records.append(_RECORD.pack(FINDINGS, len(key)) + key + finding_line(exchange, finding, client, server))
+    for finding in findings if masked is None else masked.findings:
+        records.append(_RECORD.pack(FINDINGS, len(key)) + key + finding_line(exchange, finding, client, server, masked))
     return records
 
 
@@ -40,11 +45,11 @@ def read_line_record(record: bytes) -> tuple[int, bytes, bytes]:
     return which, record[_RECORD.size : _RECORD.size + size], record[_RECORD.size + size :]
 
 
-def exchange_line(exchange: Exchange, client: str, server: str, pcap: str) -> bytes:
+def exchange_line(exchange: Exchange, client: str, server: str, pcap: str, masked: Report | None = None) -> bytes:
     """Return the JSON line of an exchange; ``grpc_status`` stands in it where there is one."""
     request, response = exchange.request, exchange.response
     duration = exchange.duration_ns
-    overlaps = {"overlaps": [_shown(overlap) for overlap in exchange.overlaps]} if exchange.overlaps else {}
+    overlaps = {"overlaps": [_shown(item) for item in exchange.overlaps]} if exchange.overlaps and masked is None else {}
     grpc_status = status_of(response)
     return orjson.dumps(
         {
@@ -55,8 +60,7 @@ def exchange_line(exchange: Exchange, client: str, server: str, pcap: str) -> by
             "encapsulation": exchange.encapsulation,
             "protocol": exchange.protocol,
             "method": None if request is None else text(request.method),
-            "host": exchange.host,
-            "uri": None if request is None else text(request.target),
+            **_place(exchange, masked),
             "status": None if response is None else response.status,
             "request_bytes": 0 if request is None else request.body_length,
             "response_bytes": 0 if response is None else response.body_length,
@@ -70,7 +74,7 @@ def exchange_line(exchange: Exchange, client: str, server: str, pcap: str) -> by
     )
 
 
-def finding_line(exchange: Exchange, finding: Finding, client: str, server: str) -> bytes:
+def finding_line(exchange: Exchange, finding: Finding, client: str, server: str, masked: Report | None = None) -> bytes:
     """Return the JSON line of a finding."""
     request, response = exchange.request, exchange.response
     return orjson.dumps(
@@ -79,8 +83,7 @@ def finding_line(exchange: Exchange, finding: Finding, client: str, server: str)
             "client": client,
             "server": server,
             "method": None if request is None else text(request.method),
-            "host": exchange.host,
-            "uri": None if request is None else text(request.target),
+            **_place(exchange, masked),
             "status": None if response is None else response.status,
             "type": finding.type,
             "point": finding.point,
@@ -92,6 +95,12 @@ def finding_line(exchange: Exchange, finding: Finding, client: str, server: str)
             "severity": finding.severity,
         }
     )
+
+
+def _place(exchange: Exchange, masked: Report | None) -> dict[str, str | None]:
+    if masked is not None:
+        return {"host": masked.host, "uri": masked.uri}
+    return {"host": exchange.host, "uri": None if exchange.request is None else text(exchange.request.target)}
 
 
 def _shown(overlap: Overlap) -> dict[str, str | int]:

@@ -19,6 +19,7 @@ from tcpmirror.processes.context import Context
 from tcpmirror.processes.ignored_news import send_ignored_news
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
+from tcpmirror.processes.masking import concealing
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.renewal import Renewal, Renewed
 from tcpmirror.processes.surveyed_flow import CensusFactory
@@ -309,6 +310,8 @@ class Worker:
         """Judge by these settings and rules from now on, and publish which rules they are."""
         detector = renewed.detector
         self._judge.configure(renewed.settings, detector)
+        if self._apis is not None:
+            self._apis.conceal = concealing(self._judge.masks)
         self._page.set("rules", detector.rule_count)
         self._page.set("own_rules", detector.own_rule_count)
         self._page.set("rules_refused", int(bool(renewed.problem)))

@@ -18,6 +18,7 @@ cdef class Body:
     cdef int64_t length
     cdef int64_t wire_length
     cdef void begin(self, object codings) noexcept
+    cdef Py_ssize_t held(self) noexcept
     cdef int add(self, const uint8_t* data, Py_ssize_t size) except -1
     cdef void skip(self, uint64_t size) noexcept
     cdef int settle(self) except -1

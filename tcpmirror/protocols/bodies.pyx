@@ -12,9 +12,12 @@ from tcpmirror.protocols.buffer cimport buffer_append, buffer_clear, buffer_free
 import hashlib
 
 from tcpmirror.model.anomaly import Anomaly
+from tcpmirror.protocols.codings import HELD_BYTES
 
 cdef uint64_t BODY_LIMIT = 1 << Anomaly.BODY_LIMIT
 cdef uint64_t BODY_SHED = 1 << Anomaly.BODY_SHED
+cdef Py_ssize_t CODED_BYTES = HELD_BYTES
+cdef Py_ssize_t STATE_BYTES = 40960  # what an inflate stream holds: its window and tables
 cdef object sha256 = hashlib.sha256
 cdef bytes EMPTY_SHA256 = hashlib.sha256(b"").digest()
 
@@ -40,6 +43,14 @@ cdef class Body:
         self.is_shed = self.is_unread = False
         self.length = 0
         self.wire_length = 0
+
+    cdef Py_ssize_t held(self) noexcept:
+        """Return how many bytes are kept here: a coded body is held as it came, from a certain size on its stream is open."""
+        if self.codings is None:
+            return self.kept.capacity
+        if self.wire_length < CODED_BYTES:
+            return self.kept.capacity + self.wire_length
+        return self.kept.capacity + CODED_BYTES + STATE_BYTES
 
     cdef int add(self, const uint8_t* data, Py_ssize_t size) except -1:
         """Take *size* bytes of content; they are read again no later than the next `settle`."""
@@ -117,11 +128,11 @@ cdef class Body:
             message.body = b""
             message.body_sha256 = EMPTY_SHA256 if self.is_hashed and not self.is_unread else None
         elif self.borrowed != NULL:
-            message.body = PyBytes_FromStringAndSize(
-                <const char*>self.borrowed, self.borrowed_size if self.borrowed_size < self.limit else self.limit)
+            if self.owner is None:
+                self.owner = PyBytes_FromStringAndSize(<const char*>self.borrowed, self.borrowed_size)
+            message.body = self.owner if self.borrowed_size <= self.limit else self.owner[:self.limit]
             if self.is_hashed:
-                message.body_sha256 = sha256(
-                    PyBytes_FromStringAndSize(<const char*>self.borrowed, self.borrowed_size)).digest()
+                message.body_sha256 = sha256(self.owner).digest()
         else:
             message.body = PyBytes_FromStringAndSize(<const char*>self.kept.data, self.kept.size)
             if self.is_hashed and not self.is_unread:

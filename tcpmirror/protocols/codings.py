@@ -20,6 +20,7 @@ from tcpmirror.protocols.coded_streams import (
     Stream,
     StreamError,
     open_stream,
+    whole_gzip,
 )
 
 MAGIC_BYTES: Final = 4
@@ -34,7 +35,9 @@ WINDOW_BYTES: Final = 16384  # of a layer's input are looked at together: what o
 STREAMS: Final = 256
 STREAM_BYTES: Final = 64
 NESTED_STREAM_BYTES: Final = 4096
-HELD_BYTES: Final = 16384  # of a coded body are collected before they are decoded: a call a segment costs half as much again
+HELD_BYTES: Final = (
+    65536  # of a coded body are collected before they are decoded: most are whole by then, and decoded at once
+)
 
 BAD_CODING: Final = 1 << Anomaly.BAD_CODING
 TRUNCATED_CODING: Final = 1 << Anomaly.TRUNCATED_CODING
@@ -69,6 +72,8 @@ class Layer:
         self._opening = OPENING_BYTES if coding == "deflate" else MAGIC_BYTES
 
     def decode(self, chunk: bytes) -> bytes:
+        if len(chunk) <= WINDOW_BYTES:
+            return self._decode_window(chunk)
         output = bytearray()
         for at in range(0, len(chunk), WINDOW_BYTES):
             output += self._decode_window(chunk[at : at + WINDOW_BYTES])
@@ -84,6 +89,18 @@ class Layer:
         for block in self._blocks():
             output += self._decode_block(block)
         return bytes(output)
+
+    def decode_whole(self, body: bytes) -> bytes | None:
+        """Return what all of the layer's input, of which nothing was decoded yet, decodes to.
+
+        None leaves it to `decode`: whatever is more than one sound gzip stream within the limits.
+        """
+        if self.coding != "gzip":
+            return None
+        room = min(self._limit - 1, max(RATIO_FROM_BYTES, self._ratio * len(body)))
+        output = whole_gzip(body, room)
+        self._is_over = output is not None
+        return output
 
     def finish(self) -> bytes:
         """Return what the last bytes give, and note a stream without its end."""
@@ -214,9 +231,9 @@ class ContentDecoder:
     def __init__(self, codings: list[bytes], layers: int, limit: int, ratio: int) -> None:
         self._anomalies = 0
         self._layers: list[Layer] = []
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self._held = bytearray()
         self._late = b""  # what came out too late to be returned at once
+        self._is_begun = False  # something was decoded, or is missing
         for coding in codings:
             if coding not in CODINGS:
                 self._anomalies |= UNKNOWN_CONTENT_CODING
@@ -235,13 +252,12 @@ class ContentDecoder:
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes of the coded body; return what is decoded by now, in order."""
-        self._held.append(chunk)
-        self._held_bytes += len(chunk)
-        return self._decode_held() if self._held_bytes >= HELD_BYTES else b""
+        self._held += chunk
+        return self._decode_held() if len(self._held) >= HELD_BYTES else b""
 
     def finish(self) -> bytes:
         """Return what was held back until the end."""
-        decoded = self._decode_held()
+        decoded = self._decode_held(is_all=not self._is_begun)
         output = b""
         for layer in self._layers:
             output = (layer.decode(output) if output else b"") + layer.finish()
@@ -249,17 +265,21 @@ class ContentDecoder:
 
     def lose(self) -> None:
         """Tell that bytes of the coded body are missing: nothing after them can be decoded."""
+        self._is_begun = True
         self._late = self._decode_held()
         for layer in self._layers[:1]:
             layer.lose()
 
-    def _decode_held(self) -> bytes:
-        chunk, output = b"".join(self._held), self._late
+    def _decode_held(self, *, is_all: bool = False) -> bytes:
+        """Return what was late and what the held bytes decode to; *is_all*: they are the whole body."""
+        chunk, output = bytes(self._held), self._late
         self._held.clear()
-        self._held_bytes = 0
         self._late = b""
+        self._is_begun = True
         for layer in self._layers:
-            chunk = layer.decode(chunk)
+            whole = layer.decode_whole(chunk) if is_all else None
+            is_all = whole is not None
+            chunk = layer.decode(chunk) if whole is None else whole
         return output + chunk if output else chunk
 
 

@@ -25,7 +25,7 @@ cdef enum:
 cdef Choice choice_of(const uint8_t* data, Py_ssize_t size) noexcept nogil:
     """Return what a direction speaks that begins with *data*, one byte at least."""
     if data[0] == c"P":
-        if not is_preface(data, size):
+        if not is_preface(data, min(size, REQUEST_LINE_SIZE)):  # what decides must not depend on how much came at once
             return IS_HTTP1
         return IS_HTTP2 if size >= REQUEST_LINE_SIZE else UNDECIDED
     if data[0] == 0:

@@ -28,7 +28,6 @@ cdef uint64_t GAP = 1 << Anomaly.GAP
 cdef enum:
     HUNTED_LIMIT = 65536     # bytes without a start line after which a side is not HTTP/1 (TLS, a database)
     HUNT_LINE = 8192         # bytes before a line end in which a start line is looked for (nginx's longest)
-    CODING_BYTES = 40960     # what an inflate stream holds: its window and tables
 
 
 cdef class Half:
@@ -118,11 +117,9 @@ cdef class Half:
 
     cdef Py_ssize_t held(self) noexcept:
         """Return how many bytes are kept here."""
-        cdef Py_ssize_t size = self.buffer.capacity + self.body.kept.capacity
+        cdef Py_ssize_t size = self.buffer.capacity + self.body.held()
         if self.state == IN_BODY:
             size += self.head_size
-            if self.body.codings is not None:
-                size += CODING_BYTES
         return size
 
     cdef HalfEvent start(self, const uint8_t** data, Py_ssize_t* size, uint64_t time_ns) noexcept:

@@ -33,7 +33,6 @@ cdef enum:
     RESETS_NOTED = 100        # unanswered requests taken back, and more than half of all, are a rapid reset (CVE-2023-44487)
     STREAM_BYTES = 512        # what a stream takes besides its heads and bodies
     INDEX_STEP = 1 << 16      # the messages of a WebSocket count from its stream's number times this, apart from exchanges
-    CODING_BYTES = 40960      # what an inflate stream holds: its window and tables
 
 
 cdef class Stream:
@@ -276,7 +275,7 @@ cdef class Http2Streams(TimedSink):
                 held += 2 * len(message.head) + (0 if message.body is None else len(message.body))
         for body in (stream.request_body, stream.response_body):
             if body is not None:
-                held += body.kept.capacity + (CODING_BYTES if body.codings is not None else 0)
+                held += body.held()
         self.stream_bytes += held - stream.held
         stream.held = held
         return 0

@@ -133,6 +133,9 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, object, str, str]
     if shedding.low_water >= shedding.high_water:
         accepted = f"less than `shedding.high_water` ({shedding.high_water})"
         yield "shedding.low_water", shedding.low_water, accepted, f"{shedding.low_water} leaves no room below the high water"
+    shard = settings.shard
+    if shard.index >= shard.count:
+        yield "shard.index", shard.index, f"less than `shard.count` ({shard.count})", "no flow would be taken"
     if spool.segment_bytes * 2 > spool.quota_bytes:
         yield (
             "spool.segment",

@@ -79,7 +79,8 @@ class _FileWriter:
         if inner is None or at.path.endswith("routes.routes"):
             self.lines.append(f"{start}{key.name}: {inline(self._value(key, at))}")
             return
-        value = at.given.get(key.target, MISSING) if at.given else target_value(Settings(), key)
+        is_record = bool(at.given) or at.path.rpartition(".")[0] in RECORDS
+        value = at.given.get(key.target, MISSING) if is_record else target_value(Settings(), key)
         below = replace(at, indent=at.indent + 2, given={})
         if isinstance(key.kind, ListOf | OneOrMany):
             self._records(start + key.name, inner, below, value)

@@ -11,9 +11,9 @@ import yaml
 from tcpmirror.settings.describe import target_value, write
 from tcpmirror.settings.schema import MISSING, Key, Kind, ListOf, OneOrMany, Section
 from tcpmirror.settings.table import ROOT
-from tcpmirror.settings.tree import Ignore, IgnoreIps, ProxyHeaders, RequestFilter, Route, Settings, Source
+from tcpmirror.settings.tree import Condition, Ignore, IgnoreIps, Mask, ProxyHeaders, RequestFilter, Route, Settings, Source
 
-# What a map in a list holds where the file says nothing, by the path of the list.
+# What a map in a list holds where the file says nothing, by its path, with and without `[]` for lists around it.
 RECORDS: Final[dict[str, object]] = {
     "tcp_stream.from_interface": Source(),
     "tcp_stream.from_vxlan": Source(),
@@ -24,6 +24,11 @@ RECORDS: Final[dict[str, object]] = {
     "input_filters.inspect": RequestFilter(),
     "input_filters.bypass": RequestFilter(),
     "inspection.ignore": Ignore(),
+    "inspection.ignore.where": Condition(),
+    "inspection.ignore[].where": Condition(),
+    "inspection.mask": Mask(),
+    "inspection.mask.where": Condition(),
+    "inspection.mask[].where": Condition(),
     "route_config": Route(),
     "route_config.routes": Route(),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
-from tcpmirror.settings.ignore_keys import IGNORES
 from tcpmirror.settings.kinds import (
     FLAG,
     LISTEN,
@@ -22,6 +21,7 @@ from tcpmirror.settings.kinds import (
     Size,
     Whole,
 )
+from tcpmirror.settings.policy_keys import IGNORES, MASKS
 from tcpmirror.settings.schema import Key, MapOf, Section
 from tcpmirror.settings.tree import MIB, SECOND
 
@@ -198,6 +198,18 @@ REASSEMBLY: Final = (
     ),
 )
 
+SHARD: Final = (
+    _own("index", Whole(0, 1023), "Which share this sensor takes, from 0 on.", "shard.index"),
+    _own("count", Whole(1, 1024), "How many sensors receive the same mirror and share its flows.", "shard.count"),
+    _own(
+        "key",
+        TEXT,
+        "A secret that all of them have: who does not know it cannot choose which sensor sees a flow.",
+        "shard.key",
+        secret=True,
+    ),
+)
+
 SHEDDING: Final = (
     _own("enabled", FLAG, "Under overload skip new flows as wholes, and count them.", "shedding.enabled"),
     _own("high_water", Fraction(), "Fill of a ring at which flows begin to be skipped.", "shedding.high_water"),
@@ -272,6 +284,13 @@ INSPECTION: Final = (
         "inspection.ignore",
         own=True,
     ),
+    Key(
+        "mask",
+        MASKS,
+        "Values that are overwritten before anything of an exchange is queued, logged or stored (see docs/policies.md).",
+        "inspection.mask",
+        own=True,
+    ),
 )
 
 DISCOVERY: Final = (
@@ -303,6 +322,7 @@ SENSOR_KEYS: Final = (
     Key("spool", Section(lambda: SPOOL), "Findings on disk, until the cloud has them.", own=True),
     Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
     Key("reassembly", Section(lambda: REASSEMBLY), "How streams are put together.", own=True),
+    Key("shard", Section(lambda: SHARD), "Several sensors on one mirror, each with its share of the flows.", own=True),
     Key("shedding", Section(lambda: SHEDDING), "What happens under overload.", own=True),
     Key("tls", Section(lambda: TLS), "Decryption of mirrored TLS, with secrets that its ends log.", own=True),
     Key("supervisor", Section(lambda: SUPERVISOR), "How processes are watched and stopped.", own=True),

@@ -124,11 +124,44 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What a value of the request has to be for a rule to apply.
+
+    ``point``: `header.HOST`, `get.id`, `path.0`, `action_name`, `action_ext`, `uri`, `method`, `proto`, `scheme` or
+    `application`; ``type``: `equal`, `iequal` (without case), `regex` (found anywhere) or `absent`.
+    """
+
+    point: str = ""
+    type: str = "equal"
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Values that never leave a worker: they are overwritten in whatever it hands on.
+
+    What has to hold of the request: ``host``, ``path``, ``where``. Which values of it and of its response: those at
+    ``point`` or below, those of a ``parameter`` of this name; all of each, or, where ``pattern`` or ``classes`` are given,
+    what the expression finds and what is of one of the classes. ``path``, ``parameter`` as in `Ignore`.
+    """
+
+    name: str = ""
+    host: str = ""
+    path: str = ""
+    where: tuple[Condition, ...] = ()
+    point: str = ""
+    parameter: str = ""
+    pattern: str = ""
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ignore:
     """Findings that are counted and not reported. All conditions have to hold; an empty one holds for everything.
 
     ``rules``: ids, with ``*`` and ``?``. ``path`` and ``parameter``: a glob for all of it, or ``~`` and an expression.
     ``point``: names from the outside in with dots, ``*`` for any one; ``networks``: of the client's real address.
+    ``parsers``: it was found in what one of these made of the value; ``binary``: in a value that is no text.
     """
 
     name: str = ""  # never empty in what was read
@@ -139,6 +172,9 @@ class Ignore:
     point: str = ""
     parameter: str = ""
     networks: tuple[str, ...] = ()
+    where: tuple[Condition, ...] = ()
+    parsers: tuple[str, ...] = ()
+    binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +194,7 @@ class Inspection:
     rules_dir: str = ""  # own rule packs beside the built-in one
     seclang: SecLang = field(default_factory=SecLang)
     ignore: tuple[Ignore, ...] = ()
+    mask: tuple[Mask, ...] = ()
     libdetection: bool = True
     api_specification: bool = True
 
@@ -245,6 +282,15 @@ class Shedding:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """Which part of the flows this sensor takes, where several receive the same mirror."""
+
+    index: int = 0  # from 0 to count - 1
+    count: int = 1
+    key: str = ""  # the same at all of them; unknown to others, it keeps them from choosing the sensor that sees a flow
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """Decryption of mirrored TLS, where there is a key log."""
 
@@ -289,6 +335,7 @@ class Settings:
     cloud: Cloud = field(default_factory=Cloud)
     console: Console = field(default_factory=Console)
     spool: Spool = field(default_factory=Spool)
+    shard: Shard = field(default_factory=Shard)
     shedding: Shedding = field(default_factory=Shedding)
     tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)

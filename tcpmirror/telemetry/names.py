@@ -58,6 +58,7 @@ CAPTURE: Final = (
     "seen_packets",  # gauge: `packets` and `kernel_dropped` at that moment
     "lost_discarded",  # the road was to end before the rings (`analyze --until capture`)
     "discarded_bytes",
+    "lost_other_shard",  # flows that another sensor on the same mirror takes (`shard`)
 )
 
 WORKER: Final = (
@@ -135,6 +136,7 @@ WORKER: Final = (
     "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
     "discarded_bytes",  # the road was to end before reassembly (`analyze --until ring`)
     "ignored_findings",  # not reported, because the operator said so
+    "masked_reports",  # in which a mask overwrote something
     "api_requests",  # exchanges that the inventory of APIs took up
     "api_samples",  # of them, those whose parameters were read
     "api_refused",  # requests of endpoints for which there was no room

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcpmirror.discovery.sensitive import GROUPS, class_of, class_of_name, class_of_value
+from tcpmirror.discovery.sensitive import class_of, class_of_name, class_of_value
+from tcpmirror.model.sensitive_class import GROUPS
 
 VALUES = {
     "a card": ("4111 1111 1111 1111", "card"),

@@ -93,10 +93,21 @@ def _mirror(namespace: Namespace, source: str, target: str) -> None:
     """Copy every frame that enters or leaves *source* to *target*."""
     run("tc", "-n", namespace.name, "qdisc", "add", "dev", source, "clsact")
     for direction in ("ingress", "egress"):
-        run(
-            *("tc", "-n", namespace.name, "filter", "add", "dev", source, direction, "protocol", "all", "prio", "1"),
-            *("u32", "match", "u32", "0", "0", "action", "mirred", "egress", "mirror", "dev", target),
-        )
+        _copy(namespace, source, direction, [target])
+
+
+def copy_arriving(namespace: Namespace, source: str, targets: list[str]) -> None:
+    """Copy every frame that enters *source* to each of *targets*, as a packet broker does."""
+    run("tc", "-n", namespace.name, "qdisc", "add", "dev", source, "clsact")
+    _copy(namespace, source, "ingress", targets)
+
+
+def _copy(namespace: Namespace, source: str, direction: str, targets: list[str]) -> None:
+    actions = [word for target in targets for word in ("action", "mirred", "egress", "mirror", "dev", target)]
+    run(
+        *("tc", "-n", namespace.name, "filter", "add", "dev", source, direction, "protocol", "all", "prio", "1"),
+        *("u32", "match", "u32", "0", "0", *actions),
+    )
 
 
 def _vxlan(net: Network, server: Namespace, sensor: Namespace) -> str:

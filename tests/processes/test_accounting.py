@@ -23,7 +23,7 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.processes.judging import Judge
 from tcpmirror.processes.layout import ProcessName
 from tcpmirror.processes.worker import contained
-from tcpmirror.settings.tree import Inspection, Limits, Route, Settings
+from tcpmirror.settings.tree import Inspection, Limits, Mask, Route, Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.ledger import CAPTURED_BYTE_ENDS, EXCHANGE_ENDS, PACKET_ENDS, STREAM_BYTE_ENDS, Ledger, read_ledgers
 from tcpmirror.telemetry.names import WORKER
@@ -151,6 +151,7 @@ class Nothing:
 
     tier2 = 0
     ignored: Sequence[Ignored] = ()
+    masks: Sequence[Mask] = ()
 
     def __init__(self, fault: int = 0) -> None:
         self.fault = fault

@@ -11,7 +11,7 @@ from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import Report, decode_report, encode_report
 from tcpmirror.processes.judging import Judge
-from tcpmirror.settings.tree import Inspection, Limits, ProxyHeaders, RequestFilter, Route, Settings
+from tcpmirror.settings.tree import Inspection, Limits, Mask, ProxyHeaders, RequestFilter, Route, Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import WORKER
 
@@ -23,6 +23,7 @@ class Suspicious:
 
     tier2 = 0
     ignored: Sequence[Ignored] = ()
+    masks: Sequence[Mask] = ()
 
     def inspect(self, exchange: Exchange) -> list[Finding]:
         return [ATTACK]
@@ -130,6 +131,7 @@ class Faulty:
 
     tier2 = 0
     ignored: Sequence[Ignored] = ()
+    masks: Sequence[Mask] = ()
 
     def inspect(self, exchange: Exchange) -> list[Finding]:
         if exchange.request and b"admin" in exchange.request.target:

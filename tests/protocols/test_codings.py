@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 import time
+import tracemalloc
 import zlib
 
 import brotli
@@ -14,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcpmirror.model.anomaly import anomaly_names
-from tcpmirror.protocols.codings import ContentDecoder, codings_of
+from tcpmirror.protocols.coded_streams import whole_gzip
+from tcpmirror.protocols.codings import HELD_BYTES, ContentDecoder, codings_of
 
 TEXT = b'{"user": "alice", "note": "' + b"lorem ipsum " * 40 + b'"}'
 
@@ -184,3 +186,40 @@ def damaged(packed: bytes, at: int, patch: bytes) -> bytes:
 )
 def test_no_bytes_raise_and_cuts_do_not_matter(codings, data, step):
     assert decode(codings, data, step) == decode(codings, data, 10**6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.builds(damaged, st.just(GZ), st.integers(0, len(GZ)), st.binary(max_size=3)),
+    st.integers(len(TEXT) - 1, len(TEXT) + 1),
+)
+def test_what_is_decoded_at_once_is_what_zlib_gives(data, room):
+    stream = zlib.decompressobj(31)
+    try:
+        plain = stream.decompress(data)
+    except zlib.error as fault:
+        assert whole_gzip(data, room) is None or "distances set" in str(fault)
+        return
+    is_wanted = stream.eof and not stream.unused_data and len(plain) <= room and not data[3] & 0xE2
+    assert whole_gzip(data, room) == (plain if is_wanted else None)
+
+
+@pytest.mark.parametrize("size", [HELD_BYTES - 1, HELD_BYTES, HELD_BYTES + 1, 3 * HELD_BYTES])
+def test_what_is_held_back_and_what_is_not_decode_alike(size):
+    """Noise does not get smaller, so gzip of *size* bytes has that size and a few bytes more."""
+    noise = random.Random(size).randbytes(size - 23)
+    packed = gzip.compress(noise, mtime=0)
+    assert abs(len(packed) - size) < 64
+    assert decode([b"gzip"], packed, 1400) == (noise, [])
+    assert decode([b"gzip"], wrong_checksum(noise), 1400) == (noise, ["bad_coding"])
+    assert decode([b"gzip"], packed[:-9], 1400)[1] == ["truncated_coding"]
+
+
+def test_bytes_that_come_one_by_one_are_held_as_bytes():
+    decoder = ContentDecoder([b"gzip"], 2, 8 << 20, 2048)
+    tracemalloc.start()
+    for at in range(HELD_BYTES - 1):
+        decoder.feed(b"%c%c" % (at & 255, at >> 8) if at % 2 else b"")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 2 * HELD_BYTES

@@ -218,6 +218,7 @@ REFUSED = {
         "slash",
     ),
     "share above the whole": ("shedding: {high_water: 120%}\n", "shedding.high_water", 4, "more than the whole"),
+    "a shard that is not there": ("shard: {index: 3, count: 3}\n", "shard.index", 4, "no flow would be taken"),
     "low water above high": ("shedding: {low_water: 0.8}\n", "shedding.low_water", 4, "below the high water"),
     "remote cloud without url": ("cloud: {embedded: false}\n", "cloud.url", 0, "nowhere to go"),
     "remote cloud without token": ("cloud: {url: 'https://x'}\n", "cloud.token", 0, "takes nothing without a token"),

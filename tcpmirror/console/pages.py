@@ -1,0 +1,144 @@
+"""The addresses of the pages: what each reads from the store, and what it shows of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import Depends, Query
+from nicegui import ui
+from pydantic import Field
+
+from tcpmirror.cloud.apis.reading import endpoint_detail
+from tcpmirror.cloud.ignore_rules import list_rules
+from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
+from tcpmirror.console import (
+    api_list,
+    api_page,
+    attack_list,
+    attack_page,
+    mirror_health,
+    overview,
+    rules_page,
+    settings_page,
+    setup_page,
+)
+from tcpmirror.console.attack_list import AttackList
+from tcpmirror.console.frame import Visit, frame, visit
+from tcpmirror.console.node_list import NodeList
+from tcpmirror.console.rule_book import rule_book
+
+# No page is built for anyone who is not signed in.
+_Visit = Annotated[Visit, Depends(visit)]
+_Text = Annotated[str, Query(max_length=200)]
+_Cursor = Annotated[str, Query(max_length=12_000)]
+_Search = Annotated[str, Query(max_length=LENGTH_LIMIT)]
+_Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class NoSuchPage(Exception):
+    """What the address names is not there, or no longer."""
+
+
+def _add_list(place: attack_list.Place) -> None:
+    @ui.page(place.path)
+    async def attacks(
+        visited: _Visit, *, q: _Search = "", sort: _Text = "", group: _Text = "", cursor: _Cursor = ""
+    ) -> None:
+        view = attack_list.view_of(place, q, sort, group, cursor)
+        shown = await asyncio.to_thread(attack_list.read, visited.service, view)
+        with frame(visited, place.name, place.name):
+            AttackList(visited, view, shown)
+
+
+for _place in attack_list.PLACES.values():
+    _add_list(_place)
+
+
+@ui.page("/attacks/{attack_id}")
+async def attack(attack_id: _Id, visited: _Visit, *, hit: _Id | None = None, cursor: _Cursor = "") -> None:
+    opened = await asyncio.to_thread(attack_page.read, visited, attack_id, hit, cursor or None)
+    if opened is None:
+        raise NoSuchPage
+    with frame(visited, f"Attack #{attack_id}", "Attacks"):
+        attack_page.show(visited, opened)
+
+
+@ui.page("/overview")
+async def of_all(visited: _Visit, *, period: _Text = "") -> None:
+    shown = await asyncio.to_thread(overview.read, visited.service, overview.PERIODS.get(period, overview.DEFAULT))
+    with frame(visited, "Overview", "Overview"):
+        overview.OverviewPage(visited, shown)
+
+
+@ui.page("/rules")
+async def rules(visited: _Visit) -> None:
+    ignored = await asyncio.to_thread(list_rules, visited.service.database)
+    await asyncio.to_thread(rule_book)
+    with frame(visited, "Rules", "Rules"):
+        rules_page.RulesPage(visited, ignored)
+
+
+@ui.page("/rules/{rule_id}")
+async def rule(rule_id: str, visited: _Visit) -> None:
+    known = (await asyncio.to_thread(rule_book)).get(rule_id)
+    if known is None:
+        raise NoSuchPage
+    with frame(visited, known.id, "Rules"):
+        rules_page.show_rule(known)
+
+
+@ui.page("/settings")
+async def settings(visited: _Visit, *, before: _Id | None = None) -> None:
+    stored = await asyncio.to_thread(settings_page.read, visited, before)
+    with frame(visited, "Settings", "Settings"):
+        settings_page.SettingsPage(visited, stored, before)
+
+
+@ui.page("/nodes")
+async def nodes(visited: _Visit) -> None:
+    rows = await asyncio.to_thread(list_nodes, visited.service.database)
+    with frame(visited, "Nodes", "Nodes"):
+        NodeList(visited, rows)
+
+
+@ui.page("/health")
+async def health(visited: _Visit) -> None:
+    told = mirror_health.read(await asyncio.to_thread(list_nodes, visited.service.database))
+    with frame(visited, "Mirror health", "Mirror"):
+        mirror_health.HealthPage(visited, told)
+
+
+@ui.page("/setup")
+async def setup(visited: _Visit, *, kind: _Text = "") -> None:
+    rows = await asyncio.to_thread(list_nodes, visited.service.database)
+    with frame(visited, "Set up a mirror", "Set-up"):
+        setup_page.SetupPage(kind if kind in setup_page.MIRRORS else "aws", rows)
+
+
+@ui.page("/apis")
+async def apis(
+    visited: _Visit,
+    *,
+    host: _Text = "",
+    path: _Text = "",
+    state: _Text = "",
+    risk: _Text = "",
+    sensitive: _Text = "",
+    sort: _Text = "",
+    page: _Text = "",
+) -> None:
+    view = api_list.view_of(host, path, state, risk, sensitive, sort, page)
+    shown = await asyncio.to_thread(api_list.read, visited.service, view)
+    with frame(visited, "API Discovery", "APIs"):
+        api_list.ApiList(visited, view, shown)
+
+
+@ui.page("/apis/{endpoint_id}")
+async def api(endpoint_id: _Id, visited: _Visit) -> None:
+    found = await asyncio.to_thread(endpoint_detail, visited.service.database, endpoint_id)
+    if found is None:
+        raise NoSuchPage
+    with frame(visited, f"{found[1].method} {found[1].path}"[:80], "APIs"):
+        api_page.show(*found)
