@@ -1,8 +1,8 @@
 """How bad a finding is: whether its value breaks out of the data that it stands in or is code as a whole, and its place.
 
 Two notions are kept apart (as libdetection does): an *injection* ends what it was put into and goes on as code, which
-nobody writes by mistake; a *command* is code from its first byte to its last, as consoles, editors and tickets send it on purpose. So a
-command weighs less than an injection, and least in a field that is named after code or text.
+nobody writes by mistake; a *command* is code from its first byte to its last, as consoles, editors and tickets send it on
+purpose. So a command weighs less than an injection, and least in a field that is named after code or text.
 """
 
 from __future__ import annotations
