@@ -369,6 +369,8 @@ cdef Py_ssize_t fold_into(const uchar* data, Py_ssize_t size, uchar* out) noexce
             continue
         if _is_blank(byte):
             took = 1
+        elif byte == 0xC2 and at + 1 < size and data[at + 1] == 0xA0:  # NBSP, which databases take for a blank
+            took = 2
         elif byte == 47 and at + 1 < size and data[at + 1] == 42 and not has_no_end:
             took = _comment(data + at, size - at)
             has_no_end = took == 0  # do not look for an end mark again

@@ -62,6 +62,8 @@ _STATEMENT: Final = re.compile(
 )
 _UNION: Final = re.compile(r"U\(*(?:S(?:[nsvFQof(]|b[,.R]|bbR)|Q)")  # nobody writes these words side by side
 _PROSE: Final = re.compile(r"b(?:o?b){2}")
+# A query in words that no query puts side by side: "select all that apply from the list".
+_SAID: Final = re.compile(r"SA*b+(?:,b+)*RbbA?(?:[lEbw;.x]|$)")
 _SYNTAX: Final = re.compile(r"[-;,()=cUSE]")
 _ENDS_IN_COMMENT: Final = re.compile(r"\(*[nv]\)*-$")
 
@@ -83,6 +85,12 @@ def is_terse(value: bytes) -> bool:
     """Tell whether *value* may be part of a query: not words side by side with a quote among them, as prose has."""
     contexts = (tokens(value[:_LOOK], quote) for quote in (0, 39, 34))
     return not any(text is not None and _PROSE.search(text) and _SYNTAX.search(text) is None for text in contexts)
+
+
+def is_query(value: bytes) -> bool:
+    """Tell whether what *value* selects may be part of a query: not words of a sentence on both sides of its FROM."""
+    contexts = (tokens(value[:_LOOK], quote) for quote in (0, 39, 34))
+    return not any(text is not None and _SAID.search(text) for text in contexts)
 
 
 def is_statement(value: bytes) -> bool:
