@@ -163,7 +163,7 @@ def by_category(seen: dict[str, Figures]) -> Iterator[str]:
 
 
 def by_source(seen: dict[str, Figures]) -> Iterator[str]:
-    """Yield the rows that tell sources apart: of each, the half whose misses were read, and the half that nobody looked at."""
+    """Yield the rows that tell sources apart: of each, the half whose misses were read, and the other one."""
     yield "| by source | n | flagged %, the half read | the half not read |"
     yield "| --- | --- | --- | --- |"
     for key, row in seen.items():

@@ -61,10 +61,6 @@ class Road:
                 self._work()
         self._work()
 
-    def mark(self) -> None:
-        """Call what nothing else here calls, for tools that wait for a function: no fault is simulated."""
-        self._capture.simulate(0.0, 0.0)
-
     def _work(self) -> None:
         self._capture.flush()
         while self._worker.turn():

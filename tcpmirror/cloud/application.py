@@ -25,6 +25,7 @@ from tcpmirror.cloud.api import (
     quarantine,
     queries,
     rules,
+    sources,
 )
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
@@ -70,6 +71,7 @@ def create_application(service: Service) -> FastAPI:
         exports.router,
         judgement.router,
         rules.router,
+        sources.router,
         quarantine.router,
         access.router,
         people.router,

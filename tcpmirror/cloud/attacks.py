@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import attacks, facets, hits, quarantine, reports
+from tcpmirror.cloud.schema import addresses, attacks, facets, hits, quarantine, reports
 from tcpmirror.cloud.search.conditions import condition
 from tcpmirror.cloud.search.tree import Query
 
@@ -103,7 +103,7 @@ def count_attacks(database: Database, wanted: Query, ceiling: int = 10_000) -> i
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Attacks that have one type, source or target in common; ``hits`` are those with it."""
+    """Attacks that have one type, source, country of a source or target in common; ``hits`` are those with it."""
 
     value: str
     attacks: int
@@ -111,19 +111,27 @@ class Group:
     last_ns: int
 
 
-GROUPINGS: Final = {"type": attacks.c.type, "source": facets.c.value, "target": attacks.c.host}
+GROUPINGS: Final = {
+    "type": attacks.c.type,
+    "source": facets.c.value,
+    "country": addresses.c.country,
+    "target": attacks.c.host,
+}
 
 
 def group_attacks(database: Database, wanted: Query, by: str, limit: int) -> tuple[Group, ...]:
     """Return the *limit* groups with the most hits among the attacks that *wanted* asks for; *by* is a key of GROUPINGS."""
     value = GROUPINGS[by]
-    counted = facets.c.hits if by == "source" else attacks.c.hits
-    total = func.sum(counted)
-    statement = select(value, func.count(), total, func.max(attacks.c.last_ns)).where(condition(wanted))
-    if by == "source":
+    of_sources = by in ("source", "country")
+    total = func.sum(facets.c.hits if of_sources else attacks.c.hits)
+    number = func.count(attacks.c.id.distinct()) if by == "country" else func.count()
+    statement = select(value, number, total, func.max(attacks.c.last_ns)).where(condition(wanted))
+    if of_sources:
         # The kind as an expression: SQLite would else walk all sources there are by their index, not those of the attacks.
         is_source = facets.c.kind.concat("") == "source"
-        statement = statement.select_from(attacks).join(facets, and_(facets.c.attack_id == attacks.c.id, is_source))
+        sources = attacks.join(facets, and_(facets.c.attack_id == attacks.c.id, is_source))
+        known = sources.join(addresses, addresses.c.address == facets.c.value)
+        statement = statement.select_from(known if by == "country" else sources)
     statement = statement.group_by(value).order_by(total.desc(), value).limit(limit)
     with database.reading() as connection:
         return tuple(Group(found, number, int(hits_), last) for found, number, hits_, last in connection.execute(statement))

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tcpmirror.cloud.apis.building import build_stale, sweep_unused
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.enrichment.entries import expire_entries
 from tcpmirror.cloud.retention import expire
 from tcpmirror.cloud.schema import audit, sessions
 from tcpmirror.cloud.service import Service
@@ -47,12 +48,16 @@ class Housekeeping:
 
 def turn(service: Service, stop: threading.Event | None = None) -> None:
     """Do everything once; what may take long ends when *stop* is set."""
+    stop = stop or threading.Event()
     service.last_uses.write(service.database)
+    expire_entries(service.database, service.clock())
+    service.book.look(service.clock())
+    service.marking.turn(service.database, service.book, stop)
     sweep(service.database, service.clock())
     build_stale(service.database, service.clock())
     sweep_unused(service.database, service.clock())
-    if stop is None or not stop.is_set():
-        expire(service.database, service.retention, service.clock(), stop or threading.Event())
+    if not stop.is_set():
+        expire(service.database, service.retention, service.clock(), stop)
 
 
 def sweep(database: Database, now_ns: int) -> None:

@@ -14,9 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tcpmirror.cloud.batch import Batch, SoundReport
 from tcpmirror.cloud.bulk import insert_rows
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.enrichment.book import SourceBook
+from tcpmirror.cloud.enrichment.marking import note_addresses, traits_of_source
 from tcpmirror.cloud.grouping import EXTENDS_NS, Hit, hits_of, parameter_name
-from tcpmirror.cloud.schema import NUL_SIGN, addresses, attacks, batches, facets, hits, quarantine, reports
-from tcpmirror.cloud.search.keys import number_of_address
+from tcpmirror.cloud.schema import NUL_SIGN, attacks, batches, facets, hits, quarantine, reports
 from tcpmirror.cloud.traits import joined, trait
 from tcpmirror.cloud.trends import count_hits
 
@@ -84,13 +85,14 @@ class _Attack:
         self.seen.update(_facets_of(hit))
 
 
-def store_batch(database: Database, node_id: str, batch: Batch, now_ns: int) -> Receipt:
+def store_batch(database: Database, node_id: str, batch: Batch, now_ns: int, book: SourceBook | None = None) -> Receipt:
     """Store *batch* of *node_id* and return its receipt; on return it is committed.
 
     The same batch id of the same node again changes nothing, and neither does a report whose id is stored. Raises
     sqlalchemy.exc.DBAPIError if the store fails (disk full, lock); nothing of the batch is stored then.
     """
     found = [(report, hits_of(report)) for report in batch.sound]
+    book = book or SourceBook()
     with database.writing() as connection:
         earlier = _earlier_receipt(connection, node_id, batch.batch_id)
         if earlier is not None:
@@ -101,7 +103,7 @@ def store_batch(database: Database, node_id: str, batch: Batch, now_ns: int) -> 
             if report.fields.id not in known:
                 fresh.setdefault(report.fields.id, (report, of_report))
         _insert_reports(connection, node_id, [report for report, _ in fresh.values()])
-        _add_hits(connection, node_id, [hit for _, of_report in fresh.values() for hit in of_report])
+        _add_hits(connection, node_id, [hit for _, of_report in fresh.values() for hit in of_report], book)
         receipt = Receipt(
             batch.batch_id, len(batch.sound), False, tuple((refused.index, refused.reason) for refused in batch.refused)
         )
@@ -142,7 +144,7 @@ def _insert_reports(connection: Connection, node_id: str, fresh: Sequence[SoundR
     insert_rows(connection, reports, rows)
 
 
-def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit]) -> None:
+def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit], book: SourceBook) -> None:
     if not fresh:
         return
     ordered = sorted(fresh, key=lambda hit: hit.report.fields.time_ns)
@@ -152,12 +154,12 @@ def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit]) -> Non
     for hit in ordered:
         attack = _attack_for(groups.setdefault(hit.key, []), hit.report.fields.time_ns)
         attack.add(hit)
-        attack.traits = joined(attack.traits, of_node)
+        attack.traits = joined(attack.traits, (*of_node, *traits_of_source(book.source(hit.report.fields.real_ip))))
         placed.append((hit, attack))
     touched = list({id(attack): attack for _, attack in placed}.values())
     _insert_attacks(connection, [attack for attack in touched if attack.id is None])
     insert_rows(connection, hits, [_hit_row(hit, attack) for hit, attack in placed])
-    _update_attacks(connection, touched, _count_facets(connection, touched))
+    _update_attacks(connection, touched, _count_facets(connection, touched, book))
     count_hits(connection, ((hit.report.fields.time_ns, hit.type) for hit in ordered))
 
 
@@ -254,7 +256,7 @@ def _hit_row(hit: Hit, attack: _Attack) -> dict[str, Any]:
     }
 
 
-def _count_facets(connection: Connection, touched: Sequence[_Attack]) -> Counter[tuple[int | None, str]]:
+def _count_facets(connection: Connection, touched: Sequence[_Attack], book: SourceBook) -> Counter[tuple[int | None, str]]:
     """Add what the batch saw to the stored counts; return how many values were new, by attack and kind."""
     added = {(attack.id, kind, value): count for attack in touched for (kind, value), count in attack.seen.items()}
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -274,22 +276,9 @@ def _count_facets(connection: Connection, touched: Sequence[_Attack]) -> Counter
             fresh[row.attack_id, row.kind] += 1
             if row.kind == "source":
                 sources.add(row.value)
-    _note_addresses(connection, sources)
+    if sources:
+        note_addresses(connection, sources, book)
     return fresh
-
-
-def _note_addresses(connection: Connection, sources: Iterable[str]) -> None:
-    rows = [{"address": source, "number": number} for source in sources if (number := _address_number(source))]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    if rows:
-        connection.execute(dialect.insert(addresses).on_conflict_do_nothing(), rows)
-
-
-def _address_number(source: str) -> str:
-    try:
-        return f"{number_of_address(source):032x}"
-    except ValueError:  # what a client claimed in a header
-        return ""
 
 
 def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: Counter[tuple[int | None, str]]) -> None:

@@ -10,10 +10,10 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, delete, exists, select, text
 
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import attacks, hits, reports
+from tcpmirror.cloud.schema import addresses, attacks, facets, hits, reports
 
 _log = logging.getLogger(__name__)
 DAY_NS: Final = 86_400 * 10**9
@@ -87,8 +87,19 @@ def _expire_chunk(database: Database, cutoff_ns: int) -> tuple[int, int]:
         finished = select(attacks.c.id).where(attacks.c.last_ns < cutoff_ns).order_by(attacks.c.last_ns).limit(_CHUNK)
         numbers = list(connection.execute(finished).scalars())
         connection.execute(delete(hits).where(hits.c.attack_id.in_(numbers)))
+        of_source = select(facets.c.value).where(facets.c.attack_id.in_(numbers), facets.c.kind == "source")
+        sources = list(connection.execute(of_source.distinct()).scalars())
         connection.execute(delete(attacks).where(attacks.c.id.in_(numbers)))  # its facets and comments go with it
+        _forget_sources(connection, sources)
     return len(ids), len(numbers)
+
+
+def _forget_sources(connection: Connection, sources: list[str]) -> None:
+    """Take away the addresses among *sources* that no attack has any more."""
+    of_attack = exists().where(facets.c.kind == "source", facets.c.value == addresses.c.address)
+    for at in range(0, len(sources), _CHUNK):
+        some = addresses.c.address.in_(sources[at : at + _CHUNK])
+        connection.execute(delete(addresses).where(some, ~of_attack))
 
 
 def _anything(connection: Connection, cutoff_ns: int) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.enrichment.book import SourceBook
+from tcpmirror.cloud.enrichment.marking import Marking
 from tcpmirror.cloud.last_uses import LastUses
 from tcpmirror.cloud.retention import Retention
 from tcpmirror.cloud.sign_in import SignIn
@@ -23,6 +25,8 @@ class Service:
     clock: Callable[[], int] = time.time_ns
     retention: Retention = field(default_factory=Retention)
     last_uses: LastUses = field(default_factory=LastUses)
+    book: SourceBook = field(default_factory=SourceBook)
+    marking: Marking = field(default_factory=Marking)
     sign_in: SignIn = field(init=False)
 
     def __post_init__(self) -> None:

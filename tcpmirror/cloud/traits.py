@@ -14,6 +14,7 @@ from typing import Final
 from tcpmirror.cloud.batch import SoundReport
 
 PER_KIND: Final = 24  # different values an attack keeps of one kind: a client may send a new method with each request
+_OF_KIND: Final = {"country": 250, "network": 64}  # there are that many countries; an attack keeps them all
 _VALUE_CHARS: Final = 64
 _HEAD_BYTES: Final = 16 * 1024  # of a request that are looked at for its headers
 _BODY_BYTES: Final = 512
@@ -116,6 +117,6 @@ def joined(known: str, fresh: Iterable[str]) -> str:
 def _fitting(missing: Iterable[str], counts: Counter[str]) -> Iterator[str]:
     for one in missing:
         kind = one.partition(":")[0]
-        if counts[kind] < PER_KIND:
+        if counts[kind] < _OF_KIND.get(kind, PER_KIND):
             counts[kind] += 1
             yield one

@@ -104,6 +104,8 @@ class ApiList:
             Text("span", f"{shown.page.total:,}", "tm-count").props('aria-label="Endpoints"')
             of_host = urlencode({"host": view.wanted.host})
             link("CSV", f"/api/v1/inventory/endpoints.csv?{of_host}", "tm-button")
+            given = f"/apis/specifications?{of_host}" if view.wanted.host else "/apis/specifications"
+            link("Specifications", given, "tm-button")
             if view.wanted.host:
                 link("OpenAPI", f"/api/v1/inventory/openapi?{of_host}", "tm-button")
         self._filters(shown)

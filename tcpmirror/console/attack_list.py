@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from nicegui import ui
 from sqlalchemy import Row
 
 from tcpmirror.cloud.attacks import GROUPINGS, ORDERS, BadCursor, Group, Page, count_attacks, group_attacks, list_attacks
+from tcpmirror.cloud.enrichment.marking import known_sources
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.search.grammar import SearchError
 from tcpmirror.cloud.search.language import parse
@@ -19,7 +21,7 @@ from tcpmirror.cloud.search.writing import narrowed, term
 from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.parts import AttackTable, LocalTime, SearchBox, Text, block, link
-from tcpmirror.console.text import counted, shortened, status_family, type_family, type_name, utc, visible
+from tcpmirror.console.text import counted, shortened, source_text, status_family, type_family, type_name, utc, visible
 from tcpmirror.model.point import point_text
 
 ROWS: Final = 50
@@ -27,8 +29,14 @@ REFRESH_S: Final = 3.0
 DEFAULT_SORT: Final = "-last"
 _COUNTED: Final = 10_000
 _PERIODS: Final = {"last hour": "1 hour", "last 24h": "24 hours", "last week": "7 days", "last month": "30 days"}
-_GROUP_NAMES: Final = {"": "Attacks", "type": "By type", "source": "By source", "target": "By target"}
-_GROUP_KEYS: Final = {"type": "type", "source": "ip", "target": "domain"}
+_GROUP_NAMES: Final = {
+    "": "Attacks",
+    "type": "By type",
+    "source": "By source",
+    "country": "By country",
+    "target": "By target",
+}
+_GROUP_KEYS: Final = {"type": "type", "source": "ip", "country": "country", "target": "domain"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ class Shown:
     total: int = 0
     nodes: int = 0
     problem: str = ""
+    known: Mapping[str, Row[Any]] = field(default_factory=dict)  # of the sources, by address
 
 
 def view_of(place: Place, q: str, sort: str, group: str, cursor: str) -> View:
@@ -106,9 +115,11 @@ def read(service: Service, view: View) -> Shown:
     if view.group:
         return Shown(None, group_attacks(database, wanted, view.group, ROWS), total, nodes)
     try:
-        return Shown(list_attacks(database, wanted, ROWS, view.cursor, ORDERS[view.sort]), (), total, nodes)
+        page = list_attacks(database, wanted, ROWS, view.cursor, ORDERS[view.sort])
     except BadCursor:
         return Shown(None, (), total, nodes)
+    known = known_sources(database, (row.last_source for row in page.rows))
+    return Shown(page, (), total, nodes, known=known)
 
 
 class AttackList:
@@ -201,7 +212,7 @@ class AttackList:
         if shown.problem:  # what was there stays in view while a search is being written
             self._table.set_visibility(self._table.has_rows)
             return
-        rows = [table_row(row) for row in shown.page.rows] if shown.page else []
+        rows = [table_row(row, shown.known.get(row.last_source)) for row in shown.page.rows] if shown.page else []
         self._table.show(rows, self._view.sort)
         self._table.set_visibility(bool(rows))
         more = "+" if shown.total >= _COUNTED else ""
@@ -238,10 +249,15 @@ class AttackList:
     def _group_row(self, group: Group, most: int) -> None:
         kind = self._view.group
         more = term(_GROUP_KEYS[kind], group.value)
-        label = type_name(group.value) if kind == "type" else shortened(group.value, 200) or "—"
+        label = (
+            type_name(group.value)
+            if kind == "type"
+            else shortened(group.value, 200) or ("unknown" if kind == "country" else "—")
+        )
         with block("tr"):
             with block("td"):
-                link(label, replace(self._view.narrowed(more), group="").url(), "" if kind == "type" else "tm-mono")
+                target = replace(self._view.narrowed(more), group="").url()
+                link(label, target, "" if kind == "type" else "tm-mono") if more else Text("span", label)
                 block("span", "tm-facet-bar").style(f"width: {100 * group.hits / most:.1f}%")
             for name, number in (("Attacks", group.attacks), ("Hits", group.hits)):
                 with block("td"):
@@ -289,8 +305,11 @@ def _first_steps(nodes: int) -> None:
     Text("pre", "tcpmirror-supervisor status", "tm-pre")
 
 
-def table_row(row: Row[Any]) -> dict[str, Any]:
-    """Return what the table shows of one attack, and the terms its values narrow a search by; text is visible and short."""
+def table_row(row: Row[Any], known: Row[Any] | None = None) -> dict[str, Any]:
+    """Return what the table shows of one attack, and the terms its values narrow a search by; text is visible and short.
+
+    *known*: what is known of its last source.
+    """
     return {
         "id": row.id,
         "time_ms": row.last_ns // 1_000_000,
@@ -300,6 +319,9 @@ def table_row(row: Row[Any]) -> dict[str, Any]:
         "family": type_family(row.type),
         "source": shortened(row.last_source, 60),
         "more_sources": row.sources - 1,
+        "country": known.country if known else "",
+        "about_source": source_text(known) if known else "",
+        "mark": known.mark if known else "",
         "host": shortened(row.host, 200),
         "method": shortened(row.method or "", 16),
         "path": shortened(row.path, 300) or "/",
@@ -313,6 +335,8 @@ def table_row(row: Row[Any]) -> dict[str, Any]:
         "terms": {
             "type": term("type", row.type),
             "source": term("ip", row.last_source),
+            "country": term("country", known.country) if known else "",
+            "mark": term("list", known.mark) if known else "",
             "host": term("domain", row.host),
             "path": term("url", row.path),
             "parameter": term("param", row.parameter),

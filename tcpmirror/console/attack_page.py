@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import Row
 
 from tcpmirror.cloud.attacks import AttackDetail, BadCursor, Facet, Page, attack_detail, hit_detail, list_hits, neighbours
+from tcpmirror.cloud.enrichment.marking import known_sources
 from tcpmirror.cloud.exchange_curl import curl_command
 from tcpmirror.cloud.search.kinds import OWASP, owasp_of
 from tcpmirror.cloud.search.writing import term
@@ -17,8 +19,8 @@ from tcpmirror.console.frame import Visit
 from tcpmirror.console.highlight import locate
 from tcpmirror.console.judgement import Judged, JudgementPanel
 from tcpmirror.console.parts import LocalTime, Text, block, link
-from tcpmirror.console.rule_book import attack_pattern_address, rule_book, weakness_address
-from tcpmirror.console.text import counted, shortened, status_family, type_family, type_name, visible
+from tcpmirror.console.rule_book import attack_pattern_address, rule_of, weakness_address
+from tcpmirror.console.text import counted, shortened, source_text, status_family, type_family, type_name, visible
 from tcpmirror.detect.pack import Rule
 from tcpmirror.model.attack import ATTACK_TYPES
 
@@ -51,6 +53,7 @@ class Opened:
     rule: Rule | None = None
     curl: str = ""
     near: tuple[Row[Any], ...] = ()
+    known: Mapping[str, Row[Any]] = field(default_factory=dict)  # of the sources, by address
 
 
 def read(visited: Visit, attack_id: int, hit_id: int | None, cursor: str | None) -> Opened | None:
@@ -66,8 +69,9 @@ def read(visited: Visit, attack_id: int, hit_id: int | None, cursor: str | None)
     judged = judgement.read(visited, attack.row)
     wanted = hit_id if hit_id is not None else hits.rows[0].id if hits.rows else None
     hit = hit_detail(database, wanted) if wanted is not None else None
+    sources = (*(facet.value for facet in attack.sources), *(row.real_ip for row in hits.rows))
     if hit is None or hit.attack_id != attack_id:
-        return Opened(attack, hits, None, None, None, judged)
+        return Opened(attack, hits, None, None, None, judged, known=known_sources(database, sources))
     payloads = hit.payloads[:_MARKED]
     in_response = tuple(hit.point)[:1] in (("response_status",), ("response_header",), ("response_body",))
     request = message(hit.request, tuple(hit.point), () if in_response else payloads)
@@ -79,9 +83,10 @@ def read(visited: Visit, attack_id: int, hit_id: int | None, cursor: str | None)
         request,
         response,
         judged,
-        rule_book().get(hit.rule),
+        rule_of(database, hit.rule),
         curl_command(hit.server, hit.request),
         tuple(neighbours(database, hit, _NEAR)),
+        known_sources(database, (*sources, hit.real_ip)),
     )
 
 
@@ -138,8 +143,8 @@ def show(visited: Visit, opened: Opened) -> None:
         with block("aside", "tm-side"):
             _hit_list(opened)
             JudgementPanel(visited, opened.judged)
-            _facets("Top sources", opened.attack.sources, "ip")
-            _facets("Top payloads", opened.attack.payloads, "payload")
+            _facets("Top sources", opened.attack.sources, "ip", opened.known)
+            _facets("Top payloads", opened.attack.payloads, "payload", {})
         with block("div", "tm-exchange"):
             if opened.hit is None or opened.request is None or opened.response is None:
                 Text("p", "This hit is no longer stored.", "tm-quiet")
@@ -194,7 +199,7 @@ def _hit_list(opened: Opened) -> None:
             link("Older hits", f"/attacks/{attack_id}?cursor={opened.hits.next_cursor}", "tm-button")
 
 
-def _facets(name: str, facets: tuple[Facet, ...], key: str) -> None:
+def _facets(name: str, facets: tuple[Facet, ...], key: str, known: Mapping[str, Row[Any]]) -> None:
     if len(facets) < 2:
         return
     most = facets[0].hits
@@ -206,6 +211,8 @@ def _facets(name: str, facets: tuple[Facet, ...], key: str) -> None:
                     with block("span", "tm-facet-line"):
                         _found_by(term(key, facet.value), shortened(facet.value, 120) or "—", "tm-mono tm-facet-value")
                         Text("span", f"{facet.hits:,}", "tm-facet-hits")
+                    if facet.value in known:
+                        _about_source(known[facet.value])
                     block("span", "tm-facet-bar").style(f"width: {100 * facet.hits / most:.1f}%")
 
 
@@ -223,7 +230,7 @@ def _exchange(opened: Opened, hit: Row[Any], request: Message, response: Message
             _fact("Confidence", f"{hit.confidence:.0%}")
             _fact("Weakness", ", ".join(f"CWE-{number}" for number in ATTACK_TYPES.get(hit.type, (0, "", ()))[2]))
             _fact("Evidence", getattr(opened.attack.row, "evidence", ""))
-            _linked_fact("Source", hit.real_ip, "ip")
+            _source_fact(hit, opened.known.get(hit.real_ip))
             _fact("Connection", f"{hit.client} → {hit.server}" + (f", {hit.encapsulation}" if hit.encapsulation else ""))
             _fact("Anomalies", ", ".join(name.replace("_", " ") for name in hit.anomalies))
             _fact("Request id", hit.report_id)
@@ -266,11 +273,26 @@ def _fact(name: str, value: str) -> None:
         Text("dd", visible(value)[:600], "tm-mono")
 
 
-def _linked_fact(name: str, value: str, key: str) -> None:
+def _source_fact(hit: Row[Any], known: Row[Any] | None) -> None:
     with block("div"):
-        Text("dt", name)
+        Text("dt", "Source")
         with block("dd", "tm-mono"):
-            _found_by(term(key, value), visible(value)[:600], "")
+            _found_by(term("ip", hit.real_ip), visible(hit.real_ip)[:600], "")
+            if known is not None:
+                _about_source(known)
+                if not known.mark:
+                    link("Put on a list", f"/sources?{urlencode({'value': hit.real_ip})}", "tm-small")
+
+
+def _about_source(known: Row[Any]) -> None:
+    """Say what is known of a source, and which list it is on."""
+    told = source_text(known)
+    if not told and not known.mark:
+        return
+    with block("div", "tm-quiet tm-small"):
+        Text("span", told)
+        if known.mark:
+            link(known.mark, f"/attacks?q=list%3A{known.mark}", f"tm-list-mark tm-mark-{known.mark}")
 
 
 def _found_by(search: str, text: str, classes: str) -> None:

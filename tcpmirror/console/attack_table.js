@@ -26,7 +26,12 @@ export default {
               :title="'Only ' + row.type" @click.stop="narrow(row.terms.type)">{{ row.type_name }}</button></td>
             <td class="tm-source"><button type="button" tabindex="-1" class="tm-pick tm-mono" :title="'Only ' + row.source"
               @click.stop="narrow(row.terms.source)">{{ row.source }}</button>
-              <span v-if="row.more_sources" class="tm-more">+{{ row.more_sources }}</span></td>
+              <span v-if="row.more_sources" class="tm-more">+{{ row.more_sources }}</span>
+              <div v-if="row.country || row.mark" class="tm-about">
+              <button v-if="row.country" type="button" tabindex="-1" class="tm-pick tm-country" :title="row.about_source"
+              @click.stop="narrow(row.terms.country)">{{ row.country }}</button>
+              <button v-if="row.mark" type="button" tabindex="-1" :class="'tm-pick tm-list-mark tm-mark-' + row.mark"
+              :title="'On the ' + row.mark + ' list'" @click.stop="narrow(row.terms.mark)">{{ row.mark }}</button></div></td>
             <td class="tm-target"><button type="button" tabindex="-1" class="tm-pick tm-host" :title="'Only ' + row.host"
               @click.stop="narrow(row.terms.host)">{{ row.host }}</button>
               <button type="button" tabindex="-1" class="tm-pick tm-path" :title="'Only ' + row.path"

@@ -15,6 +15,7 @@ from typing import Final
 
 from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.database import open_database
+from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.retention import DAY_NS, Retention
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.server import bind, is_loopback, serve
@@ -23,6 +24,8 @@ from tcpmirror.cloud.tls import server_context
 from tcpmirror.cloud.tokens import create_token
 from tcpmirror.console.application import create_console
 from tcpmirror.errors import EXIT_BUG, EXIT_OK, EXIT_USAGE, EnvironmentFault, TcpmirrorError
+from tcpmirror.model.source_kind import SOURCE_KINDS
+from tcpmirror.settings.tree import SourceList
 from tcpmirror.settings.units import parse_size
 
 _LISTEN: Final = "127.0.0.1:8088"
@@ -57,6 +60,21 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--keep-size", default="0", metavar="SIZE", help="the oldest go where the store is larger, as 20GiB; 0: no limit"
     )
+    run.add_argument(
+        "--source-database",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="MMDB file that tells country, network or kind of a source; may be given more than once",
+    )
+    run.add_argument(
+        "--source-list",
+        action="append",
+        default=[],
+        type=_source_list,
+        metavar="KIND=FILE|URL",
+        help=f"addresses and networks, one a line, whose sources are of this kind ({', '.join(SOURCE_KINDS)})",
+    )
     run.add_argument("--allow-remote", action="store_true", help="listen beyond loopback although there is no TLS")
     run.add_argument("--tls-certificate", default="", metavar="FILE", help="PEM file with a certificate and its chain")
     run.add_argument("--tls-key", default="", metavar="FILE", help="PEM file with its private key, if not in the same file")
@@ -84,7 +102,7 @@ def _run(wanted: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, stop)
     listener = bind(listen, "--listen")
     database = open_database(wanted.database)
-    service = Service(database, retention=retention)
+    service = Service(database, retention=retention, book=SourceBook(wanted.source_database, wanted.source_list))
     _first_access(service)
     host, port = listener.getsockname()[:2]
     print(f"console: {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
@@ -99,6 +117,13 @@ def _retention(wanted: argparse.Namespace) -> Retention:
         given = f"--keep-days {wanted.keep_days} --keep-size {wanted.keep_size}"
         raise EnvironmentFault(f"{given}: accepted: 0 to 36500 days, and a size as 500MiB, 20GiB or 0")
     return Retention(wanted.keep_days * DAY_NS, size)
+
+
+def _source_list(text: str) -> SourceList:
+    kind, _, origin = text.partition("=")
+    if kind not in SOURCE_KINDS or not origin:
+        raise argparse.ArgumentTypeError(f"{text!r}: accepted: KIND=FILE or KIND=URL, KIND one of {', '.join(SOURCE_KINDS)}")
+    return SourceList(kind, origin)
 
 
 def _first_access(service: Service) -> None:

@@ -101,6 +101,7 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
                 _entry("Overview", "/overview", place)
                 _entry("Attacks", "/attacks", place)
                 _entry("Incidents", "/incidents", place)
+                _entry("Sources", "/sources", place)
                 _entry("APIs", "/apis", place)
                 _entry("Rules", "/rules", place)
                 _entry("Nodes", "/nodes", place)

@@ -1,4 +1,4 @@
-"""The nodes: which sensors report here, and when they were last heard of."""
+"""The nodes: which sensors report here, how each does and what its doctor finds; administrators name and remove them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import Any, Final
 from nicegui import ui
 from sqlalchemy import Row
 
-from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.nodes import SILENT_NS, change_node, list_nodes, node_health, remove_node
+from tcpmirror.cloud.roles import Role
+from tcpmirror.console import mirror_health
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import LocalTime, Text, block, link
+from tcpmirror.console.parts import LocalTime, Text, block, button, cell, link, table
 from tcpmirror.console.text import counted, shortened
 
 REFRESH_S: Final = 5.0
-SILENT_NS: Final = 120 * 1_000_000_000  # four heartbeats missed
-_COLUMNS: Final = ("Name", "Group", "Host", "Version", "Mode", "Last heard of")
+_NAME_LIMIT: Final = 256
+_COLUMNS: Final = ("Node", "Last heard of", "Exchanges", "Packets", "Dropped", "Coverage", "Waiting", "Rules", "Doctor")
+_FINDINGS: Final = 5  # of a doctor, in the list; its page has all
 
 
 class NodeList:
@@ -25,7 +28,10 @@ class NodeList:
         self._visited = visited
         with block("div", "tm-head"):
             Text("h1", "Nodes")
+            self._count = Text("span", "", "tm-count").props('aria-label="Nodes"')
         self._body = block("div")
+        self._asked = block("div")  # what asks back lives here: the list is built anew whenever it changes
+        self._shown: object = None
         self._show(rows)
         ui.timer(REFRESH_S, self._refresh, immediate=False)
 
@@ -36,40 +42,131 @@ class NodeList:
         self._show(await asyncio.to_thread(list_nodes, self._visited.service.database))
 
     def _show(self, rows: list[Row[Any]]) -> None:
+        silent = [(self._visited.service.clock() - row.last_seen_ns) // (SILENT_NS // 2) for row in rows]
+        if (rows, silent) == self._shown:  # the focus and what is marked stay where they are
+            return
+        self._shown = (rows, silent)
+        self._count.set_text(f"{len(rows):,}")
         self._body.clear()
         with self._body:
             if not rows:
                 _nobody()
                 return
-            with block("div", "tm-table-wrap"), block("table", "tm-table tm-nodes").props('aria-label="Nodes"'):
-                with block("thead"), block("tr"):
-                    for name in _COLUMNS:
-                        Text("th", name).props('scope="col"')
-                with block("tbody"):
-                    for row in rows:
-                        self._row(row)
+            may_change = self._visited.account.role.may(Role.ADMIN)
+            with block("div", "tm-table-wrap"), table("Nodes", (*_COLUMNS, "") if may_change else _COLUMNS):
+                for row in rows:
+                    with block("tr"):
+                        self._row(row, may_change)
 
-    def _row(self, row: Row[Any]) -> None:
-        silent_ns = self._visited.service.clock() - row.last_seen_ns
-        with block("tr", "tm-still"):
-            with block("td"):
-                Text("span", "", "tm-dot tm-silent" if silent_ns > SILENT_NS else "tm-dot tm-heard")
-                Text("b", shortened(row.name, 80) or row.id[:8]).tooltip(row.id)
-            for value in (row.group_name, row.hostname, row.version, row.mode):
-                Text("td", shortened(value, 80) or "—")
-            with block("td"):
-                LocalTime(row.last_seen_ns)
-                if silent_ns > SILENT_NS:
-                    Text("div", f"silent for {counted(silent_ns // 60_000_000_000, 'minute')}", "tm-warn tm-small")
+    def _row(self, row: Row[Any], may_change: bool) -> None:
+        now_ns = self._visited.service.clock()
+        health = node_health(row, now_ns)
+        with block("td"), block("div"):
+            Text("span", "", "tm-dot tm-heard" if health.is_live else "tm-dot tm-silent")
+            Text("b", shortened(row.name, 80) or row.id[:8]).tooltip(row.id)
+            about = (row.hostname, row.group_name, row.version, row.mode)
+            Text("div", " · ".join(shortened(each, 60) for each in about if each), "tm-quiet tm-small")
+        with cell("Last heard of"):
+            LocalTime(row.last_seen_ns)
+            if not health.is_live:
+                Text(
+                    "div",
+                    f"silent for {counted((now_ns - row.last_seen_ns) // 60_000_000_000, 'minute')}",
+                    "tm-warn tm-small",
+                )
+        for name, number in (("Exchanges", health.exchanges), ("Packets", health.packets), ("Dropped", health.drops)):
+            with cell(name):
+                Text("span", "—" if number is None else f"{number:,}", "tm-warn" if name == "Dropped" and number else "")
+        with cell("Coverage"):
+            Text("span", "—" if health.coverage is None else f"{health.coverage:.1%}")
+        with cell("Waiting"):
+            Text("span", "—" if health.backlog is None else f"{health.backlog:,}").tooltip("reports in its spool")
+        with cell("Rules"):
+            Text("span", "—" if health.rules_serial is None else f"#{health.rules_serial}")
+            if health.rules_problem:
+                Text("div", shortened(health.rules_problem, 300), "tm-warn tm-small")
+        with cell("Doctor"):
+            _doctor(row)
+        if may_change:
+            with block("td"), block("div", "tm-buttons"):
+                button("Rename", lambda: self._rename(row), "tm-chip", f"Rename {shortened(row.name, 80) or row.id[:8]}")
+                button("Remove", lambda: self._remove(row), "tm-chip", f"Remove {shortened(row.name, 80) or row.id[:8]}")
+
+    def _rename(self, row: Row[Any]) -> None:
+        """Ask for a name and a group; the list goes on meanwhile."""
+        with self._asked, ui.dialog(value=True) as dialog, ui.card().classes("tm-dialog"):
+            Text("h2", "Name and group")
+            name = _field("Name", row.name)
+            group = _field("Group", row.group_name)
+
+            async def save() -> None:
+                wished = str(name.value or "").strip(), str(group.value or "").strip()
+                if wished[0]:
+                    dialog.close()
+                    await self._administer(row.id, wished)
+
+            with block("div", "tm-buttons"):
+                button("Save", save, "tm-chip", "Save the name and the group")
+                button("Cancel", dialog.close, "tm-chip", "Leave them as they are")
+        dialog.on("hide", dialog.delete)
+
+    def _remove(self, row: Row[Any]) -> None:
+        with self._asked, ui.dialog(value=True) as dialog, ui.card().classes("tm-dialog"):
+            Text("h2", f"Remove {shortened(row.name, 80) or row.id[:8]}?")
+            Text("p", "Its credential ends. What it reported stays. A sensor that is alive registers again by its token.")
+
+            async def remove() -> None:
+                dialog.close()
+                await self._administer(row.id, None)
+
+            with block("div", "tm-buttons"):
+                button("Remove it", remove, "tm-chip", "Remove the node")
+                button("Keep it", dialog.close, "tm-chip", "Keep the node")
+        dialog.on("hide", dialog.delete)
+
+    async def _administer(self, node_id: str, wished: tuple[str, str] | None) -> None:
+        """Give the node the name and group *wished*, or remove it, if this person is still an administrator."""
+        visited = self._visited
+        if not await asyncio.to_thread(visited.may, Role.ADMIN):
+            ui.notify("This needs the role admin.", type="warning")
+            return
+        database, actor, now_ns = visited.service.database, visited.actor, visited.service.clock()
+        if wished is None:
+            await asyncio.to_thread(remove_node, database, node_id, actor, now_ns)
+        else:
+            await asyncio.to_thread(change_node, database, node_id, *wished, actor, now_ns)
+        self._show(await asyncio.to_thread(list_nodes, database))
+
+
+def _doctor(row: Row[Any]) -> None:
+    """Say what the sensor's doctor finds, the worst first."""
+    told = mirror_health.read([row])[0].health
+    if told is None:
+        Text("span", "has not told", "tm-quiet")
+        return
+    found = [one for level in ("problem", "warning") for one in told.advice if one.level == level]
+    if not found:
+        Text("span", "nothing wrong", "tm-good")
+        return
+    with block("ul", "tm-list"):
+        for one in found[:_FINDINGS]:
+            Text(
+                "li", f"{shortened(one.where, 60)}: {shortened(one.what, 160)}", "tm-warn" if one.level == "problem" else ""
+            )
+    link(f"All {len(found)}, and what to do" if len(found) > _FINDINGS else "What to do", "/health")
 
 
 def _nobody() -> None:
     with block("div", "tm-empty"):
         ui.icon("sensors").classes("tm-empty-icon")
         Text("h2", "No sensor has registered")
-        Text(
-            "p",
-            "A sensor registers with an API token of the role deploy. Make one with POST /api/v1/tokens in the API page,",
-        )
-        Text("p", "put it and the address of this service under cloud: in the sensor's settings, and start the sensor.")
-        link("Open the API page", "/api/docs", "tm-button")
+        Text("p", "A sensor registers with an API token of the role deploy: make one under Settings, put it and the address")
+        Text("p", "of this service under cloud: in the sensor's settings, and start the sensor.")
+        with block("div", "tm-buttons"):
+            link("Make a token", "/settings", "tm-button")
+            link("Set up a mirror", "/setup", "tm-button")
+
+
+def _field(label: str, value: str) -> ui.input:
+    field = ui.input(label, value=value).props(f"outlined dense maxlength={_NAME_LIMIT} autocomplete=off")
+    return field.classes("tm-filter")

@@ -12,7 +12,7 @@ from nicegui import ui
 from sqlalchemy import Row
 
 from tcpmirror.cloud.attacks import Group, count_attacks, group_attacks
-from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.nodes import SILENT_NS, list_nodes
 from tcpmirror.cloud.search.tree import All, During, Match
 from tcpmirror.cloud.search.writing import term
 from tcpmirror.cloud.service import Service
@@ -20,7 +20,6 @@ from tcpmirror.cloud.trends import Trend, trend
 from tcpmirror.console import mirror_health
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.mirror_health import NodeHealth
-from tcpmirror.console.node_list import SILENT_NS
 from tcpmirror.console.parts import LocalTime, Text, TrendChart, block, link
 from tcpmirror.console.text import counted, shortened, type_name
 

@@ -13,6 +13,7 @@ from tcpmirror.cloud.apis.reading import endpoint_detail
 from tcpmirror.cloud.ignore_rules import list_rules
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
+from tcpmirror.cloud.served_rules import list_packs
 from tcpmirror.console import (
     api_list,
     api_page,
@@ -23,11 +24,13 @@ from tcpmirror.console import (
     rules_page,
     settings_page,
     setup_page,
+    sources_page,
+    specification_page,
 )
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.frame import Visit, frame, visit
 from tcpmirror.console.node_list import NodeList
-from tcpmirror.console.rule_book import rule_book
+from tcpmirror.console.rule_book import rule_book, rule_of
 
 # No page is built for anyone who is not signed in.
 _Visit = Annotated[Visit, Depends(visit)]
@@ -75,14 +78,15 @@ async def of_all(visited: _Visit, *, period: _Text = "") -> None:
 @ui.page("/rules")
 async def rules(visited: _Visit) -> None:
     ignored = await asyncio.to_thread(list_rules, visited.service.database)
+    packs = await asyncio.to_thread(list_packs, visited.service.database)
     await asyncio.to_thread(rule_book)
     with frame(visited, "Rules", "Rules"):
-        rules_page.RulesPage(visited, ignored)
+        rules_page.RulesPage(visited, packs, ignored)
 
 
 @ui.page("/rules/{rule_id}")
 async def rule(rule_id: str, visited: _Visit) -> None:
-    known = (await asyncio.to_thread(rule_book)).get(rule_id)
+    known = await asyncio.to_thread(rule_of, visited.service.database, rule_id)
     if known is None:
         raise NoSuchPage
     with frame(visited, known.id, "Rules"):
@@ -94,6 +98,13 @@ async def settings(visited: _Visit, *, before: _Id | None = None) -> None:
     stored = await asyncio.to_thread(settings_page.read, visited, before)
     with frame(visited, "Settings", "Settings"):
         settings_page.SettingsPage(visited, stored, before)
+
+
+@ui.page("/sources")
+async def sources(visited: _Visit, *, value: _Text = "") -> None:
+    stored = await asyncio.to_thread(sources_page.read, visited)
+    with frame(visited, "Sources", "Sources"):
+        sources_page.SourcesPage(visited, stored, value)
 
 
 @ui.page("/nodes")
@@ -133,6 +144,13 @@ async def apis(
     shown = await asyncio.to_thread(api_list.read, visited.service, view)
     with frame(visited, "API Discovery", "APIs"):
         api_list.ApiList(visited, view, shown)
+
+
+@ui.page("/apis/specifications")
+async def specifications(visited: _Visit, *, host: _Text = "") -> None:
+    given = await asyncio.to_thread(specification_page.read, visited.service, host.lower())
+    with frame(visited, "Specifications", "APIs"):
+        specification_page.SpecificationPage(visited, given)
 
 
 @ui.page("/apis/{endpoint_id}")

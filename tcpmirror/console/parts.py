@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nicegui import ui
@@ -114,3 +115,41 @@ def link(text: str, target: str, classes: str = "") -> Text:
     anchor = Text("a", text, classes)
     anchor._props["href"] = target
     return anchor
+
+
+@contextmanager
+def table(label: str, columns: tuple[str, ...]) -> Iterator[None]:
+    """Build a table whose rows are the block's; on a narrow screen each becomes a list of names and values (`cell`)."""
+    made = block("table", "tm-sheet")
+    made._props["aria-label"] = label
+    with made:
+        with block("thead"), block("tr"):
+            for name in columns:
+                Text("th", name).props('scope="col"') if name else Text("td", "")
+        with block("tbody"):
+            yield
+
+
+@contextmanager
+def cell(name: str, classes: str = "") -> Iterator[None]:
+    """Build a cell of the column *name* around the block's elements."""
+    with block("td", classes):
+        Text("span", name, "tm-sheet-name")
+        with block("div"):
+            yield
+
+
+def text_cell(name: str, value: str, classes: str = "") -> None:
+    """Build a cell of the column *name* with *value* in it."""
+    with block("td", classes):
+        Text("span", name, "tm-sheet-name")
+        Text("span", value)
+
+
+def button(text: str, act: Callable[[], object], classes: str = "tm-button", told: str = "") -> Text:
+    """Return a button; *told* is what screen readers say where *text* alone does not tell which."""
+    made = Text("button", text, classes).props('type="button"')
+    made.on("click", act)
+    if told:
+        made._props["aria-label"] = told
+    return made

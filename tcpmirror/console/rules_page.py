@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,63 +11,32 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud.ignore_rules import list_rules, remove_rule
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.served_rules import list_packs
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.judgement import entry_text
-from tcpmirror.console.parts import LocalTime, Text, block, link
+from tcpmirror.console.parts import LocalTime, Text, block, button, link, table, text_cell
 from tcpmirror.console.rule_book import attack_pattern_address, rule_book, weakness_address
+from tcpmirror.console.rule_packs import RulePacks
 from tcpmirror.console.text import shortened, type_family, type_name, visible
+from tcpmirror.console.trial import REQUEST_LIMIT, show_tried, try_request
 from tcpmirror.detect.pack import Rule
-from tcpmirror.model.point import point_text
+from tcpmirror.model.rule_document import PACK_NAME
 from tcpmirror.settings.tree import Ignore
 
-REQUEST_LIMIT: Final = 64 * 1024
-_PATIENCE_S: Final = 120.0  # where the rules were not compiled for this machine yet, that is done first
 _EXAMPLE: Final = "GET /items?id=1' union select login,password from users-- HTTP/1.1\nHost: shop.example\n"
-# A process of its own judges what is pasted: by the command that operators have, with nothing of the console's to lose.
-_EXPLAIN: Final = (
-    sys.executable,
-    "-c",
-    "import sys; from tcpmirror.cli import main; sys.exit(main(['rules', 'explain', '-', '--json']))",
-)
-_turn = asyncio.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What `tcpmirror rules explain` says of a request; ``problem``: why it says nothing."""
-
-    told: dict[str, Any]
-    problem: str = ""
-
-
-async def try_request(text: str) -> Tried:
-    """Return the explanation of a request or value; one at a time is judged."""
-    async with _turn:
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*_EXPLAIN, stdin=pipe, stdout=pipe, stderr=pipe)
-        try:
-            given = text[:REQUEST_LIMIT].encode("utf-8", "surrogateescape")
-            output, complaint = await asyncio.wait_for(process.communicate(given), _PATIENCE_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            return Tried({}, f"The judging took over {_PATIENCE_S:.0f} seconds.")
-    if process.returncode:
-        return Tried({}, complaint.decode("utf-8", "replace").strip()[-400:] or "This cannot be read.")
-    first = output.decode().splitlines()[0] if output.strip() else "{}"
-    return Tried(json.loads(first))
 
 
 class RulesPage:
     """The page's state in one browser tab."""
 
-    def __init__(self, visited: Visit, ignored: list[Row[Any]]) -> None:
+    def __init__(self, visited: Visit, packs: list[Row[Any]], ignored: list[Row[Any]]) -> None:
         self._visited = visited
         with block("div", "tm-head"):
             Text("h1", "Rules")
             Text("span", f"{len(rule_book()):,}", "tm-count")
         with block("div", "tm-stack"):
             self._try_box()
+            self._packs = RulePacks(visited, packs)
             with block("section", "tm-panel"):
                 Text("h2", "Ignored by order of the people here")
                 self._ignored = block("div")
@@ -87,13 +53,18 @@ class RulesPage:
     def _try_box(self) -> None:
         with block("section", "tm-panel"):
             Text("h2", "Try a request")
-            Text("p", "Paste a raw HTTP request, or a value alone, and see what the built-in rules make of it.", "tm-quiet")
+            Text(
+                "p",
+                "Paste a raw HTTP request, or a value alone, and see what the built-in rules and the own ones make of it.",
+                "tm-quiet",
+            )
             self._request = ui.textarea("Request", value=_EXAMPLE)
             self._request.props(f"outlined autogrow maxlength={REQUEST_LIMIT} spellcheck=false").classes(
                 "tm-filter tm-paste"
             )
             with block("div", "tm-buttons"):
-                Text("button", "Try it", "tm-button tm-main-button").props('type="button"').on("click", self._try)
+                button("Try it", self._try, "tm-button tm-main-button")
+            self._with_draft = ui.checkbox("With the pack that is being written below", value=False)
             self._answer = block("div").props('aria-live="polite"')
 
     async def _try(self) -> None:
@@ -103,10 +74,17 @@ class RulesPage:
         self._answer.clear()
         with self._answer:
             Text("p", "Judging…", "tm-quiet")
-        tried = await try_request(text)
+        tried = await try_request(text, await self._packs_to_try())
         self._answer.clear()
         with self._answer:
             show_tried(tried)
+
+    async def _packs_to_try(self) -> dict[str, str]:
+        """Return the packs that sensors have, and on demand the one that is being written, in place of its namesake."""
+        rows = await asyncio.to_thread(list_packs, self._visited.service.database)
+        packs = {row.name: row.text for row in rows}
+        name, text = self._packs.draft
+        return packs | {name: text} if self._with_draft.value and PACK_NAME.fullmatch(name) else packs
 
     def _show_ignored(self, rows: list[Row[Any]]) -> None:
         self._ignored.clear()
@@ -135,8 +113,7 @@ class RulesPage:
                 if row.attack_id is not None:
                     link(f"Attack #{row.attack_id}", f"/attacks/{row.attack_id}", "tm-chip")
                 if self._visited.account.role.may(Role.ANALYST):
-                    remove = Text("button", "Report these again", "tm-chip").props('type="button"')
-                    remove.on("click", lambda: self._remove(row.id))
+                    button("Report these again", lambda: self._remove(row.id), "tm-chip")
 
     async def _remove(self, rule_id: int) -> None:
         if not await asyncio.to_thread(self._visited.may, Role.ANALYST):
@@ -154,13 +131,9 @@ class RulesPage:
             if not kept:
                 Text("p", "No rule has all these words.", "tm-quiet")
                 return
-            with block("table", "tm-sheet").props('aria-label="Built-in rules"'):
-                with block("thead"), block("tr"):
-                    for name in ("Rule", "Type", "Severity", "Confidence"):
-                        Text("th", name).props('scope="col"')
-                with block("tbody"):
-                    for rule in kept:
-                        _rule_row(rule)
+            with table("Built-in rules", ("Rule", "Type", "Severity", "Confidence")):
+                for rule in kept:
+                    _rule_row(rule)
 
 
 def _text_of(rule: Rule) -> str:
@@ -175,45 +148,8 @@ def _rule_row(rule: Rule) -> None:
         with block("td"):
             Text("span", "Type", "tm-sheet-name")
             Text("span", type_name(rule.type), f"tm-badge tm-{type_family(rule.type)}")
-        for name, value in (("Severity", rule.severity), ("Confidence", f"{rule.confidence:.0%}")):
-            with block("td"):
-                Text("span", name, "tm-sheet-name")
-                Text("span", value)
-
-
-def show_tried(tried: Tried) -> None:
-    """Build what is told of a request: the verdict, then each value with a word of a rule about it."""
-    if tried.problem:
-        Text("p", visible(tried.problem), "tm-warn")
-        return
-    findings = tried.told.get("findings", [])
-    if not findings:
-        Text("p", "No attack was found in it.", "tm-advice tm-fine")
-    for finding in findings[:20]:
-        with block("div", "tm-advice tm-problem"):
-            Text("b", type_name(finding["type"]))
-            Text("span", f" at {visible(point_text(tuple(finding['point'])))[:300]}, {finding['confidence']:.0%}, by ")
-            link(finding["rule"], f"/rules/{finding['rule']}") if finding["rule"] in rule_book() else Text(
-                "b", finding["rule"]
-            )
-            Text("div", shortened(finding["payload"], 400), "tm-mono")
-    _points([point for point in tried.told.get("points", []) if point["rules"]])
-
-
-def _points(points: list[dict[str, Any]]) -> None:
-    if not points:
-        return
-    with block("details", "tm-details"):
-        Text("summary", "Every rule with a word to say, value by value")
-        for point in points[:30]:
-            Text("h3", visible(str(point["point"]))[:300])
-            Text("pre", shortened(str(point["value"]), 600), "tm-pre")
-            with block("ul", "tm-list"):
-                for word in point["rules"][:20]:
-                    with block("li"):
-                        Text("b" if word["counts"] else "span", word["id"])
-                        why = f"counts {word['weight']:.2f}" if word["counts"] else shortened(word["reason"], 200)
-                        Text("span", f": {why}", "tm-quiet")
+        text_cell("Severity", rule.severity)
+        text_cell("Confidence", f"{rule.confidence:.0%}")
 
 
 def show_rule(rule: Rule) -> None:

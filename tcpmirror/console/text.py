@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Row
 
 from tcpmirror.model.attack import ATTACK_TYPES
 
@@ -50,6 +52,13 @@ def type_family(kind: str) -> str:
 
 def status_family(status: int | None) -> str:
     return f"s{status // 100}" if status is not None and 100 <= status < 600 else "s0"
+
+
+def source_text(known: Row[Any]) -> str:
+    """Return what is known of a source (a row of `addresses`): `NL · AS64500 Example · tor`; empty: nothing."""
+    network = f"AS{known.network} {known.network_name}" if known.network else known.network_name
+    parts = (known.country, shortened(network.strip(), 80), ", ".join(known.kinds.split()))
+    return " · ".join(part for part in parts if part)
 
 
 def utc(time_ns: int) -> str:

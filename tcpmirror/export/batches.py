@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from tcpmirror.export.spool import Slice, Spool
+from tcpmirror.export.slice import Slice
+from tcpmirror.export.spool_reader import SpoolReader
 from tcpmirror.export.wire import read_report, wire_batch, wire_report
 
 BATCH_LIMIT_BYTES: Final = 8 << 20  # of JSON before compression: a quarter of what the cloud decodes at most
@@ -43,9 +44,9 @@ class Batch:
         return Batch(self.part.part(start, stop), self.reports[start:stop], self.problems[start:stop])
 
 
-def next_batch(spool: Spool, limit_reports: int) -> Batch | None:
-    """Return the next batch, remembered by the spool as planned; None when everything is acknowledged."""
-    part = spool.read(limit_reports, BATCH_LIMIT_BYTES)
+def next_batch(reader: SpoolReader, limit_reports: int) -> Batch | None:
+    """Return the next batch, remembered by the reader as planned; None when everything is acknowledged."""
+    part = reader.read(limit_reports, BATCH_LIMIT_BYTES)
     if part is None:
         return None
     reports, problems, size = list[bytes](), list[str](), 0
@@ -57,7 +58,7 @@ def next_batch(spool: Spool, limit_reports: int) -> Batch | None:
         problems.append(problem)
         size += len(report)
     batch = Batch(part.part(0, len(reports)), tuple(reports), tuple(problems))
-    spool.plan(batch.part)
+    reader.plan(batch.part)
     return batch
 
 

@@ -1,8 +1,8 @@
 """The cloud's ingestion API as the sensor calls it: register, batches, heartbeat.
 
 A node registers once with the deploy token and keeps what it is given in a file; from then on it shows those credentials.
-Whatever goes wrong on the way is one of two exceptions: `CloudError`, try again later, or `BatchRefusedError`, these very
-bytes will never be taken.
+Whatever goes wrong on the way is one of the two exceptions of `delivery`: `CloudError`, try again later, or
+`BatchRefusedError`, these very bytes will never be taken.
 """
 
 from __future__ import annotations
@@ -21,33 +21,24 @@ import orjson
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.atomic_file import write_atomically
 from tcpmirror.export.cloud_rules import ServedRules, verified_rules
+from tcpmirror.export.delivery import DeliveryError, RefusedError, reason_of, reason_of_status, retry_after_s
 
 ANSWER_LIMIT_BYTES: Final = 1 << 20  # an answer of ours is a few hundred bytes; whoever sends more is not our cloud
 RULES_LIMIT_BYTES: Final = 16 << 20  # four times what a cloud serves
 REGISTER_INTERVAL_S: Final = 60.0  # a cloud that refuses what it has just handed out must not fill with nodes
-RETRY_AFTER_LIMIT_S: Final = 3600.0
-_UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _REFUSALS: Final = frozenset({400, 413, 415, 422})
 log = logging.getLogger(__name__)
 
 
-class CloudError(Exception):
-    """The cloud could not be reached or did not answer as agreed; later it may.
-
-    ``retry_after_s``: how long it asked us to wait, None if it did not; ``connected``: False if nobody answered at all.
-    """
-
-    def __init__(self, problem: str, retry_after_s: float | None = None, connected: bool = True) -> None:
-        super().__init__(problem)
-        self.retry_after_s = retry_after_s
-        self.connected = connected
+class CloudError(DeliveryError):
+    """The cloud could not be reached or did not answer as agreed; later it may."""
 
 
 class UnauthorizedError(CloudError):
     """The token or the node's credentials were not accepted (401)."""
 
 
-class BatchRefusedError(Exception):
+class BatchRefusedError(RefusedError):
     """The cloud understood and will not take this batch: malformed (400, 415, 422) or too large (413)."""
 
 
@@ -145,7 +136,7 @@ class CloudClient:
             with self._http.stream("GET", self._url + "/api/v1/nodes/rules", headers=headers) as response:
                 payload = self._bounded_body(response, RULES_LIMIT_BYTES)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
-            raise CloudError(f"{type(error).__name__}: {error}", connected=not isinstance(error, _UNREACHED)) from error
+            raise CloudError(f"{type(error).__name__}: {error}", reason_of(error)) from error
         if response.status_code == 304:
             return None
         _judge(response, payload)
@@ -173,7 +164,7 @@ class CloudClient:
         try:
             answer = _json_object(self._post("/api/v1/nodes/register", orjson.dumps(body), headers))
         except UnauthorizedError as error:
-            raise UnauthorizedError("the cloud does not accept the token (cloud.token)") from error
+            raise UnauthorizedError("the cloud does not accept the token (cloud.token)", "unauthorized") from error
         except BatchRefusedError as error:
             raise CloudError(f"registration refused: {error}") from error
         node_id, secret = answer.get("node_id"), answer.get("secret")
@@ -196,7 +187,7 @@ class CloudClient:
             with self._http.stream("POST", self._url + path, content=body, headers=headers) as response:
                 answer = self._bounded_body(response)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
-            raise CloudError(f"{type(error).__name__}: {error}", connected=not isinstance(error, _UNREACHED)) from error
+            raise CloudError(f"{type(error).__name__}: {error}", reason_of(error)) from error
         _judge(response, answer)
         return answer
 
@@ -206,7 +197,7 @@ class CloudClient:
         for chunk in response.iter_bytes():
             answer += chunk
             if len(answer) > limit_bytes or time.monotonic() > until:
-                raise CloudError(f"{response.status_code} with an answer that does not end")
+                raise CloudError(f"{response.status_code} with an answer that does not end", "timeout")
         return bytes(answer)
 
     def _stored_credentials(self) -> Credentials | None:
@@ -247,15 +238,10 @@ def _judge(response: httpx.Response, answer: bytes) -> None:
         return
     problem = f"{status} {answer[:200].decode('ascii', 'backslashreplace')}"
     if status == 401:
-        raise UnauthorizedError(problem)
+        raise UnauthorizedError(problem, reason_of_status(status))
     if status in _REFUSALS:
         raise BatchRefusedError(problem)
-    raise CloudError(problem, _retry_after_s(response.headers.get("Retry-After", "")))
-
-
-def _retry_after_s(value: str) -> float | None:
-    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3); None for a date or anything else."""
-    return min(float(value), RETRY_AFTER_LIMIT_S) if value.isascii() and value.isdecimal() else None
+    raise CloudError(problem, reason_of_status(status), retry_after_s(response.headers.get("Retry-After", "")))
 
 
 def _json_object(answer: bytes) -> dict[str, object]:

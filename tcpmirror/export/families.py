@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from tcpmirror.export.delivery import REASONS
 from tcpmirror.telemetry.ledger import LOSSES
 from tcpmirror.telemetry.names import KINDS
 
@@ -423,8 +424,16 @@ def _own_families() -> tuple[Family, ...]:
         "process",
         is_own=True,
     )
+    failed = Family(
+        "exporter_failures_total",
+        "counter",
+        "Calls to the cloud that failed and are tried again, by reason.",
+        tuple(Reading("exporter", f"failed_{reason}", (("reason", reason),)) for reason in REASONS),
+        "process",
+        is_own=True,
+    )
     counted = (_counted(kind, name, text) for kind, meanings in MEANINGS.items() for name, text in meanings.items())
-    return (*_SPECIAL, *per_process, lost, *counted)
+    return (*_SPECIAL, *per_process, lost, failed, *counted)
 
 
 def _counted(kind: str, counter: str, text: str) -> Family:

@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import logging
-import random
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from tcpmirror.export.batches import Batch, next_batch
 from tcpmirror.export.client import BatchRefusedError, CloudClient, CloudError
+from tcpmirror.export.delivery import BackOff
 from tcpmirror.export.rejected import append_rejected
-from tcpmirror.export.spool import Spool
+from tcpmirror.export.rounds import Clock, MonotonicClock, Outage, Rounds
+from tcpmirror.export.spool_reader import SpoolReader
 from tcpmirror.telemetry.counters import CounterPage
 
 HEARTBEAT_S: Final = 30.0
-IDLE_S: Final = 1.0
 DIGESTS_S: Final = 2.0
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class BackOff:
-    """How long to wait after each failure in a row: doubling from *first_s* to *limit_s*, any share of it from a half up.
-
-    The random share keeps a fleet of sensors from coming back to a recovering cloud all at once.
-    """
-
-    first_s: float = 0.5
-    limit_s: float = 60.0
-    failures: int = 0
-
-    def next_s(self, retry_after_s: float | None = None) -> float:
-        """Return the wait before the next try, at least what the cloud asked for."""
-        wait_s = min(self.limit_s, self.first_s * 2.0 ** min(self.failures, 32)) * random.uniform(0.5, 1.0)
-        self.failures += 1
-        return max(wait_s, retry_after_s or 0.0)
-
-    def reset(self) -> None:
-        self.failures = 0
 
 
 class Outbox(Protocol):
@@ -53,14 +30,14 @@ class Outbox(Protocol):
 
 @dataclass(slots=True)
 class Sender:
-    """Sends what *spool* holds through *client*; the only writer of the sending counters of *counters*.
+    """Sends what *reader* finds through *client*; the only writer of the sending counters of *counters*.
 
     ``batch_reports`` reports make a batch, fewer are sent once they have waited ``batch_interval_s``. ``stats`` returns what
     a heartbeat says, ``after_heartbeat`` is called when it was taken. For ``start_patience_s`` a cloud that has not answered
     yet is no failure: it is starting too.
     """
 
-    spool: Spool
+    reader: SpoolReader
     client: CloudClient
     counters: CounterPage
     batch_reports: int
@@ -70,50 +47,26 @@ class Sender:
     start_patience_s: float = 0.0
     after_heartbeat: Callable[[], None] = lambda: None
     digests: Outbox | None = None
+    clock: Clock = field(default_factory=MonotonicClock)
+    rounds: Rounds = field(init=False)
+    _outage: Outage = field(init=False)
     _digests_at_s: float = field(default=0.0, init=False)
-    _wake: threading.Event = field(default_factory=threading.Event, init=False)
-    _finishing: threading.Event = field(default_factory=threading.Event, init=False)
     _heartbeat_at_s: float = field(default=0.0, init=False)
     _patient_until_s: float = field(default=0.0, init=False)
-    _thread: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+        self.rounds = Rounds("sender", self._attempt, self.clock)
+        self._outage = Outage("the cloud", log, self.clock)
 
     def start(self) -> None:
-        self._patient_until_s = time.monotonic() + self.start_patience_s
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Say that the spool has something new."""
-        self._wake.set()
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def finish(self, deadline_s: float) -> bool:
-        """Send what *deadline_s* seconds allow, trying each batch once; True if the thread ended in time."""
-        self._finishing.set()
-        self._wake.set()
-        self._thread.join(max(0.0, deadline_s))
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        is_last = False
-        while not is_last:
-            is_last = self._finishing.is_set()
-            wait_s = self._attempt()
-            if wait_s:
-                self._finishing.wait(wait_s)
-            elif not is_last:
-                self._wait_for_news(IDLE_S)
+        self._patient_until_s = self.clock.now_s() + self.start_patience_s
+        self.rounds.start()
 
     def _attempt(self) -> float:
         """Send everything there is; return the seconds to stand off, 0.0 if all went well."""
         try:
             self._heartbeat()
-            while self._batch_is_due() and (batch := next_batch(self.spool, self.batch_reports)) is not None:
+            while self._batch_is_due() and (batch := next_batch(self.reader, self.batch_reports)) is not None:
                 self._deliver(batch)
                 self.back_off.reset()
                 self._heartbeat()
@@ -128,17 +81,13 @@ class Sender:
 
     def _batch_is_due(self) -> bool:
         """Return whether there is something to send, after giving a batch that is not full its time to fill."""
-        until_s = time.monotonic() + self.batch_interval_s
-        while 0 < self.spool.state().backlog < self.batch_reports and not self._finishing.is_set():
-            left_s = until_s - time.monotonic()
+        until_s = self.clock.now_s() + self.batch_interval_s
+        while 0 < self.reader.backlog < self.batch_reports and not self.rounds.is_finishing:
+            left_s = until_s - self.clock.now_s()
             if left_s <= 0:
                 break
-            self._wait_for_news(left_s)
-        return self.spool.state().backlog > 0
-
-    def _wait_for_news(self, limit_s: float) -> None:
-        self._wake.wait(limit_s)
-        self._wake.clear()
+            self.rounds.wait_for_news(left_s)
+        return self.reader.backlog > 0
 
     def _deliver(self, batch: Batch) -> None:
         """Bring *batch* off the spool: sent, or halved until the refused reports stand alone. CloudError: not yet."""
@@ -152,13 +101,14 @@ class Sender:
                     waiting.extend(reversed(batch.halves()))
                     continue
                 self._reject(batch, str(error))
-            self.spool.acknowledge(batch.part)
+            self.reader.acknowledge(batch.part)
 
     def _send(self, batch: Batch) -> None:
         if batch.problem:
             raise BatchRefusedError(batch.problem)
         receipt = self.client.send(batch.id, batch.body)
         self.counters.set("cloud_up", 1)
+        self._outage.answered(self.reader.backlog)
         self.counters.add("batches_sent")
         self.counters.add("reports_sent", len(batch.reports))
         if receipt.quarantined:
@@ -168,7 +118,7 @@ class Sender:
 
     def _reject(self, batch: Batch, reason: str) -> None:
         self.counters.add("batch_rejected")
-        path = self.spool.directory / "rejected.jsonl"
+        path = self.reader.spool.directory / "rejected.jsonl"
         log.error("the cloud refuses a report, it goes to %s: %s", path, reason)
         try:
             append_rejected(path, batch.part.records[0], reason)
@@ -176,28 +126,30 @@ class Sender:
             log.error("the refused report is lost, %s cannot be written: %s", path, error)
 
     def _heartbeat(self) -> None:
-        if time.monotonic() < self._heartbeat_at_s:
+        if self.clock.now_s() < self._heartbeat_at_s:
             return
-        self._heartbeat_at_s = time.monotonic() + HEARTBEAT_S
+        self._heartbeat_at_s = self.clock.now_s() + HEARTBEAT_S
         try:
             self.client.heartbeat(self.stats())
             self.after_heartbeat()
         except BatchRefusedError as error:
             log.warning("the cloud refuses the heartbeat: %s", error)
         self.counters.set("cloud_up", 1)
+        if not self.reader.backlog:  # else a batch has yet to show that it is over
+            self._outage.answered(0)
 
     def _send_digests(self) -> None:
         """Send digests of the inventory now and then. A cloud that does not take them is no reason to hold reports back."""
-        if self.digests is None or (time.monotonic() < self._digests_at_s and not self._finishing.is_set()):
+        if self.digests is None or (self.clock.now_s() < self._digests_at_s and not self.rounds.is_finishing):
             return
-        self._digests_at_s = time.monotonic() + DIGESTS_S
+        self._digests_at_s = self.clock.now_s() + DIGESTS_S
         while (call := self.digests.next()) is not None:
             try:
                 self.client.send_digests(call[0])
             except BatchRefusedError as error:
                 log.error("the cloud refuses %d digests of the inventory: %s", call[1], error)
             except CloudError as error:
-                self._digests_at_s = time.monotonic() + HEARTBEAT_S
+                self._digests_at_s = self.clock.now_s() + HEARTBEAT_S
                 log.warning("the inventory waits for the cloud: %s", error)
                 return
             else:
@@ -206,14 +158,15 @@ class Sender:
 
     def _stand_off_s(self, error: CloudError) -> float:
         """Count the failure; return the seconds before the next try."""
-        if not error.connected and time.monotonic() < self._patient_until_s and not self.counters.get("cloud_up"):
+        if not error.connected and self.clock.now_s() < self._patient_until_s and not self.counters.get("cloud_up"):
             log.debug("the cloud is not there yet: %s", error)
             self._heartbeat_at_s = 0.0
             return self.back_off.first_s
         self.counters.set("cloud_up", 0)
         self.counters.add("batch_failures")
+        self.counters.add(f"failed_{error.reason}")
         if not error.connected:
             self.counters.add("batch_connect_failures")
         wait_s = self.back_off.next_s(error.retry_after_s)
-        log.warning("the cloud cannot be reached as agreed, next try in %.1f s: %s", wait_s, error)
+        self._outage.failed(error, wait_s, self.reader.backlog)
         return wait_s

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.database import open_database
+from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.retention import DAY_NS, Retention
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.server import bind, is_loopback, serve
@@ -32,7 +33,12 @@ def run(context: Context) -> int:
     tls = server_context(cloud.tls_certificate, cloud.tls_key, "cloud.tls_certificate") if cloud.tls_certificate else None
     listener = bind(cloud.listen_address, _LISTEN_KEY)
     database = open_database(database_address(context.settings))
-    service = Service(database, context.counters, retention=Retention(cloud.keep_days * DAY_NS, cloud.keep_bytes))
+    service = Service(
+        database,
+        context.counters,
+        retention=Retention(cloud.keep_days * DAY_NS, cloud.keep_bytes),
+        book=SourceBook(cloud.source_databases, cloud.source_lists),
+    )
     if context.admin_password:
         ensure_first_account(database, context.admin_password, time.time_ns())
     if context.deploy_token:

@@ -89,7 +89,8 @@ class ReportRings:
     apis: ApiOutbox = field(default_factory=ApiOutbox)
     retry_at_s: float = 0.0
     attack_log: AttackLog = field(default_factory=AttackLog)
-    published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0, 0, 0))
+    published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0))
+    published_dropped: int = 0
 
     def turn(self) -> bool:
         """Move what is on the rings to the spool; return whether there was anything to move."""
@@ -159,14 +160,15 @@ class ReportRings:
 
     def publish(self) -> None:
         """Bring the spool's counters up to date."""
-        now, before = self.spool.state(), self.published
+        now, before, cloud = self.spool.state(), self.published, self.spool.reader()
         self.counters.set("spool_bytes", now.size)
         self.counters.set("spool_segments", now.segments)
-        self.counters.set("backlog", max(0, now.backlog))
-        self.counters.add("spool_dropped", now.dropped - before.dropped)
+        self.counters.set("backlog", cloud.backlog)
+        dropped = cloud.dropped
+        self.counters.add("spool_dropped", dropped - self.published_dropped)
         self.counters.add("spool_corrupt", now.corrupt - before.corrupt)
         self.counters.add("spool_errors", now.errors - before.errors)
-        self.published = now
+        self.published, self.published_dropped = now, dropped
 
 
 def _drop_above(reader: RingReader, fill: float) -> int:
@@ -189,7 +191,7 @@ def _turn_until_stopped(context: Context, rings: ReportRings, sender: Sender) ->
     until_s = time.monotonic() + context.settings.supervisor.stop_deadline_s * STOP_SHARE
     while not rings.are_empty and time.monotonic() < until_s:
         _one_turn(context, rings, sender)
-    if not sender.finish(until_s - time.monotonic()):
+    if not sender.rounds.finish(until_s - time.monotonic()):
         log.warning("the cloud did not take everything in time: the rest waits in the spool")
     rings.publish()
 
@@ -199,8 +201,8 @@ def _one_turn(context: Context, rings: ReportRings, sender: Sender) -> bool:
     moved = rings.turn()
     rings.publish()
     if moved:
-        sender.wake()
-    if not sender.is_alive:
+        sender.rounds.wake()
+    if not sender.rounds.is_alive:
         raise RuntimeError("the sender thread ended; its traceback is in the log above")
     return moved
 
@@ -231,7 +233,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
     )
     rules = CloudRules(context.settings, client)
     return Sender(
-        spool,
+        spool.reader(),
         client,
         context.counters,
         batch_reports=cloud.batch_reports,

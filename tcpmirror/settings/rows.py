@@ -11,7 +11,18 @@ import yaml
 from tcpmirror.settings.describe import target_value, write
 from tcpmirror.settings.schema import MISSING, Key, Kind, ListOf, OneOrMany, Section
 from tcpmirror.settings.table import ROOT
-from tcpmirror.settings.tree import Condition, Ignore, IgnoreIps, Mask, ProxyHeaders, RequestFilter, Route, Settings, Source
+from tcpmirror.settings.tree import (
+    Condition,
+    Ignore,
+    IgnoreIps,
+    Mask,
+    ProxyHeaders,
+    RequestFilter,
+    Route,
+    Settings,
+    Source,
+    SourceList,
+)
 
 # What a map in a list holds where the file says nothing, by its path, with and without `[]` for lists around it.
 RECORDS: Final[dict[str, object]] = {
@@ -29,6 +40,7 @@ RECORDS: Final[dict[str, object]] = {
     "inspection.mask": Mask(),
     "inspection.mask.where": Condition(),
     "inspection.mask[].where": Condition(),
+    "cloud.source_lists": SourceList(),
     "route_config": Route(),
     "route_config.routes": Route(),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
+from tcpmirror.model.source_kind import SOURCE_KINDS
+from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import (
     FLAG,
     LISTEN,
@@ -22,8 +24,8 @@ from tcpmirror.settings.kinds import (
     Whole,
 )
 from tcpmirror.settings.policy_keys import IGNORES, MASKS
-from tcpmirror.settings.schema import Key, MapOf, Section
-from tcpmirror.settings.tree import MIB, SECOND
+from tcpmirror.settings.schema import Key, ListOf, MapOf, Section
+from tcpmirror.settings.tree import MIB, SECOND, SourceList
 
 _KIB = 1 << 10
 _GIB = 1 << 30
@@ -99,6 +101,19 @@ LIMITS: Final = (
     _own("report_ring", _RING, "Shared memory between one worker and the exporter.", "limits.report_ring_bytes"),
 )
 
+SOURCE_LIST: Final = (
+    Key("kind", Choice(tuple(SOURCE_KINDS)), "What is on it.", "kind", own=True),
+    Key(
+        "from",
+        NAMED_PATH,
+        "A path, looked at each half minute, or an http(s) URL, asked for each hour.",
+        "origin",
+        own=True,
+        required=True,
+        example="/etc/tcpmirror/tor-exits.txt",
+    ),
+)
+
 CLOUD: Final = (
     _own("embedded", FLAG, "Start a cloud of our own. Without it `url` and `token` are needed.", "cloud.embedded"),
     _own("url", URL, "A cloud elsewhere; giving it turns `embedded` off.", "cloud.url"),
@@ -137,6 +152,21 @@ CLOUD: Final = (
         Size(0, 16 * _TIB),
         "Embedded: where the store is larger, the oldest go; 0: no limit.",
         "cloud.keep_bytes",
+    ),
+    Key(
+        "source_databases",
+        ListOf(NAMED_PATH),
+        "Embedded: MMDB files (such as GeoLite2 or DB-IP) that tell country, network and kind of a source.",
+        "cloud.source_databases",
+        own=True,
+        example=["/var/lib/GeoIP/GeoLite2-City.mmdb"],
+    ),
+    Key(
+        "source_lists",
+        ListOf(Section(lambda: SOURCE_LIST, lambda given: SourceList(**given), fields_of)),
+        "Embedded: lists of addresses and networks, one a line, of sources of one kind.",
+        "cloud.source_lists",
+        own=True,
     ),
     _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
     _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),

@@ -240,6 +240,14 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceList:
+    """A list of addresses and networks: whoever is on it is of ``kind``; ``origin``: a path or an http(s) URL."""
+
+    kind: str = "malicious"  # names in model.source_kind
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Cloud:
     """Where findings go; `embedded` starts our own on loopback."""
 
@@ -255,6 +263,8 @@ class Cloud:
     database: str = ""  # embedded: path of the SQLite file, or postgresql://...; empty: <state_dir>/cloud.db
     keep_days: int = 180  # embedded: older reports and attacks go; 0: none does
     keep_bytes: int = 0  # embedded: the oldest go where the store is larger; 0: no limit
+    source_databases: tuple[str, ...] = ()  # embedded: MMDB files that tell country, network and kind of a source
+    source_lists: tuple[SourceList, ...] = ()  # embedded
     batch_reports: int = 500
     batch_interval_ns: int = SECOND
     timeout_s: float = 15.0

@@ -164,6 +164,17 @@ EXPORTER: Final = (
     "api_digests",  # endpoints' digests that workers handed on
     "api_digests_sent",  # and that the cloud has, after they were merged
     "batch_connect_failures",  # of batch_failures: nobody answered at all
+    # batch_failures by reason
+    "failed_dns",
+    "failed_connect",
+    "failed_tls",
+    "failed_proxy",
+    "failed_timeout",
+    "failed_broken",
+    "failed_unauthorized",
+    "failed_throttled",
+    "failed_server",
+    "failed_answer",
 )
 
 CLOUD: Final = (

@@ -68,7 +68,7 @@ def b64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def until(true: Callable[[], Any], seconds: float = 15.0) -> Any:
+def until(true: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Return what *true* returns once it is; AssertionError after *seconds*."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tcpmirror.cloud.api.access import COOKIE
 from tests.cloud.running import until
 from tests.console.browsing import CHROMIUM, Problems
 
@@ -27,6 +28,7 @@ class RunningConsole(AbstractContextManager["RunningConsole"]):
 
     def __init__(self, directory: Path, *arguments: str) -> None:
         self._log = directory / "output.txt"
+        self._session = self._node = ""
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TZ": "UTC"}
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -60,13 +62,32 @@ class RunningConsole(AbstractContextManager["RunningConsole"]):
         return found.group(1)
 
     def node(self) -> httpx.Client:
+        """Return a client of the node `mirror-1`, which is the same each time."""
+        self._node = self._node or self._register("mirror-1")
+        return self._as(self._node)
+
+    def new_node(self, name: str) -> httpx.Client:
+        """Return a client of a node that registers now."""
+        return self._as(self._register(name))
+
+    def _register(self, name: str) -> str:
         token = self.printed(r"deploy token: (\S+)")
         assert token is not None
-        with httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token.group(1)}"}) as client:
-            made = client.post("/api/v1/nodes/register", json={"name": "mirror-1"}).raise_for_status().json()
-        return httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {made['node_id']}.{made['secret']}"}, timeout=20
-        )
+        with self._as(token.group(1)) as client:
+            made = client.post("/api/v1/nodes/register", json={"name": name}).raise_for_status().json()
+        return f"{made['node_id']}.{made['secret']}"
+
+    def _as(self, credential: str) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {credential}"}, timeout=20)
+
+    def session(self) -> str:
+        """Return the cookie of an administrator's session, the same each time while it holds."""
+        with httpx.Client(base_url=self.url, cookies={COOKIE: self._session} if self._session else None) as client:
+            if not self._session or client.get("/api/v1/session").status_code != 200:
+                client.cookies.clear()
+                client.post("/api/v1/session", json={"user": "admin", "password": self.password}).raise_for_status()
+                self._session = client.cookies[COOKIE]
+        return self._session
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -80,13 +101,14 @@ class RunningConsole(AbstractContextManager["RunningConsole"]):
             return False
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
+    """Yield one console for the whole run; each test looks at hosts of its own."""
     with RunningConsole(tmp_path_factory.mktemp("console")) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
@@ -102,10 +124,16 @@ def problems() -> Problems:
 
 
 @pytest.fixture
-def page(browser: Browser, console: RunningConsole, problems: Problems) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=console.url)
-    context.set_default_timeout(15_000)
+def context(browser: Browser, console: RunningConsole) -> Iterator[BrowserContext]:
+    """Yield a browser window of its own: no cookies, nothing kept."""
+    opened = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=console.url)
+    opened.set_default_timeout(15_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, console: RunningConsole, problems: Problems) -> Page:
     opened = context.new_page()
     problems.watch(opened, console.url)
-    yield opened
-    context.close()
+    return opened

@@ -25,6 +25,7 @@ PAGES = [
     "/attacks?q=statuscod:1",
     "/attacks/1",
     "/incidents",
+    "/sources",
     "/apis",
     "/rules",
     "/rules/sqli-union-select",

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tcpmirror.discovery.digest import EndpointDigest, ParameterDigest
 from tcpmirror.discovery.record import encode_rows, wire_row
+from tests.console.browsing import XSS, Problems, sign_in
 from tests.console.conftest import RunningConsole
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-XSS = "<img src=x onerror=window.pwned=1>"
 
 
 def endpoint(path: str, method: str = "GET", hits: int = 10, host: str = "api.example") -> EndpointDigest:
@@ -46,28 +42,10 @@ def apis(console: RunningConsole) -> RunningConsole:
     return console
 
 
-@pytest.fixture
-def page(apis: RunningConsole) -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=apis.url)
-        context.set_default_timeout(20_000)
-        opened = context.new_page()
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        opened.goto("/apis")
-        opened.get_by_label("Name").fill("admin")
-        opened.get_by_label("Password").fill(apis.password)
-        opened.get_by_role("button", name="Sign in").click()
-        opened.wait_for_url("**/apis")
-        yield opened
-        browser.close()
-        assert problems == []
-
-
-def test_endpoints_are_listed_filtered_paged_opened_and_exported(page: Page) -> None:
+def test_endpoints_are_listed_filtered_paged_opened_and_exported(
+    page: Page, apis: RunningConsole, problems: Problems
+) -> None:
+    sign_in(page, apis, "/apis")
     rows = page.get_by_role("table", name="Endpoints").locator("tbody tr")
     expect(rows).to_have_count(50)
     page.get_by_role("link", name="Next").click()
@@ -90,14 +68,63 @@ def test_endpoints_are_listed_filtered_paged_opened_and_exported(page: Page) -> 
 
     page.get_by_role("link", name="GET /health").click()
     expect(page.get_by_role("heading", name="GET /health")).to_be_visible()
-    expect(page.get_by_role("table", name="Request")).to_contain_text(XSS)
+    expect(page.get_by_role("table", name="Request")).to_contain_text(XSS[:80])
     expect(page.get_by_role("table", name="Request")).to_contain_text("1 to 9")
     expect(page.get_by_role("table", name="Answer")).to_contain_text("/email")
     assert page.evaluate("window.pwned") is None
 
 
-def test_a_page_that_is_not_there_says_so(page: Page) -> None:
+def test_a_page_that_is_not_there_says_so(page: Page, apis: RunningConsole, problems: Problems) -> None:
+    sign_in(page, apis)
     answer = page.goto("/apis/999999")
     assert answer is not None and answer.status == 404
     page.goto("/apis?host=nowhere.example")
     expect(page.get_by_role("heading", name="No endpoint matches")).to_be_visible()
+
+
+DOCUMENT = """openapi: 3.0.3
+info: {title: "<b>Shop</b>", version: "2"}
+paths:
+  /users/{id}: {get: {responses: {}}}
+  /never/called: {delete: {responses: {}}}
+"""
+
+
+def test_a_specification_is_uploaded_compared_and_removed(page: Page, apis: RunningConsole, problems: Problems) -> None:
+    sign_in(page, apis, "/apis/specifications?host=api.example")
+    documents = page.locator(".tm-panel", has=page.get_by_role("heading", name="OpenAPI documents"))
+    documents.get_by_label("Name; the same again is a newer version").fill(XSS)
+    chosen = documents.locator("input[type=file]")
+    chosen.set_input_files({"name": "x.yaml", "mimeType": "application/yaml", "buffer": b"no: document"})
+    expect(page.get_by_text("openapi", exact=False).filter(has_text="accepted").last).to_be_visible()
+    chosen.set_input_files({"name": "x.yaml", "mimeType": "application/yaml", "buffer": DOCUMENT.encode()})
+    rows = page.get_by_role("table", name="OpenAPI documents").locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("<script>")
+    page.get_by_text("Orphan: 1 operation in a specification, not in traffic").click()
+    expect(page.get_by_label("Orphan operations")).to_have_text("DELETE /never/called")
+    expect(page.get_by_text("Shadow: 61 operations")).to_be_visible()
+    page.goto("/apis?state=shadow&host=api.example")
+    expect(page.get_by_label("Endpoints", exact=True).first).to_have_text("61")
+    page.get_by_role("link", name="Specifications").click()
+    rows.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("None yet. Give one")).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    assert problems == []
+
+
+def test_templates_are_added_and_removed(page: Page, apis: RunningConsole, problems: Problems) -> None:
+    sign_in(page, apis, "/apis/specifications")
+    page.get_by_label("Host of the path").fill("Tpl.example" + XSS[:30])
+    path = page.get_by_label("Path, values in braces: /users/{id}")
+    path.fill("no path")
+    page.get_by_role("button", name="Add the template").click()
+    expect(page.get_by_text("is not accepted")).to_be_visible()
+    path.fill("/shops/{shop}/items")
+    page.get_by_role("button", name="Add the template").click()
+    rows = page.get_by_role("table", name="Templates of paths").locator("tbody tr", has_text="tpl.example<script>")
+    expect(rows).to_contain_text("/shops/{}/items")
+    rows.get_by_role("button", name="Remove").click()
+    expect(rows).to_have_count(0)
+    assert page.evaluate("window.pwned") is None
+    assert problems == []

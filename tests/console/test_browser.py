@@ -324,7 +324,7 @@ def tell_health(console: RunningConsole, what: str = "kernel drop: 310 of 1,203,
 
 
 def test_what_the_doctor_says_of_a_running_sensor_is_shown(page: Page, console: RunningConsole, problems: Problems) -> None:
-    with console.node() as node:
+    with console.new_node("silent about its mirror") as node:
         for told in (None, 7, {"ledgers": [{"in": "x"}]}, {"ledgers": [], "protocols": {}, "places": [None], "advice": []}):
             node.post("/api/v1/nodes/heartbeat", json={"stats": {"mirror_health": told}}).raise_for_status()
     tell_health(console, "<b>what</b>" + XSS)

@@ -45,6 +45,76 @@ def test_pasted_request_is_explained(page: Page, console: RunningConsole, proble
     assert problems == []
 
 
+PACK = """type: vpatch
+rules:
+  - id: own-legacy-export
+    title: "The export <script>window.pwned=1</script>"
+    why: "It hands out everything."
+    severity: high
+    confidence: 0.9
+    patterns: ['/legacy/export']
+    examples: {match: [/legacy/export], no_match: [/export]}
+"""
+
+
+@pytest.mark.slow
+def test_own_rules_are_tried_given_opened_and_taken_away(page: Page, console: RunningConsole, problems: Problems) -> None:
+    sign_in(page, console, "/rules")
+    page.get_by_text("Write a pack").click()
+    name, text = page.get_by_label("Name of the pack"), page.get_by_label("Rules, YAML")
+    name.fill("shop")
+    text.fill("type: <b>none</b>\nrules: []\n")
+    page.get_by_role("button", name="Give it to the sensors").click()
+    expect(page.locator(".tm-advice.tm-problem")).to_contain_text("accepted")
+    text.fill(PACK)
+    page.get_by_label("Request").fill("GET /legacy/export HTTP/1.1\nHost: shop.example\n")
+    page.get_by_text("With the pack that is being written below").click()
+    page.get_by_role("button", name="Try it").click()
+    expect(page.locator(".tm-advice.tm-problem", has_text="own-legacy-export")).to_be_visible(timeout=130_000)
+    page.get_by_role("button", name="Give it to the sensors").click()
+    rows = page.get_by_role("table", name="Own rule packs").locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("admin")
+    page.goto("/rules/own-legacy-export")
+    expect(page.get_by_role("heading", name="The export <script>")).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    page.goto("/rules")
+    rows.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("None yet. What is built in is below.")).to_be_visible()
+    assert problems == []
+
+
+def test_nodes_tell_how_they_do_and_administrators_name_and_remove_them(
+    page: Page, console: RunningConsole, problems: Problems
+) -> None:
+    advice = {"level": "problem", "where": XSS[:50], "what": "one direction only" + XSS, "todo": "mirror both"}
+    stats = {
+        "worker_exchanges": 4321,
+        "capture_packets": 98765,
+        "capture_kernel_dropped": 17,
+        "coverage": 0.875,
+        "exporter_backlog": 55,
+        "rules": {"serial": 12, "problem": "refused " + XSS},
+        "mirror_health": {"ledgers": [], "protocols": {}, "places": [], "advice": [advice]},
+    }
+    with console.new_node("far-off" + XSS) as node:
+        node.post("/api/v1/nodes/heartbeat", json={"stats": stats}).raise_for_status()
+    sign_in(page, console, "/nodes")
+    row = page.get_by_role("table", name="Nodes").locator("tbody tr", has_text="far-off")
+    for told in ("4,321", "98,765", "17", "87.5%", "55", "#12", "refused <script>", "one direction only<script>"):
+        expect(row).to_contain_text(told)
+    row.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name", exact=True).fill("far-off-7")
+    page.get_by_label("Group", exact=True).fill("north")
+    page.get_by_role("button", name="Save the name and the group").click()
+    expect(row).to_contain_text("north")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Remove the node").click()
+    expect(row).to_have_count(0)
+    assert page.evaluate("window.pwned") is None
+    assert problems == []
+
+
 def test_rules_are_filtered_and_open(page: Page, console: RunningConsole, problems: Problems) -> None:
     sign_in(page, console, "/rules")
     page.get_by_label("Filter by id, type or title").fill("union select")

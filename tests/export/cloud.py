@@ -6,6 +6,7 @@ import contextlib
 import json
 import secrets
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -34,16 +35,24 @@ class TestCloud:
     scripted: deque[Callable[[_Call], None]] = field(default_factory=deque)
     refuses: Callable[[list[dict]], int] = lambda reports: 0  # status for a batch, 0: take it
     forgetful: bool = False
+    tls: ssl.SSLContext | None = None
+    listen_port: int = 0
 
     def __post_init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Call)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.listen_port), _Call)
         self._server.daemon_threads = True
         self._server.cloud = self
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
 
     def close(self) -> None:
         self._server.shutdown()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tcpmirror.export.client import CloudClient
-from tcpmirror.export.sender import BackOff, Sender
+from tcpmirror.export.delivery import BackOff
+from tcpmirror.export.sender import Sender
 from tcpmirror.export.spool import Spool
 from tcpmirror.model.report import encode_report
 from tcpmirror.telemetry.counters import CounterPage
@@ -33,11 +34,11 @@ class Road:
     def add(self, *numbers: int) -> None:
         for number in numbers:
             self.spool.append(encode_report(numbered_report(number)))
-        self.sender.wake()
+        self.sender.rounds.wake()
 
     @property
     def is_empty(self) -> bool:
-        return self.spool.state().backlog == 0
+        return self.spool.reader().backlog == 0
 
 
 def road_to(url: str, directory: Path, batch_reports: int = 10, interval_s: float = 0.05) -> Road:
@@ -47,7 +48,9 @@ def road_to(url: str, directory: Path, batch_reports: int = 10, interval_s: floa
     spool = Spool(directory / "spool", 1 << 26, 1 << 20, fsync=False)
     counters = CounterPage.private(EXPORTER)
     back_off = BackOff(first_s=0.02, limit_s=0.1)
-    return Road(spool, Sender(spool, client, counters, batch_reports, interval_s, lambda: {"alive": 1}, back_off), counters)
+    return Road(
+        spool, Sender(spool.reader(), client, counters, batch_reports, interval_s, lambda: {"alive": 1}, back_off), counters
+    )
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ def road(cloud: TestCloud, tmp_path: Path) -> Iterator[Road]:
     made = road_to(cloud.url, tmp_path)
     made.sender.start()
     yield made
-    assert made.sender.finish(5.0)
+    assert made.sender.rounds.finish(5.0)
 
 
 def ids(*numbers: int) -> set[str]:
@@ -82,7 +85,7 @@ def test_few_reports_wait_for_more_as_long_as_the_interval(cloud: TestCloud, tmp
     road.add(2)
     eventually(lambda: len(cloud.stored) == 3)
     assert len(cloud.batches) == 1
-    assert road.sender.finish(5.0)
+    assert road.sender.rounds.finish(5.0)
 
 
 FAULTS = {
@@ -158,7 +161,7 @@ def test_a_node_the_cloud_forgot_registers_and_goes_on(cloud: TestCloud, tmp_pat
     first.sender.start()
     first.add(1)
     eventually(lambda: first.is_empty)
-    assert first.sender.finish(5.0)
+    assert first.sender.rounds.finish(5.0)
     first.spool.close()
     cloud.forget_nodes()
     second = road_to(cloud.url, tmp_path)
@@ -166,7 +169,7 @@ def test_a_node_the_cloud_forgot_registers_and_goes_on(cloud: TestCloud, tmp_pat
     second.add(2)
     eventually(lambda: second.is_empty)
     assert set(cloud.stored) == ids(1, 2)
-    assert second.sender.finish(5.0)
+    assert second.sender.rounds.finish(5.0)
 
 
 def test_a_cloud_that_is_away_is_counted_and_everything_waits(tmp_path: Path, eventually: Eventually) -> None:
@@ -177,15 +180,15 @@ def test_a_cloud_that_is_away_is_counted_and_everything_waits(tmp_path: Path, ev
     road.add(*range(5))
     eventually(lambda: road.counters.get("batch_connect_failures") >= 3)
     assert road.counters.get("cloud_up") == 0
-    assert road.spool.state().backlog == 5
-    assert road.sender.finish(5.0)
+    assert road.spool.reader().backlog == 5
+    assert road.sender.rounds.finish(5.0)
 
 
 def test_the_end_sends_what_is_left_without_waiting(cloud: TestCloud, tmp_path: Path) -> None:
     road = road_to(cloud.url, tmp_path, batch_reports=100, interval_s=60.0)
     road.sender.start()
     road.add(*range(7))
-    assert road.sender.finish(5.0)
+    assert road.sender.rounds.finish(5.0)
     assert set(cloud.stored) == ids(*range(7))
 
 
@@ -196,19 +199,8 @@ def test_the_end_does_not_wait_for_a_cloud_that_is_away(tmp_path: Path) -> None:
     road.sender.back_off = BackOff(first_s=60.0, limit_s=60.0)
     road.sender.start()
     road.add(1)
-    assert road.sender.finish(5.0)
-    assert road.spool.state().backlog == 1
-
-
-def test_back_off_doubles_to_its_limit_and_starts_again_after_success() -> None:
-    back_off = BackOff(first_s=0.5, limit_s=60.0)
-    waits = [back_off.next_s() for _ in range(40)]
-    for number, wait_s in enumerate(waits):
-        full_s = min(60.0, 0.5 * 2**number)
-        assert full_s / 2 <= wait_s <= full_s
-    assert back_off.next_s(retry_after_s=300.0) == 300.0
-    back_off.reset()
-    assert back_off.next_s() <= 0.5
+    assert road.sender.rounds.finish(5.0)
+    assert road.spool.reader().backlog == 1
 
 
 def test_a_cloud_that_comes_up_beside_the_sensor_is_waited_for_quietly(
@@ -222,4 +214,4 @@ def test_a_cloud_that_comes_up_beside_the_sensor_is_waited_for_quietly(
         eventually(lambda: len(caplog.records) >= 3)
     assert {record.levelno for record in caplog.records} == {logging.DEBUG}
     assert road.counters.get("batch_failures") == 0
-    assert road.sender.finish(5.0)
+    assert road.sender.rounds.finish(5.0)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.segment import HEADER_BYTES, RECORD_HEADER_BYTES
-from tcpmirror.export.spool import CORRUPT_FILES_KEPT, Spool
+from tcpmirror.export.spool import Spool
+from tcpmirror.export.stock import CORRUPT_FILES_KEPT
 
 MIB = 1 << 20
 
@@ -27,9 +28,10 @@ def open_spool(directory: Path, quota: int = 64 * MIB, segment: int = 4 * MIB) -
 def drain(spool: Spool, at_a_time: int = 10) -> list[bytes]:
     """Read and acknowledge everything."""
     records: list[bytes] = []
-    while (part := spool.read(at_a_time, MIB)) is not None:
+    reader = spool.reader()
+    while (part := reader.read(at_a_time, MIB)) is not None:
         records.extend(part.records)
-        spool.acknowledge(part)
+        reader.acknowledge(part)
     return records
 
 
@@ -51,9 +53,9 @@ def test_records_come_back_in_order_over_many_segments(tmp_path: Path) -> None:
     spool = open_spool(tmp_path, segment=500)
     fill(spool, records(100))
     assert len(segment_files(tmp_path)) > 10
-    assert spool.state().backlog == 100
+    assert spool.reader().backlog == 100
     assert drain(spool) == records(100)
-    assert spool.state().backlog == 0
+    assert spool.reader().backlog == 0
 
 
 def test_acknowledged_segments_are_deleted(tmp_path: Path) -> None:
@@ -73,31 +75,31 @@ def test_records_written_after_all_was_read_are_read_too(tmp_path: Path) -> None
 def test_unacknowledged_records_come_again_after_reopening(tmp_path: Path) -> None:
     spool = open_spool(tmp_path, segment=500)
     fill(spool, records(30))
-    part = spool.read(7, MIB)
+    part = spool.reader().read(7, MIB)
     assert part is not None
-    spool.acknowledge(part)
-    spool.read(7, MIB)
+    spool.reader().acknowledge(part)
+    spool.reader().read(7, MIB)
     spool.close()
     again = open_spool(tmp_path, segment=500)
-    assert again.state().backlog == 23
+    assert again.reader().backlog == 23
     assert drain(again) == records(30)[7:]
 
 
 def test_a_planned_batch_is_cut_the_same_after_a_crash_although_more_came(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     fill(spool, records(5))
-    planned = spool.read(100, MIB)
+    planned = spool.reader().read(100, MIB)
     assert planned is not None
-    spool.plan(planned)
+    spool.reader().plan(planned)
     spool.append(b"one more")
     spool.close()
-    assert open_spool(tmp_path).read(100, MIB) == planned
+    assert open_spool(tmp_path).reader().read(100, MIB) == planned
 
 
 def test_a_read_is_bounded_by_bytes_but_never_empty(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     fill(spool, records(10, size=1000))
-    bounded, tiny = spool.read(100, 3000), spool.read(100, 1)
+    bounded, tiny = spool.reader().read(100, 3000), spool.reader().read(100, 1)
     assert bounded is not None and len(bounded.records) == 3
     assert tiny is not None and len(tiny.records) == 1
 
@@ -105,21 +107,21 @@ def test_a_read_is_bounded_by_bytes_but_never_empty(tmp_path: Path) -> None:
 def test_parts_of_a_slice_name_their_own_place(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     fill(spool, records(6))
-    whole = spool.read(6, MIB)
+    whole = spool.reader().read(6, MIB)
     assert whole is not None
     first, second = whole.part(0, 2), whole.part(2, 6)
     assert (first.end, second.index, second.end) == (second.offset, 2, whole.end)
-    spool.acknowledge(first)
-    assert spool.read(4, MIB) == second
+    spool.reader().acknowledge(first)
+    assert spool.reader().read(4, MIB) == second
 
 
 def test_an_acknowledgement_out_of_turn_changes_nothing(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     fill(spool, records(6))
-    whole = spool.read(6, MIB)
+    whole = spool.reader().read(6, MIB)
     assert whole is not None
-    spool.acknowledge(whole.part(2, 6))
-    assert spool.state().backlog == 6
+    spool.reader().acknowledge(whole.part(2, 6))
+    assert spool.reader().backlog == 6
 
 
 # -- limits
@@ -128,22 +130,22 @@ def test_an_acknowledgement_out_of_turn_changes_nothing(tmp_path: Path) -> None:
 def test_the_oldest_segment_gives_way_at_the_quota_and_is_counted(tmp_path: Path) -> None:
     spool = open_spool(tmp_path, quota=4000, segment=1000)
     fill(spool, records(200))
-    state = spool.state()
-    assert state.size <= 4000
+    dropped = spool.reader().dropped
+    assert spool.state().size <= 4000
     kept = drain(spool)
     assert kept == records(200)[-len(kept) :]
-    assert state.dropped == 200 - len(kept) > 0
+    assert dropped == 200 - len(kept) > 0
 
 
 def test_records_already_acknowledged_are_not_counted_as_dropped(tmp_path: Path) -> None:
     spool = open_spool(tmp_path, quota=4000, segment=1000)
     fill(spool, records(5))
-    part = spool.read(3, MIB)
+    part = spool.reader().read(3, MIB)
     assert part is not None
-    spool.acknowledge(part)
+    spool.reader().acknowledge(part)
     fill(spool, records(200))
     kept = drain(spool)
-    assert spool.state().dropped == 202 - len(kept)
+    assert spool.reader().dropped == 202 - len(kept)
 
 
 def test_a_quota_smaller_than_a_segment_still_keeps_the_newest(tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_a_cut_at_every_offset_keeps_every_record_before_it(tmp_path: Path) -> N
         (directory / "0000000000000001.seg").write_bytes(whole[:cut])
         spool = open_spool(directory)
         intact = max(0, (cut - HEADER_BYTES) // size)
-        assert spool.state().backlog == intact
+        assert spool.reader().backlog == intact
         spool.append(b"new after the cut")
         assert drain(spool) == [*records(4)[:intact], b"new after the cut"]
         assert spool.state().corrupt == 0
@@ -229,7 +231,7 @@ def test_a_flip_at_every_offset_costs_one_record_at_most(tmp_path: Path) -> None
         assert kept == [record for number, record in enumerate(records(4)) if number != hit]
         state = spool.state()
         # The length of the last record may be damaged so that it looks as if its writer had stopped half-way.
-        assert (state.corrupt, state.dropped) == (1, 1) or hit == 3
+        assert (state.corrupt, spool.reader().dropped) == (1, 1) or hit == 3
         assert (directory / "0000000000000001.corrupt").exists() == bool(state.corrupt)
         spool.close()
         shutil.rmtree(directory)
@@ -254,9 +256,9 @@ def test_damage_in_an_old_segment_is_counted_to_the_record(tmp_path: Path) -> No
     data[-1] ^= 1
     path.write_bytes(data)
     again = open_spool(tmp_path, segment=500)
-    assert again.state().backlog == 30
+    assert again.reader().backlog == 30
     assert len(drain(again)) == 29
-    assert (again.state().dropped, again.state().corrupt, again.state().backlog) == (1, 1, 0)
+    assert (again.reader().dropped, again.state().corrupt, again.reader().backlog) == (1, 1, 0)
 
 
 def test_damage_done_while_it_runs_is_passed_over(tmp_path: Path) -> None:
@@ -298,15 +300,15 @@ def test_a_bad_position_repeats_records_and_loses_none(tmp_path: Path, stored: b
 def test_segment_numbers_are_never_used_twice(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     fill(spool, records(2))
-    first = spool.read(2, MIB)
+    first = spool.reader().read(2, MIB)
     assert first is not None
-    spool.acknowledge(first)
+    spool.reader().acknowledge(first)
     spool.close()
     for path in segment_files(tmp_path):
         path.unlink()
     again = open_spool(tmp_path)
     fill(again, records(2))
-    second = again.read(2, MIB)
+    second = again.reader().read(2, MIB)
     assert second is not None and second.segment > first.segment
 
 
@@ -331,13 +333,13 @@ def test_whatever_happens_every_record_comes_once_in_order(
         if step == "append":
             spool.append(f"{number}:".encode() + b"x" * amount)
             number += 1
-        elif step == "take" and (part := spool.read(amount, MIB)) is not None:
-            spool.acknowledge(part)
+        elif step == "take" and (part := spool.reader().read(amount, MIB)) is not None:
+            spool.reader().acknowledge(part)
             taken.extend(part.records)
         elif step == "crash":
             spool.close()
             spool = open_spool(directory, segment=600)
-        assert spool.state().backlog == number - len(taken)
+        assert spool.reader().backlog == number - len(taken)
     taken.extend(drain(spool))
     assert [int(record.partition(b":")[0]) for record in taken] == list(range(number))
 
@@ -362,7 +364,7 @@ def test_one_thread_writes_while_another_reads(tmp_path: Path) -> None:
     writer = threading.Thread(target=fill, args=(spool, wanted))
     writer.start()
     found: list[bytes] = []
-    while writer.is_alive() or spool.state().backlog:
+    while writer.is_alive() or spool.reader().backlog:
         found += drain(spool)
     assert found == wanted
 
@@ -401,7 +403,7 @@ def test_a_spool_on_a_full_disk_can_be_opened_and_emptied(small_disk: Path) -> N
     spool = open_spool(small_disk, segment=32 * 1024)
     with pytest.raises(OSError, match="No space left"):
         fill(spool, records(10_000, size=700))
-    backlog = spool.state().backlog
+    backlog = spool.reader().backlog
     spool.close()
     again = open_spool(small_disk, segment=32 * 1024)
     assert len(drain(again)) == backlog > 100

@@ -11,13 +11,13 @@ from typing import Any, Final
 import orjson
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response, StreamingResponse
-from sqlalchemy import Row
 
 from tcpmirror.cloud.api.access import Problem, Shared, only
 from tcpmirror.cloud.api.fields import RowId
 from tcpmirror.cloud.api.queries import Attack, Search, Sort, attack_fields, order_of, understood
 from tcpmirror.cloud.attacks import PAGE_LIMIT, Order, hit_detail, list_attacks
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.enrichment.marking import known_sources
 from tcpmirror.cloud.exchange_pcap import NoAddresses, exchange_pcap
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.search.tree import Query
@@ -79,22 +79,23 @@ def cell(value: Any) -> str:
     return f"'{text}" if not is_number and text.lstrip(" ").startswith(_FORMULA) else text
 
 
-def _rows(database: Database, wanted: Query, order: Order) -> Iterator[Row[Any]]:
+def _rows(database: Database, wanted: Query, order: Order) -> Iterator[dict[str, Any]]:
     cursor: str | None = None
     while True:
         page = list_attacks(database, wanted, PAGE_LIMIT, cursor, order)
-        yield from page.rows
+        known = known_sources(database, (row.last_source for row in page.rows))
+        for row in page.rows:
+            yield attack_fields(row, known)
         cursor = page.next_cursor
         if cursor is None:
             return
 
 
-def _csv(rows: Iterator[Row[Any]]) -> Iterator[bytes]:
+def _csv(attacks: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
-    for row in rows:
-        fields = attack_fields(row)
+    for fields in attacks:
         writer.writerow([cell(fields[name]) for name in _COLUMNS])
         if text.tell() > 64 * 1024:
             yield _taken(text)
@@ -108,10 +109,9 @@ def _taken(text: io.StringIO) -> bytes:
     return taken
 
 
-def _json(rows: Iterator[Row[Any]]) -> Iterator[bytes]:
+def _json(attacks: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     before = b"["
-    for row in rows:
-        fields = attack_fields(row)
+    for fields in attacks:
         yield before + orjson.dumps({name: fields[name] for name in _COLUMNS})
         before = b",\n"
     yield b"[]" if before == b"[" else b"]"

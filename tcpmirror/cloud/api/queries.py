@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -23,6 +24,8 @@ from tcpmirror.cloud.attacks import (
     list_hits,
     summary,
 )
+from tcpmirror.cloud.enrichment.marking import known_sources
+from tcpmirror.cloud.enrichment.source import kinds_of
 from tcpmirror.cloud.judgement import Status
 from tcpmirror.cloud.nodes import list_nodes, node_health
 from tcpmirror.cloud.roles import Role
@@ -63,7 +66,17 @@ def understood(q: str, service: Service) -> Expression:
         raise HTTPException(400, f"q: {error}") from error
 
 
-class Attack(BaseModel):
+class Sourced(BaseModel):
+    """What is known of the (last) source; empty or 0 where nothing is."""
+
+    source_country: Annotated[str, Field(description="Two letters (ISO 3166-1).", examples=["NL"])] = ""
+    source_network: Annotated[int, Field(description="Number of its network (ASN).", examples=[64500])] = 0
+    source_network_name: Annotated[str, Field(examples=["Example Networks"])] = ""
+    source_kinds: Annotated[list[str], Field(examples=[["datacenter", "tor"]])] = []
+    source_list: Annotated[str, Field(description="Which list of ours it is on: allow, deny, gray.", examples=["deny"])] = ""
+
+
+class Attack(Sourced):
     """Hits of the same type, parameter and target, none more than an hour from the rest. Text is as it was sent."""
 
     id: Annotated[int, Field(examples=[17])]
@@ -110,7 +123,7 @@ class AttackPage(BaseModel):
     next_cursor: Annotated[str | None, Field(description="Null on the last page.")]
 
 
-class Hit(BaseModel):
+class Hit(Sourced):
     """One attack type in one exchange."""
 
     id: Annotated[int, Field(examples=[4021])]
@@ -229,7 +242,8 @@ def attacks(
         page = list_attacks(service.database, wanted, limit, cursor, order_of(sort))
     except BadCursor as error:
         raise HTTPException(400, "cursor: not one that this service gave for this sort.") from error
-    return AttackPage(attacks=[Attack(**attack_fields(row)) for row in page.rows], next_cursor=page.next_cursor)
+    known = known_sources(service.database, (row.last_source for row in page.rows))
+    return AttackPage(attacks=[Attack(**attack_fields(row, known)) for row in page.rows], next_cursor=page.next_cursor)
 
 
 @router.get("/attacks/{attack_id}", responses={404: {"model": Problem}})
@@ -239,7 +253,7 @@ def attack(attack_id: _Id, service: Shared) -> AttackWithCounts:
     if detail is None:
         raise HTTPException(404, "There is no such attack.")
     return AttackWithCounts(
-        **attack_fields(detail.row),
+        **attack_fields(detail.row, known_sources(service.database, [detail.row.last_source])),
         top_sources=_counts(detail.sources),
         top_payloads=_counts(detail.payloads),
         statuses=_counts(detail.statuses),
@@ -253,7 +267,8 @@ def hits_of_attack(attack_id: _Id, service: Shared, limit: _Limit = 50, cursor: 
         page = list_hits(service.database, attack_id, limit, cursor)
     except BadCursor as error:
         raise HTTPException(400, "cursor: not one that this service gave.") from error
-    return HitPage(hits=[Hit(**_hit(row)) for row in page.rows], next_cursor=page.next_cursor)
+    known = known_sources(service.database, (row.real_ip for row in page.rows))
+    return HitPage(hits=[Hit(**_hit(row, known)) for row in page.rows], next_cursor=page.next_cursor)
 
 
 @router.get("/hits/{hit_id}", responses={404: {"model": Problem}})
@@ -263,7 +278,7 @@ def hit(hit_id: _Id, service: Shared) -> HitWithExchange:
     if row is None:
         raise HTTPException(404, "There is no such hit.")
     return HitWithExchange(
-        **_hit(row),
+        **_hit(row, known_sources(service.database, [row.real_ip])),
         duration_ms=None if row.duration_ns is None else row.duration_ns / 1e6,
         encapsulation=row.encapsulation,
         protocol=row.protocol,
@@ -315,21 +330,42 @@ def _counts(found: tuple[Facet, ...]) -> list[Count]:
     return [Count(value=facet.value, hits=facet.hits) for facet in found]
 
 
-def attack_fields(row: Row[Any]) -> dict[str, Any]:
+def attack_fields(row: Row[Any], known: Mapping[str, Row[Any]]) -> dict[str, Any]:
+    """Return the fields of `Attack`; *known*: what is known of sources, by address."""
     _, name, cwe = ATTACK_TYPES.get(row.type, (0, row.type, ()))
     own = {name: value for name, value in row._mapping.items() if name in Attack.model_fields}
-    return own | {
-        "type_name": name,
-        "cwe": list(cwe),
-        "point_text": point_text(tuple(row.point)),
-        "first_time": _time(row.first_ns),
-        "last_time": _time(row.last_ns),
+    return (
+        own
+        | _about(known.get(row.last_source))
+        | {
+            "type_name": name,
+            "cwe": list(cwe),
+            "point_text": point_text(tuple(row.point)),
+            "first_time": _time(row.first_ns),
+            "last_time": _time(row.last_ns),
+        }
+    )
+
+
+def _about(source: Row[Any] | None) -> dict[str, Any]:
+    if source is None:
+        return {name: field.default for name, field in Sourced.model_fields.items()}
+    return {
+        "source_country": source.country,
+        "source_network": source.network,
+        "source_network_name": source.network_name,
+        "source_kinds": list(kinds_of(source.kinds)),
+        "source_list": source.mark,
     }
 
 
-def _hit(row: Row[Any]) -> dict[str, Any]:
+def _hit(row: Row[Any], known: Mapping[str, Row[Any]]) -> dict[str, Any]:
     own = {name: value for name, value in row._mapping.items() if name in Hit.model_fields}
-    return own | {"request_id": row.report_id, "time": _time(row.time_ns), "source": row.real_ip}
+    return (
+        own
+        | _about(known.get(row.real_ip))
+        | {"request_id": row.report_id, "time": _time(row.time_ns), "source": row.real_ip}
+    )
 
 
 def _node(row: Row[Any], now_ns: int) -> Node:

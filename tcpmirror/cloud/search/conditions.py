@@ -95,6 +95,19 @@ def _source(value: Value) -> Condition:
     return _facet("source", facets.c.value.in_(wanted))
 
 
+def _network(value: Value) -> Condition:
+    if isinstance(value, Between):
+        return attacks.c.traits.contains(f" network:as{value.low} ")
+    return _facet("source", facets.c.value.in_(select(addresses.c.address).where(_like(addresses.c.network_name, value))))
+
+
+def _list(value: Value) -> Condition:
+    assert isinstance(value, Pattern), "what the key's reader returns"
+    on_it = addresses.c.mark != "" if value.literal == "any" else addresses.c.mark == value.literal
+    # The comparison with nothing is what the index of marked addresses is for.
+    return _facet("source", facets.c.value.in_(select(addresses.c.address).where(addresses.c.mark != "", on_it)))
+
+
 def _status(value: Value) -> Condition:
     if isinstance(value, Absent):
         return _facet("status", facets.c.value == "")
@@ -154,6 +167,10 @@ _APPLICATIONS: Final = 100  # of a range of applications that are looked for one
 _MEANINGS: Final[dict[str, Callable[[Value], Condition]]] = {
     "type": _type,
     "ip": _source,
+    "country": _trait("country"),
+    "source": _trait("source"),
+    "network": _network,
+    "list": _list,
     "domain": lambda value: _like(attacks.c.host, value),
     "url": lambda value: _like(attacks.c.path, value),
     "param": _parameter,

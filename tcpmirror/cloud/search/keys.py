@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from tcpmirror.cloud.enrichment.source import KINDS as SOURCE_KINDS
 from tcpmirror.cloud.search.grammar import Piece, SearchError
 from tcpmirror.cloud.search.kinds import OWASP
 from tcpmirror.cloud.search.tree import UNBOUNDED, Absent, Addresses, Between, Pattern, Value
@@ -115,6 +116,19 @@ def read_identifier(piece: Piece) -> Pattern:
     return Pattern(digits)
 
 
+def read_country(piece: Piece) -> Pattern:
+    """Return a country by its two letters."""
+    if not re.fullmatch(r"[A-Za-z]{2}", piece.text):
+        raise SearchError(piece.text, piece.position, "no country", "its two letters, as NL")
+    return Pattern(piece.text.lower())
+
+
+def read_network(piece: Piece) -> Value:
+    """Return a network by its number (`AS64500` or `64500`), or by its name."""
+    number = re.fullmatch(r"(?:AS)?(\d{1,10})", piece.text, re.IGNORECASE)
+    return Between(int(number.group(1)), int(number.group(1))) if number and not piece.quoted else read_pattern(piece)
+
+
 def number_of_address(text: str) -> int:
     """Return *text* as the 128-bit number of its address, IPv4 in ::ffff:0:0/96; ValueError if it is none."""
     address = ipaddress.ip_address(text.strip().partition("%")[0])
@@ -150,6 +164,10 @@ def _chosen(name: str, aliases: tuple[str, ...], about: str, example: str, choic
 KEYS: Final = (
     Key("type", ("t",), "attack type", "type:sqli,xss", read_pattern),
     Key("ip", (), "source address", "ip:10.0.0.0/8", read_addresses),
+    Key("country", (), "country of a source", "country:NL", read_country),
+    _chosen("source", (), "what a source is", "source:tor,vpn", SOURCE_KINDS),
+    Key("network", ("asn",), "network of a source, by number or name", "network:AS64500", read_network),
+    _chosen("list", (), "which list of ours a source is on", "list:deny", ("allow", "deny", "gray", "any")),
     Key("domain", ("d", "host"), "host that was attacked", "domain:*.example.com", read_pattern),
     Key("url", ("u", "path"), "path that was attacked", "url:/api/*", read_pattern),
     Key("param", ("p", "parameter"), "parameter, or its point", "param:id", read_pattern),

@@ -14,7 +14,7 @@ from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.tokens import ensure_token
 from tests.cloud.running import ADMIN, NOON, RunningCloud, report
 
-_EXAMPLES = 4  # of each operation, right and wrong ones
+_EXAMPLES = 3  # of each operation, right and wrong ones
 
 
 @pytest.mark.slow
