@@ -6,7 +6,7 @@
 #   make check                   formatting, types, layers and the quick tests: before every commit
 #   make bench                   exchanges per CPU-second on traffic that it makes itself
 #   make bench-detect ARGS=DIR  detection and its CPU on labelled requests, into docs/detection.md
-#   make docs                    writes the generated pages of docs/ anew
+#   make docs                    writes the generated pages of docs/ anew, and the site made of all of them to build/site
 #   make clean                   removes what was built; `make distclean` also .venv
 
 SHELL := /bin/bash
@@ -44,7 +44,8 @@ bench-detect:
 	@scripts/setup.sh --tests
 	@$(PYTHON_IN_VENV) -m bench.detection $(ARGS)
 
-docs: setup
+docs:
+	@scripts/setup.sh --dev
 	@scripts/docs.sh
 
 clean:

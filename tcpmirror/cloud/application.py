@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tcpmirror.cloud.api import (
     access,
     apis,
+    behavior,
     documentation,
     exports,
     ingestion,
@@ -26,6 +27,7 @@ from tcpmirror.cloud.api import (
     queries,
     rules,
     sources,
+    vulnerabilities,
 )
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
@@ -67,6 +69,9 @@ def create_application(service: Service) -> FastAPI:
         ingestion.router,
         apis.nodes,
         apis.router,
+        behavior.nodes,
+        vulnerabilities.nodes,
+        vulnerabilities.router,
         queries.router,
         exports.router,
         judgement.router,

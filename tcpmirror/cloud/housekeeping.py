@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tcpmirror.cloud.apis.building import build_stale, sweep_unused
+from tcpmirror.cloud.behavior.intake import forget_old
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.entries import expire_entries
 from tcpmirror.cloud.retention import expire
@@ -56,6 +57,7 @@ def turn(service: Service, stop: threading.Event | None = None) -> None:
     sweep(service.database, service.clock())
     build_stale(service.database, service.clock())
     sweep_unused(service.database, service.clock())
+    forget_old(service.database, service.clock())
     if not stop.is_set():
         expire(service.database, service.retention, service.clock(), stop)
 

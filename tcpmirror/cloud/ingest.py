@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -17,13 +17,17 @@ from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.enrichment.marking import note_addresses, traits_of_source
 from tcpmirror.cloud.grouping import EXTENDS_NS, Hit, hits_of, parameter_name
-from tcpmirror.cloud.schema import NUL_SIGN, attacks, batches, facets, hits, quarantine, reports
+from tcpmirror.cloud.sampling import Draw, Sampler
+from tcpmirror.cloud.schema import NUL_SIGN, attacks, batches, counted_reports, facets, hits, quarantine, reports
 from tcpmirror.cloud.traits import joined, trait
 from tcpmirror.cloud.trends import count_hits
 
 _CHUNK: Final = 500  # values in one IN (...); SQLite before 3.32 took 999 in all
 _KEPT_RECEIPTS: Final = 200_000  # two days of a batch a second; an older batch is still known by the ids of its reports
 _KEPT_QUARANTINE: Final = 10_000
+_KEPT_COUNTED: Final = 1_000_000  # ids of reports that were only counted: 100 MB; an older one is known by its batch
+FACETS: Final = 20_000  # different values of a kind that an attack keeps; hits with others are counted under OTHERS
+OTHERS: Final = "\u2026"
 _FACET_CHARS: Final = 512  # of a payload or source as a facet: PostgreSQL indexes no value over 2,704 bytes
 _KEPT_OF_ATTACK: Final = (
     attacks.c.id,
@@ -33,6 +37,8 @@ _KEPT_OF_ATTACK: Final = (
     attacks.c.traits,
     attacks.c.response_least,
     attacks.c.response_most,
+    attacks.c.payloads,
+    attacks.c.sources,
 )
 _KEPT_NAMES: Final = tuple(column.name for column in _KEPT_OF_ATTACK[3:])
 _Value = TypeVar("_Value")
@@ -62,6 +68,9 @@ class _Attack:
     traits: str = ""
     response_least: int = 2**63 - 1
     response_most: int = 0
+    payloads: int = 0
+    sources: int = 0
+    counted: int = 0
     newest: Hit | None = None
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -85,30 +94,55 @@ class _Attack:
         self.seen.update(_facets_of(hit))
 
 
-def store_batch(database: Database, node_id: str, batch: Batch, now_ns: int, book: SourceBook | None = None) -> Receipt:
+def store_batch(
+    database: Database,
+    node_id: str,
+    batch: Batch,
+    now_ns: int,
+    book: SourceBook | None = None,
+    sampler: Sampler | None = None,
+) -> Receipt:
     """Store *batch* of *node_id* and return its receipt; on return it is committed.
 
-    The same batch id of the same node again changes nothing, and neither does a report whose id is stored. Raises
+    The same batch id of the same node again changes nothing, and neither does a report whose id is stored. *book*: what is
+    known of sources; *sampler*: which hits are only counted (default: none). Raises
     sqlalchemy.exc.DBAPIError if the store fails (disk full, lock); nothing of the batch is stored then.
     """
     found = [(report, hits_of(report)) for report in batch.sound]
     book = book or SourceBook()
+    draw = (sampler or Sampler("off")).draw()
     with database.writing() as connection:
         earlier = _earlier_receipt(connection, node_id, batch.batch_id)
         if earlier is not None:
             return earlier
-        known = _stored_ids(connection, [report.fields.id for report in batch.sound])
-        fresh: dict[str, tuple[SoundReport, list[Hit]]] = {}
-        for report, of_report in found:
-            if report.fields.id not in known:
-                fresh.setdefault(report.fields.id, (report, of_report))
-        _insert_reports(connection, node_id, [report for report, _ in fresh.values()])
-        _add_hits(connection, node_id, [hit for _, of_report in fresh.values() for hit in of_report], book)
+        add_reports(connection, node_id, found, book, draw)
         receipt = Receipt(
             batch.batch_id, len(batch.sound), False, tuple((refused.index, refused.reason) for refused in batch.refused)
         )
         _insert_receipt(connection, node_id, batch, receipt, now_ns)
+    draw.sampler.take(draw)
     return receipt
+
+
+def add_reports(
+    connection: Connection,
+    node_id: str,
+    found: Sequence[tuple[SoundReport, list[Hit]]],
+    book: SourceBook,
+    draw: Draw | None = None,
+) -> None:
+    """Store the reports that are not stored yet, with those of their hits that *draw* keeps (None: all), and count all."""
+    known = _stored_ids(connection, [report.fields.id for report, _ in found])
+    fresh: dict[str, tuple[SoundReport, list[Hit]]] = {}
+    for report, of_report in found:
+        if report.fields.id not in known:
+            fresh.setdefault(report.fields.id, (report, of_report))
+    kept = {name: [hit for hit in of_report if draw is None or draw.keeps(hit)] for name, (_, of_report) in fresh.items()}
+    stored = [report for name, (report, of_report) in fresh.items() if kept[name] or not of_report]
+    _insert_reports(connection, node_id, stored)
+    _note_counted(connection, [name for name, (_, of_report) in fresh.items() if of_report and not kept[name]])
+    all_hits = [hit for _, of_report in fresh.values() for hit in of_report]
+    _add_hits(connection, node_id, all_hits, {id(hit) for chosen in kept.values() for hit in chosen}, book)
 
 
 def _earlier_receipt(connection: Connection, node_id: str, batch_id: str) -> Receipt | None:
@@ -120,11 +154,22 @@ def _earlier_receipt(connection: Connection, node_id: str, batch_id: str) -> Rec
 
 
 def _stored_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
-    return {
-        found
-        for chunk in _chunks(ids)
-        for found in connection.execute(select(reports.c.id).where(reports.c.id.in_(chunk))).scalars()
-    }
+    known: set[str] = set()
+    for chunk in _chunks(ids):
+        known.update(connection.execute(select(reports.c.id).where(reports.c.id.in_(chunk))).scalars())
+        counted = counted_reports.c.report_id.in_([bytes.fromhex(one) for one in chunk])
+        known.update(
+            found.hex() for found in connection.execute(select(counted_reports.c.report_id).where(counted)).scalars()
+        )
+    return known
+
+
+def _note_counted(connection: Connection, ids: Sequence[str]) -> None:
+    if not ids:
+        return
+    insert_rows(connection, counted_reports, [{"report_id": bytes.fromhex(one)} for one in ids])
+    newest = connection.execute(select(func.max(counted_reports.c.id))).scalar_one()
+    connection.execute(delete(counted_reports).where(counted_reports.c.id <= newest - _KEPT_COUNTED))
 
 
 def _chunks(values: Iterable[_Value]) -> Iterable[list[_Value]]:
@@ -144,7 +189,8 @@ def _insert_reports(connection: Connection, node_id: str, fresh: Sequence[SoundR
     insert_rows(connection, reports, rows)
 
 
-def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit], book: SourceBook) -> None:
+def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit], kept: Set[int], book: SourceBook) -> None:
+    """Add *fresh* hits to their attacks, and store those whose `id` is in *kept*."""
     if not fresh:
         return
     ordered = sorted(fresh, key=lambda hit: hit.report.fields.time_ns)
@@ -154,11 +200,12 @@ def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit], book: 
     for hit in ordered:
         attack = _attack_for(groups.setdefault(hit.key, []), hit.report.fields.time_ns)
         attack.add(hit)
+        attack.counted += id(hit) not in kept
         attack.traits = joined(attack.traits, (*of_node, *traits_of_source(book.source(hit.report.fields.real_ip))))
         placed.append((hit, attack))
     touched = list({id(attack): attack for _, attack in placed}.values())
     _insert_attacks(connection, [attack for attack in touched if attack.id is None])
-    insert_rows(connection, hits, [_hit_row(hit, attack) for hit, attack in placed])
+    insert_rows(connection, hits, [_hit_row(hit, attack) for hit, attack in placed if id(hit) in kept])
     _update_attacks(connection, touched, _count_facets(connection, touched, book))
     count_hits(connection, ((hit.report.fields.time_ns, hit.type) for hit in ordered))
 
@@ -258,6 +305,8 @@ def _hit_row(hit: Hit, attack: _Attack) -> dict[str, Any]:
 
 def _count_facets(connection: Connection, touched: Sequence[_Attack], book: SourceBook) -> Counter[tuple[int | None, str]]:
     """Add what the batch saw to the stored counts; return how many values were new, by attack and kind."""
+    for attack in touched:
+        _fold_facets(connection, attack)
     added = {(attack.id, kind, value): count for attack in touched for (kind, value), count in attack.seen.items()}
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     new = dialect.insert(facets)
@@ -272,13 +321,30 @@ def _count_facets(connection: Connection, touched: Sequence[_Attack], book: Sour
     sources: set[str] = set()
     for row in connection.execute(statement, rows):
         # A count that is no more than what this batch brought belongs to a value that was not there before.
-        if row.hits == added[row.attack_id, row.kind, row.value]:
+        if row.hits == added[row.attack_id, row.kind, row.value] and row.value != OTHERS:
             fresh[row.attack_id, row.kind] += 1
             if row.kind == "source":
                 sources.add(row.value)
     if sources:
         note_addresses(connection, sources, book)
     return fresh
+
+
+def _fold_facets(connection: Connection, attack: _Attack) -> None:
+    """Put together under OTHERS what the batch saw where the attack has as many different values as it may keep."""
+    for kind, known in (("payload", attack.payloads), ("source", attack.sources)):
+        seen = [value for of_kind, value in attack.seen if of_kind == kind]
+        if known + len(seen) <= FACETS:
+            continue
+        of_attack = select(facets.c.value).where(facets.c.attack_id == attack.id, facets.c.kind == kind)
+        stored = {
+            value
+            for chunk in _chunks(seen)
+            for value in connection.execute(of_attack.where(facets.c.value.in_(chunk))).scalars()
+        }
+        fresh = [value for value in seen if value not in stored]
+        for value in fresh[max(FACETS - known, 0) :]:
+            attack.seen[kind, OTHERS] += attack.seen.pop((kind, value))
 
 
 def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: Counter[tuple[int | None, str]]) -> None:
@@ -293,6 +359,7 @@ def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: C
         hits=attacks.c.hits + bindparam("b_hits"),
         payloads=attacks.c.payloads + bindparam("b_payloads"),
         sources=attacks.c.sources + bindparam("b_sources"),
+        counted=attacks.c.counted + bindparam("b_counted"),
     )
     connection.execute(
         counts.where(this),
@@ -308,6 +375,7 @@ def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: C
                 "b_hits": attack.hits,
                 "b_payloads": fresh[attack.id, "payload"],
                 "b_sources": fresh[attack.id, "source"],
+                "b_counted": attack.counted,
             }
             for attack in touched
         ],

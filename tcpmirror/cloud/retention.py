@@ -13,7 +13,8 @@ from typing import Final
 from sqlalchemy import Connection, delete, exists, select, text
 
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import addresses, attacks, facets, hits, reports
+from tcpmirror.cloud.schema import addresses, attacks, facets, hits, reports, vulnerabilities
+from tcpmirror.cloud.vulnerabilities import expire_vulnerabilities
 
 _log = logging.getLogger(__name__)
 DAY_NS: Final = 86_400 * 10**9
@@ -75,7 +76,7 @@ def _cutoff_ns(database: Database, kept: Retention, now_ns: int) -> int:
 
 
 def _expire_chunk(database: Database, cutoff_ns: int) -> tuple[int, int]:
-    """Take away a chunk of what is older than *cutoff_ns*; return how many reports and attacks went."""
+    """Take away a chunk of what is older than *cutoff_ns*; return how many reports and other rows went."""
     with database.reading() as connection:
         if not _anything(connection, cutoff_ns):
             return 0, 0
@@ -91,7 +92,8 @@ def _expire_chunk(database: Database, cutoff_ns: int) -> tuple[int, int]:
         sources = list(connection.execute(of_source.distinct()).scalars())
         connection.execute(delete(attacks).where(attacks.c.id.in_(numbers)))  # its facets and comments go with it
         _forget_sources(connection, sources)
-    return len(ids), len(numbers)
+        others = expire_vulnerabilities(connection, cutoff_ns, _CHUNK)
+    return len(ids), len(numbers) + others
 
 
 def _forget_sources(connection: Connection, sources: list[str]) -> None:
@@ -106,4 +108,6 @@ def _anything(connection: Connection, cutoff_ns: int) -> bool:
     return (
         connection.execute(select(reports.c.id).where(reports.c.time_ns < cutoff_ns).limit(1)).first() is not None
         or connection.execute(select(attacks.c.id).where(attacks.c.last_ns < cutoff_ns).limit(1)).first() is not None
+        or connection.execute(select(vulnerabilities.c.id).where(vulnerabilities.c.last_ns < cutoff_ns).limit(1)).first()
+        is not None
     )

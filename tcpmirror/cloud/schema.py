@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -197,6 +197,7 @@ attacks = Table(
     Column("traits", TrafficText, nullable=False, server_default=""),
     Column("response_least", BigInteger, nullable=False, server_default="0"),
     Column("response_most", BigInteger, nullable=False, server_default="0"),
+    Column("counted", BigInteger, nullable=False, server_default="0"),  # of its hits: those that are not stored
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
@@ -207,6 +208,24 @@ attacks = Table(
 )
 _PROVEN: Final = attacks.c.evidence_hits > 0
 Index("incidents_by_time", attacks.c.last_ns, attacks.c.id, sqlite_where=_PROVEN, postgresql_where=_PROVEN)
+
+# Counters of behaviour, merged over sensors. ``base``: requests above the threshold in slots that are gone; ``marked``: all;
+# ``since``: those before the attack ``attack_id``, which goes on until ``attack_ns``.
+behavior_counters = Table(
+    "behavior_counters",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("base", BigInteger, nullable=False),
+    Column("marked", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("subject", TrafficText, nullable=False),
+    Column("attack_id", _Id),
+    Column("attack_ns", BigInteger, nullable=False),
+    Column("counter", LargeBinary, nullable=False),
+    Index("behavior_counters_of_attack", "attack_id"),
+    Index("behavior_counters_by_time", "last_ns"),
+)
 
 hits = Table(
     "hits",
@@ -223,6 +242,16 @@ hits = Table(
     Column("evidence", TrafficText, nullable=False, server_default=""),
     Index("hits_of_attack", "attack_id", "time_ns", "id"),
     Index("hits_of_report", "report_id"),
+    sqlite_autoincrement=True,
+)
+
+# The ids (16 bytes) of reports none of whose hits is stored, the newest of them: they must not be counted again.
+counted_reports = Table(
+    "counted_reports",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("report_id", LargeBinary, nullable=False),
+    Index("counted_reports_by_name", "report_id"),
     sqlite_autoincrement=True,
 )
 
@@ -439,5 +468,44 @@ api_specifications = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Index("api_specifications_of_host", "host", "name", "id"),
+    sqlite_autoincrement=True,
+)
+
+mask_rules = Table(
+    "mask_rules",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", TrafficText, nullable=False, unique=True),
+    Column("entry", Packed, nullable=False),  # the fields of settings.tree.Mask
+    Column("reason", TrafficText, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+vulnerabilities = Table(
+    "vulnerabilities",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", LargeBinary, nullable=False),  # a hash of the weakness's own
+    Column("kind", TrafficText, nullable=False),
+    Column("type", TrafficText, nullable=False),
+    Column("severity", Integer, nullable=False),  # index into vulns.catalog.SEVERITIES
+    Column("host", TrafficText, nullable=False),
+    Column("method", TrafficText, nullable=False),
+    Column("path", TrafficText, nullable=False),
+    Column("subject", TrafficText, nullable=False),
+    Column("status", TrafficText, nullable=False),
+    Column("is_proven", Boolean, nullable=False),  # else it waits for more marks and is not shown
+    Column("count", BigInteger, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("found_ns", BigInteger, nullable=False),
+    Column("judged_ns", BigInteger, nullable=False),  # when its status was last changed; 0: never
+    Column("judged_by", TrafficText, nullable=False),
+    Column("comment", TrafficText, nullable=False),
+    Column("weakness", Packed, nullable=False),  # the row of vulns.weakness
+    Index("vulnerabilities_by_key", "key", unique=True),
+    Index("vulnerabilities_by_time", "last_ns", "id"),
     sqlite_autoincrement=True,
 )

@@ -11,6 +11,7 @@ from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.enrichment.marking import Marking
 from tcpmirror.cloud.last_uses import LastUses
 from tcpmirror.cloud.retention import Retention
+from tcpmirror.cloud.sampling import Sampler
 from tcpmirror.cloud.sign_in import SignIn
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import CLOUD
@@ -26,6 +27,7 @@ class Service:
     retention: Retention = field(default_factory=Retention)
     last_uses: LastUses = field(default_factory=LastUses)
     book: SourceBook = field(default_factory=SourceBook)
+    sampler: Sampler = field(default_factory=Sampler)
     marking: Marking = field(default_factory=Marking)
     sign_in: SignIn = field(init=False)
 

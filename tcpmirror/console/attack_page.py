@@ -195,6 +195,9 @@ def _hit_list(opened: Opened) -> None:
                         LocalTime(row.time_ns)
                         Text("span", _status_text(row.status), f"tm-code tm-{status_family(row.status)}")
                     Text("span", shortened(row.real_ip, 60), "tm-mono tm-small")
+        if opened.attack.row.counted:
+            told = f"{counted(opened.attack.row.counted, 'more hit')} like these: counted, not kept."
+            Text("p", told, "tm-quiet tm-small")
         if opened.hits.next_cursor:
             link("Older hits", f"/attacks/{attack_id}?cursor={opened.hits.next_cursor}", "tm-button")
 

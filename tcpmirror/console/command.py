@@ -18,6 +18,7 @@ from tcpmirror.cloud.database import open_database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.retention import DAY_NS, Retention
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.sampling import MODES, Sampler
 from tcpmirror.cloud.server import bind, is_loopback, serve
 from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.tls import server_context
@@ -75,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND=FILE|URL",
         help=f"addresses and networks, one a line, whose sources are of this kind ({', '.join(SOURCE_KINDS)})",
     )
+    run.add_argument(
+        "--sampling",
+        default="automatic",
+        choices=MODES,
+        help="which hits are counted without being kept (default: automatic)",
+    )
     run.add_argument("--allow-remote", action="store_true", help="listen beyond loopback although there is no TLS")
     run.add_argument("--tls-certificate", default="", metavar="FILE", help="PEM file with a certificate and its chain")
     run.add_argument("--tls-key", default="", metavar="FILE", help="PEM file with its private key, if not in the same file")
@@ -102,7 +109,12 @@ def _run(wanted: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, stop)
     listener = bind(listen, "--listen")
     database = open_database(wanted.database)
-    service = Service(database, retention=retention, book=SourceBook(wanted.source_database, wanted.source_list))
+    service = Service(
+        database,
+        retention=retention,
+        book=SourceBook(wanted.source_database, wanted.source_list),
+        sampler=Sampler(wanted.sampling),
+    )
     _first_access(service)
     host, port = listener.getsockname()[:2]
     print(f"console: {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)

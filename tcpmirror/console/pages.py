@@ -29,6 +29,7 @@ from tcpmirror.console import (
 )
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.frame import Visit, frame, visit
+from tcpmirror.console.mirror_guides import MIRRORS
 from tcpmirror.console.node_list import NodeList
 from tcpmirror.console.rule_book import rule_book, rule_of
 
@@ -125,7 +126,7 @@ async def health(visited: _Visit) -> None:
 async def setup(visited: _Visit, *, kind: _Text = "") -> None:
     rows = await asyncio.to_thread(list_nodes, visited.service.database)
     with frame(visited, "Set up a mirror", "Set-up"):
-        setup_page.SetupPage(kind if kind in setup_page.MIRRORS else "aws", rows)
+        setup_page.SetupPage(kind if kind in MIRRORS else "aws", rows)
 
 
 @ui.page("/apis")

@@ -23,6 +23,9 @@ _PLAYER: Final = re.compile(
     rb"(?=[^<>]*\sheight=[\"']?\d{2,4}(?:px|%)?[\"'\s>])(?![^<>]*\s(?:on\w+|srcdoc|style)\s*=)[^<>]*>\s*</iframe>",
     re.IGNORECASE,
 )
+_CODE: Final = re.compile(
+    rb"<(code|pre|kbd|samp|tt)(?:\s[^<>]*)?>[^<]{0,4096}</\1>", re.IGNORECASE
+)  # what a page shows as code
 _RICH_TAGS: Final = 4  # end tags of a text with structure; what attacks load stands alone
 _PROBE_BYTES: Final = 300
 _PROBE: Final = re.compile(
@@ -71,7 +74,7 @@ def loads(value: bytes) -> bool:
     """
     marks = _marks(value)
     if marks & markup.RUNS or not marks & (markup.LOADS | markup.FOREIGN | markup.BREAKS):
-        return marks & markup.RUNS != 0
+        return runs(value)
     if marks & markup.CONTENT and value.count(b"</") >= _RICH_TAGS:
         return False
     said = _NAMED.sub(b" ", _PLAYER.sub(b" ", value))
@@ -90,7 +93,7 @@ def claims(value: bytes) -> bool:
 
 def probes(value: bytes) -> bool:
     """Tell whether *value* is a little markup with words that try whether script runs."""
-    if len(value) > _PROBE_BYTES or b"&lt;" in value or _PROBE.search(value) is None:
+    if len(value) > _PROBE_BYTES or b"&lt;" in value or _PROBE.search(_CODE.sub(b" ", value)) is None:
         return False
     return _marks(value) != 0
 

@@ -71,7 +71,7 @@ _ENDS_IN_COMMENT: Final = re.compile(r"\(*[nv]\)*-$")
 def breaks_out(value: bytes) -> bool:
     """Tell whether *value* ends the data of a query and goes on as query."""
     value = value[:_LOOK].strip()
-    if _reads_as(_BEHIND_QUOTE, tokens(value, 39)) or _reads_as(_BEHIND_QUOTE, tokens(value, 34)):
+    if _reads_as(_BEHIND_QUOTE, _behind(value, 39)) or _reads_as(_BEHIND_QUOTE, _behind(value, 34)):
         return True
     bare = _folded(tokens(value) or "")
     if _UNION.search(bare):
@@ -102,6 +102,19 @@ def skeleton(value: bytes) -> str:
     """Return what `breaks_out` judges, for people: the folded tokens from the start and from behind each quote."""
     contexts = (tokens(value[:_LOOK], quote) for quote in (0, 39, 34))
     return " ".join(_folded(text) for text in contexts if text is not None)
+
+
+def _behind(value: bytes, quote: int) -> str | None:
+    """Return the tokens from behind the first *quote* on.
+
+    A string left open by the other kind of quote is ``x``: the query that goes on behind the value closes none of those.
+    """
+    text = tokens(value, quote)
+    if text is None or not text.endswith("q"):
+        return text
+    other = 73 - quote  # 34 and 39
+    opened_by_other = value.rfind(other) > value.rfind(quote)
+    return text[:-1] + "x" if opened_by_other else text
 
 
 def _reads_as(form: re.Pattern[str], text: str | None) -> bool:

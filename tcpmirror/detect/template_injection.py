@@ -34,7 +34,7 @@ _ACTS: Final = (
 _ACT: Final = re.compile("|".join(f"(?:{form})" for form in _ACTS))
 # In a value that is nothing but expressions: a call, a statement, an engine's own name, a filter with an argument.
 _PROBE: Final = re.compile(
-    r"[mDQZS][^>]*[bkKcpr]\(|[mQ]#?k(?:>|[.\[|(])|D(?:k[.\[(]|=[^>]*\[)|B[bckKr]|F[ck]|R|m#[^>]*b\||m[ns]\||m[^>]*\|(?:k|[bc]\()|[mD]n[*o]|[mDQ][^>]*N|mo|m=|S\$[bk][.\[(|]k?"
+    r"[mDQZS][^>]*[bkKcpr]\(|[mQ]#?k(?:>|[.\[|(])|D(?:k[.\[(]|=|[^>]*\[)|B[bckKr]|F[ck]|R|m#[^>]*b\||m[ns]\||m[^>]*\|(?:k|[bc]\()|[mD]n[*o]|[mDQ][^>]*N|mo|m=|S\$[bk][.\[(|]k?"
     r"|S[ck]\b[^>]*[sK$]|Z[^>]*[.(]"
 )
 _LONE: Final = re.compile(r"[^tT]*(?:t[^tT]*){0,2}")  # more text between expressions is a template, no probe

@@ -116,10 +116,10 @@ class CloudClient:
             raise CloudError("the answer to a batch is no receipt for it")
         return Receipt(accepted, bool(answer.get("duplicate")), len(quarantined))
 
-    def send_digests(self, body: bytes) -> None:
-        """Post digests of the inventory, compressed by zstd."""
+    def send_digests(self, body: bytes, path: str = "/api/v1/inventory/digests") -> None:
+        """Post digests (those of the inventory, unless *path* says other ones), compressed by zstd."""
         headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
-        self._call_as_node("/api/v1/inventory/digests", body, headers)
+        self._call_as_node(path, body, headers)
 
     def heartbeat(self, stats: dict[str, object]) -> None:
         """Tell the cloud that this node lives, and its totals."""

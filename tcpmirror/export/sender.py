@@ -21,7 +21,16 @@ log = logging.getLogger(__name__)
 
 
 class Outbox(Protocol):
-    """What else goes to the cloud: bodies of calls, the same until it is done."""
+    """What else goes to the cloud: bodies of calls to ``path``, the same until it is done; ``what`` they are, in words."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def sent_counter(self) -> str: ...
+
+    @property
+    def what(self) -> str: ...
 
     def next(self) -> tuple[bytes, int] | None: ...
 
@@ -46,7 +55,7 @@ class Sender:
     back_off: BackOff = field(default_factory=BackOff)
     start_patience_s: float = 0.0
     after_heartbeat: Callable[[], None] = lambda: None
-    digests: Outbox | None = None
+    outboxes: tuple[Outbox, ...] = ()
     clock: Clock = field(default_factory=MonotonicClock)
     rounds: Rounds = field(init=False)
     _outage: Outage = field(init=False)
@@ -139,22 +148,29 @@ class Sender:
             self._outage.answered(0)
 
     def _send_digests(self) -> None:
-        """Send digests of the inventory now and then. A cloud that does not take them is no reason to hold reports back."""
-        if self.digests is None or (self.clock.now_s() < self._digests_at_s and not self.rounds.is_finishing):
+        """Send digests now and then. A cloud that does not take them is no reason to hold reports back."""
+        if self.clock.now_s() < self._digests_at_s and not self.rounds.is_finishing:
             return
         self._digests_at_s = self.clock.now_s() + DIGESTS_S
-        while (call := self.digests.next()) is not None:
-            try:
-                self.client.send_digests(call[0])
-            except BatchRefusedError as error:
-                log.error("the cloud refuses %d digests of the inventory: %s", call[1], error)
-            except CloudError as error:
+        for outbox in self.outboxes:
+            if not self._emptied(outbox):
                 self._digests_at_s = self.clock.now_s() + HEARTBEAT_S
-                log.warning("the inventory waits for the cloud: %s", error)
                 return
+
+    def _emptied(self, outbox: Outbox) -> bool:
+        """Send what is in *outbox*; False where the cloud cannot be reached."""
+        while (call := outbox.next()) is not None:
+            try:
+                self.client.send_digests(call[0], outbox.path)
+            except BatchRefusedError as error:
+                log.error("the cloud refuses %d %s: %s", call[1], outbox.what, error)
+            except CloudError as error:
+                log.warning("%s wait for the cloud: %s", outbox.what, error)
+                return False
             else:
-                self.counters.add("api_digests_sent", call[1])
-            self.digests.done()
+                self.counters.add(outbox.sent_counter, call[1])
+            outbox.done()
+        return True
 
     def _stand_off_s(self, error: CloudError) -> float:
         """Count the failure; return the seconds before the next try."""

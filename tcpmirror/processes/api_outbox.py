@@ -22,6 +22,10 @@ CALL_BYTES: Final = 8 << 20  # of JSON in one call
 class ApiOutbox:
     """One thread adds, another sends."""
 
+    path: Final = "/api/v1/inventory/digests"
+    sent_counter: Final = "api_digests_sent"
+    what: Final = "digests of the inventory"
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[EndpointKey, EndpointDigest] = {}

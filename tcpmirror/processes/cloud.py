@@ -11,6 +11,7 @@ from tcpmirror.cloud.database import open_database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.retention import DAY_NS, Retention
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.sampling import Sampler
 from tcpmirror.cloud.server import bind, is_loopback, serve
 from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.tls import server_context
@@ -38,6 +39,7 @@ def run(context: Context) -> int:
         context.counters,
         retention=Retention(cloud.keep_days * DAY_NS, cloud.keep_bytes),
         book=SourceBook(cloud.source_databases, cloud.source_lists),
+        sampler=Sampler(cloud.sampling),
     )
     if context.admin_password:
         ensure_first_account(database, context.admin_password, time.time_ns())

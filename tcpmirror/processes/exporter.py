@@ -24,10 +24,19 @@ from tcpmirror.model.ignored_news import decode_ignored
 from tcpmirror.model.protocol_news import decode_protocols
 from tcpmirror.model.report import Report
 from tcpmirror.processes.api_outbox import ApiOutbox
+from tcpmirror.processes.behavior_outbox import BehaviorOutbox
 from tcpmirror.processes.cloud_rules import CloudRules, look_quietly
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
-from tcpmirror.ring.ring import KIND_APIS, KIND_DIGEST, KIND_IGNORED, KIND_PROTOCOLS, KIND_REPORT, RingReader
+from tcpmirror.ring.ring import (
+    KIND_APIS,
+    KIND_BEHAVIOR,
+    KIND_DIGEST,
+    KIND_IGNORED,
+    KIND_PROTOCOLS,
+    KIND_REPORT,
+    RingReader,
+)
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -87,10 +96,14 @@ class ReportRings:
     tallies: Tallies
     withhold_attacks: bool
     apis: ApiOutbox = field(default_factory=ApiOutbox)
+    behavior: BehaviorOutbox = field(init=False)
     retry_at_s: float = 0.0
     attack_log: AttackLog = field(default_factory=AttackLog)
     published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0))
     published_dropped: int = 0
+
+    def __post_init__(self) -> None:
+        self.behavior = BehaviorOutbox(self.withhold_attacks)
 
     def turn(self) -> bool:
         """Move what is on the rings to the spool; return whether there was anything to move."""
@@ -132,6 +145,10 @@ class ReportRings:
                 return None
             if kind == KIND_APIS:
                 self.counters.add("api_digests", self.apis.add(record))
+                return None
+            if kind == KIND_BEHAVIOR:
+                self.counters.add("behavior_counters", self.behavior.add(record))
+                self.counters.set("behavior_dropped", self.behavior.dropped)
                 return None
             if kind == KIND_IGNORED:
                 self.tallies.add_ignored_news(decode_ignored(record))
@@ -242,7 +259,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         stats=lambda: (
             heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
         ),
-        digests=rings.apis,
+        outboxes=(rings.apis, rings.behavior),
         after_heartbeat=lambda: look_quietly(rules),
     )
 

@@ -54,6 +54,7 @@ class Inspector(Protocol):
 
 Keep = Callable[[Exchange, list[Finding]], None]
 Observe = Callable[[Exchange, bool], None]
+Count = Callable[[Exchange, list[Finding]], None]
 
 
 def slowed(emit: Callable[[Exchange], object], slow_ns: int) -> Callable[[Exchange], object]:
@@ -73,7 +74,7 @@ class Judge:
 
     *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list). ``ignored`` counts
     findings held back; who tells others of them takes them off. *observe* sees each exchange in scope, and whether it has
-    findings.
+    findings; *count* sees it with them.
     """
 
     def __init__(
@@ -84,9 +85,11 @@ class Judge:
         page: CounterPage,
         keep_all: bool = False,
         observe: Observe | None = None,
+        count: Count | None = None,
     ) -> None:
         self._keep = keep
         self._observe = observe
+        self._count = count
         self._keep_all = keep_all
         self._page = page
         self.ignored: IgnoredCounts = Counter()
@@ -119,8 +122,8 @@ class Judge:
         """Inspect *exchange* or let it pass, and count which."""
         if self._detector is None:
             self._page.add("uninspected")
-            if self._observe is not None and self._is_in_scope(exchange):
-                self._observe(exchange, False)
+            if (self._observe is not None or self._count is not None) and self._is_in_scope(exchange):
+                self._pass_on(exchange, [], False)
             return []
         if not self._is_in_scope(exchange):
             self._page.add("bypassed")
@@ -140,9 +143,15 @@ class Judge:
         self._page.add("inspected")
         if findings:
             findings = self._proofs.added(findings, exchange, self._address.host(exchange) or "")
-        if self._observe is not None:
-            self._observe(exchange, bool(findings) or bool(self._detector.ignored))
+        self._pass_on(exchange, findings, bool(findings) or bool(self._detector.ignored))
         return findings
+
+    def _pass_on(self, exchange: Exchange, findings: list[Finding], is_attack: bool) -> None:
+        """Let those see *exchange* who learn from many."""
+        if self._observe is not None:
+            self._observe(exchange, is_attack)
+        if self._count is not None:
+            self._count(exchange, findings)
 
     def _count_ignored(self, ignored: Sequence[Ignored]) -> None:
         self._page.add("ignored_findings", len(ignored))

@@ -11,11 +11,13 @@ from typing import Final
 from tcpmirror.errors import TcpmirrorError
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
-from tcpmirror.model.report import encode_report
+from tcpmirror.model.report import Report, encode_report
 from tcpmirror.model.stream import SinkFactory
 from tcpmirror.processes.api_news import ApiNews
+from tcpmirror.processes.behavior_news import BehaviorNews
 from tcpmirror.processes.census import Census
 from tcpmirror.processes.context import Context
+from tcpmirror.processes.digest_road import DigestRoad
 from tcpmirror.processes.ignored_news import send_ignored_news
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
@@ -26,7 +28,7 @@ from tcpmirror.processes.surveyed_flow import CensusFactory
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
-from tcpmirror.ring.ring import KIND_APIS, KIND_REPORT, RingReader
+from tcpmirror.ring.ring import KIND_APIS, KIND_BEHAVIOR, KIND_REPORT, RingReader
 from tcpmirror.settings.memory import memory_shares
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -206,9 +208,9 @@ class Worker:
         self._bell = layout.worker_bell(index)
         self._renewal = Renewal(settings, context.settings_file)
         self._apis = ApiNews(settings.discovery.endpoints, self._page) if settings.discovery.enabled else None
-        self._unsent_apis: list[bytes] = []
-        self._last_apis = 0
-        self._judge = Judge(settings, None, self._keep, self._page, observe=self._apis)
+        self._behavior = BehaviorNews(settings, self._page, self._report) if settings.behavior.enabled else None
+        self._judge = Judge(settings, None, self._keep, self._page, observe=self._apis, count=self._behavior)
+        self._roads = self._digest_roads(settings)
         self._use(self._renewal.read(settings))
         self._census = Census()
         self._factory = CensusFactory(
@@ -253,7 +255,8 @@ class Worker:
             finish_waiting(self._factory, self._page)
             self._counts.publish()
             self._send_news()
-            self._send_apis()
+            for _, road in self._roads:
+                road.send()
             return False
         self._bell.wait(ticket, WAIT_MS)
         return True
@@ -270,9 +273,10 @@ class Worker:
         if now - self._last_news > NEWS_NS:
             self._last_news = now
             self._send_news()
-        if now - self._last_apis > self._context.settings.discovery.interval_ns:
-            self._last_apis = now
-            self._send_apis()
+        for place, (interval_ns, road) in enumerate(self._roads):
+            if now - self._sent_ns[place] > interval_ns:
+                self._sent_ns[place] = now
+                road.send()
         if self._context.reloading and not self._renewal.is_under_way:
             self._context.reloading = False
             self._renewal.begin()
@@ -283,15 +287,20 @@ class Worker:
         self._census.send(self._writer, self._exporter_bell)
         send_ignored_news(self._judge.ignored, self._writer, self._exporter_bell)
 
-    def _send_apis(self) -> None:
-        """Send what is new about APIs; what finds no room now goes with the next call, before anything newer."""
-        if self._apis is None:
-            return
-        if not self._unsent_apis:
-            self._unsent_apis = list(self._apis.records(self._writer.largest_payload))
-        while self._unsent_apis and self._writer.write(KIND_APIS, self._unsent_apis[0]):
-            del self._unsent_apis[0]
-            self._exporter_bell.ring()
+    def _digest_roads(self, settings: Settings) -> list[tuple[int, DigestRoad]]:
+        """Return the roads of what is learnt over many exchanges, and how often each is taken, in nanoseconds."""
+        roads = []
+        if self._apis is not None:
+            road = DigestRoad(KIND_APIS, self._apis, self._writer, self._exporter_bell)
+            roads.append((settings.discovery.interval_ns, road))
+        if self._behavior is not None:
+            road = DigestRoad(KIND_BEHAVIOR, self._behavior, self._writer, self._exporter_bell)
+            roads.append((settings.behavior.interval_ns, road))
+        self._sent_ns = [0] * len(roads)
+        return roads
+
+    def _report(self, exchange: Exchange, findings: list[Finding]) -> Report:
+        return self._judge.report(exchange, findings)
 
     def _renew(self) -> None:
         """Take the settings file's rules and inspection settings once they are ready; on an error the old ones stay."""
@@ -310,6 +319,8 @@ class Worker:
         """Judge by these settings and rules from now on, and publish which rules they are."""
         detector = renewed.detector
         self._judge.configure(renewed.settings, detector)
+        if self._behavior is not None:
+            self._behavior.configure(renewed.settings)
         if self._apis is not None:
             self._apis.conceal = concealing(self._judge.masks)
         self._page.set("rules", detector.rule_count)

@@ -10,6 +10,8 @@ KIND_DIGEST: int
 KIND_IGNORED: int
 KIND_APIS: int
 KIND_PROTOCOLS: int
+KIND_BEHAVIOR: int
+KIND_SESSIONS: int
 
 def ring_bytes(capacity: int) -> int: ...
 

@@ -26,6 +26,8 @@ KIND_DIGEST = 6
 KIND_IGNORED = 7
 KIND_APIS = 8
 KIND_PROTOCOLS = 9
+KIND_BEHAVIOR = 10
+KIND_SESSIONS = 11
 
 
 def ring_bytes(unsigned long long capacity):

@@ -13,7 +13,7 @@ from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATTERN, TEXT, Choice,
 from tcpmirror.settings.schema import Key, ListOf, Section
 from tcpmirror.settings.tree import Condition, Ignore, Mask
 
-_NAME: Final = Text(
+NAME: Final = Text(
     "1 to 64 letters, digits, dots and dashes", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"), may_be_empty=False
 )
 _RULE: Final = Text(
@@ -37,7 +37,7 @@ class GlobOrPattern(Text):
         return patterns.glob_fault(text)
 
 
-_EITHER: Final = GlobOrPattern("a glob with `*`, `?`, `[a-z]`, `[^a-z]`, or `~` and a regular expression (RE2 syntax)")
+EITHER: Final = GlobOrPattern("a glob with `*`, `?`, `[a-z]`, `[^a-z]`, or `~` and a regular expression (RE2 syntax)")
 
 
 # What a value may be read as, and a policy may say that it is not.
@@ -79,13 +79,13 @@ def _built(given: dict[str, Any]) -> Ignore:
 
 
 IGNORE: Final = (
-    Key("name", _NAME, "Shown with what is ignored, and in metrics.", "name", required=True, own=True, example="old-editor"),
+    Key("name", NAME, "Shown with what is ignored, and in metrics.", "name", required=True, own=True, example="old-editor"),
     Key("rules", ListOf(_RULE), "Ids of rules.", "rules", own=True, example=["xss-*"]),
     Key("types", ListOf(Choice(tuple(ATTACK_TYPES))), "Attack types.", "types", own=True),
     Key("host", GLOB, "Host name.", "host", own=True, example="*.shop.example"),
-    Key("path", _EITHER, "Path without query.", "path", own=True, example="/editor/*"),
+    Key("path", EITHER, "Path without query.", "path", own=True, example="/editor/*"),
     Key("point", _POINT, "Where it was found: there, or anywhere below.", "point", own=True, example="post.json_doc"),
-    Key("parameter", _EITHER, "Name of the parameter, header, cookie or member.", "parameter", own=True),
+    Key("parameter", EITHER, "Name of the parameter, header, cookie or member.", "parameter", own=True),
     Key("networks", ListOf(NETWORK), "Of the client's real address.", "networks", own=True, example=["10.0.0.0/8"]),
     Key("where", CONDITIONS, "What else has to hold of the request.", "where", own=True),
     Key("parsers", ListOf(Choice(PARSERS)), "Found in what one of these made of the value.", "parsers", own=True),
@@ -101,12 +101,12 @@ def _mask(given: dict[str, Any]) -> Mask:
 
 
 MASK: Final = (
-    Key("name", _NAME, "Shown where masks are listed.", "name", required=True, own=True, example="card-numbers"),
+    Key("name", NAME, "Shown where masks are listed.", "name", required=True, own=True, example="card-numbers"),
     Key("host", GLOB, "Host name.", "host", own=True, example="*.shop.example"),
-    Key("path", _EITHER, "Path without query.", "path", own=True, example="/checkout/*"),
+    Key("path", EITHER, "Path without query.", "path", own=True, example="/checkout/*"),
     Key("where", CONDITIONS, "What else has to hold of the request.", "where", own=True),
     Key("point", _POINT, "Where: there, or anywhere below.", "point", own=True, example="post.json_doc.hash.password"),
-    Key("parameter", _EITHER, "Name of the parameter, header, cookie or member.", "parameter", own=True, example="pin"),
+    Key("parameter", EITHER, "Name of the parameter, header, cookie or member.", "parameter", own=True, example="pin"),
     Key("pattern", PATTERN, "Of each value, what this finds; empty: all of it.", "pattern", own=True),
     Key(
         "classes",

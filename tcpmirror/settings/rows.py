@@ -13,6 +13,7 @@ from tcpmirror.settings.schema import MISSING, Key, Kind, ListOf, OneOrMany, Sec
 from tcpmirror.settings.table import ROOT
 from tcpmirror.settings.tree import (
     Condition,
+    Control,
     Ignore,
     IgnoreIps,
     Mask,
@@ -35,6 +36,7 @@ RECORDS: Final[dict[str, object]] = {
     "input_filters.inspect": RequestFilter(),
     "input_filters.bypass": RequestFilter(),
     "inspection.ignore": Ignore(),
+    "behavior.controls": Control(),
     "inspection.ignore.where": Condition(),
     "inspection.ignore[].where": Condition(),
     "inspection.mask": Mask(),

@@ -6,6 +6,7 @@ from typing import Final
 
 from tcpmirror.model.overlap import OVERLAP_POLICIES
 from tcpmirror.model.source_kind import SOURCE_KINDS
+from tcpmirror.settings.behavior_keys import BEHAVIOR
 from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import (
     FLAG,
@@ -167,6 +168,14 @@ CLOUD: Final = (
         "Embedded: lists of addresses and networks, one a line, of sources of one kind.",
         "cloud.source_lists",
         own=True,
+    ),
+    _own(
+        "sampling",
+        Choice(("automatic", "off", "regular", "extreme")),
+        "Embedded: which hits are counted without being kept. `regular`: all but 5 identical ones (type, parameter, target, "
+        "method, response code, source) an hour; `automatic`: of what is sent as input the payload counts too, and an "
+        "attack keeps 1,000 an hour, a source 10,000; `extreme`: one for each payload an hour; `off`: none.",
+        "cloud.sampling",
     ),
     _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
     _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),
@@ -346,6 +355,7 @@ SENSOR_KEYS: Final = (
     _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
     Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
     Key("discovery", Section(lambda: DISCOVERY), "The inventory of APIs.", own=True),
+    Key("behavior", Section(lambda: BEHAVIOR), "What takes more than one exchange to be seen.", own=True),
     Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),

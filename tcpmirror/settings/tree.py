@@ -209,6 +209,41 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """What is too much of something in a time; where one is of the same type and counts the same, the longest path decides.
+
+    ``count``: ``requests``, ``values`` (different ones of ``parameters``, of identifiers in paths where that is empty),
+    ``paths``, ``payloads``, ``logins`` (with breached passwords), ``agents``. ``by``: whose are counted together: of a
+    ``source`` address, a ``session``, or all (``endpoint``). ``path``, ``parameters``: a glob, or ``~`` and an expression.
+    ``statuses``: of the answer, such as ``404`` and ``5xx``. All conditions have to hold; an empty one holds for everything.
+    """
+
+    name: str = ""  # never empty in what was read; that of a built-in control: in its place
+    type: str = "brute"
+    count: str = "requests"
+    by: str = "source"
+    host: str = ""
+    path: str = ""
+    methods: tuple[str, ...] = ()
+    parameters: str = ""
+    statuses: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    window_ns: int = 30 * SECOND
+    threshold: int = 30  # what follows it is an attack
+    mode: str = "monitoring"  # monitoring | off
+
+
+@dataclass(frozen=True, slots=True)
+class Behavior:
+    """What takes more than one exchange to be seen."""
+
+    enabled: bool = True
+    controls: tuple[Control, ...] = ()  # beside the built-in ones
+    interval_ns: int = 2 * SECOND  # how often a worker hands on what it counted
+    breached_passwords: str = ""  # a file of SHA-1 hashes; empty: the most common passwords
+
+
+@dataclass(frozen=True, slots=True)
 class AccessLog:
     enabled: bool = False
     verbose: bool = True
@@ -265,6 +300,7 @@ class Cloud:
     keep_bytes: int = 0  # embedded: the oldest go where the store is larger; 0: no limit
     source_databases: tuple[str, ...] = ()  # embedded: MMDB files that tell country, network and kind of a source
     source_lists: tuple[SourceList, ...] = ()  # embedded
+    sampling: str = "automatic"  # embedded: which hits are only counted; names in cloud.sampling
     batch_reports: int = 500
     batch_interval_ns: int = SECOND
     timeout_s: float = 15.0
@@ -350,5 +386,6 @@ class Settings:
     tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)
     discovery: Discovery = field(default_factory=Discovery)
+    behavior: Behavior = field(default_factory=Behavior)
     discovery_only: bool = False  # detect and log attacks, do not export them
     simulate: Simulate = field(default_factory=Simulate)

@@ -142,6 +142,9 @@ WORKER: Final = (
     "api_refused",  # requests of endpoints for which there was no room
     "api_digests_lost",  # endpoints' digests that were too large for the ring
     "api_ns",  # CPU time of taking exchanges up, measured on one in 64
+    "behavior_cells",  # counts of one control, subject, place and slot of time, handed on
+    "behavior_evicted",  # those that gave way to others and are lost
+    "behavior_ns",  # CPU time of counting exchanges, measured on one in 64
 )
 
 EXPORTER: Final = (
@@ -163,6 +166,9 @@ EXPORTER: Final = (
     "scrapes",
     "api_digests",  # endpoints' digests that workers handed on
     "api_digests_sent",  # and that the cloud has, after they were merged
+    "behavior_counters",  # counters of behaviour that workers handed on
+    "behavior_counters_sent",  # merged ones that the cloud has
+    "behavior_dropped",  # counters forgotten for want of room
     "batch_connect_failures",  # of batch_failures: nobody answered at all
     # batch_failures by reason
     "failed_dns",

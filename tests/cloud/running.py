@@ -19,6 +19,7 @@ from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.application import create_application
 from tcpmirror.cloud.database import open_database
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.sampling import Sampler
 from tcpmirror.cloud.server import bind, serve
 from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.tokens import ensure_token
@@ -92,7 +93,7 @@ class RunningCloud(AbstractContextManager["RunningCloud"]):
 
     def __enter__(self) -> RunningCloud:
         database = open_database(self.address or self.directory / "cloud.db")
-        self.service = Service(database)
+        self.service = Service(database, sampler=Sampler("off"))
         for token, role in ((DEPLOY, Role.DEPLOY), (READ, Role.READ), (ANALYST, Role.ANALYST), (ADMIN, Role.ADMIN)):
             ensure_token(database, token, f"test {role}", role, NOON)
         listener = bind("127.0.0.1:0", "listen")

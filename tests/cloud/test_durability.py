@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from bench.postgresql import PostgreSQL
 from tcpmirror.cloud.database import open_database
 from tcpmirror.cloud.schema import attacks, hits, reports
-from tests.cloud.running import report, until
+from tests.cloud.running import finding, report, until
 from tests.console.conftest import RunningConsole
 
 BATCHES, SIZE = 24, 40
@@ -24,7 +24,10 @@ BATCHES, SIZE = 24, 40
 
 def batch(number: int, padding: int = 0) -> dict[str, object]:
     first = number * SIZE
-    sent = [report(each, request_b64="QUFB" * padding) for each in range(first, first + SIZE)]
+    sent = [
+        report(each, request_b64="QUFB" * padding, findings=[finding(payload=f"{each}' or 1=1")])
+        for each in range(first, first + SIZE)
+    ]
     return {"batch_id": f"b{number}", "reports": sent}
 
 

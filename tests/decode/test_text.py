@@ -17,6 +17,7 @@ FOLDED = {
     "conditional comment": (b"/*!50000union*/ 1", b" union 1"),
     "comment without an end": (b"a/*b", b"a/*b"),
     "blanks": (b"a \t\r\n b", b"a b"),
+    "NBSP": (b"1\xc2\xa0or\xc2\xa0 1", b"1 or 1"),
     "NUL bytes": (b"<sc\0ript", b"<script"),
     "overlong dots": (b"\xc0\xae\xc0\xae\xc0\xaf", b"../"),
     "three-byte overlong": (b"\xe0\x80\xae", b"."),

@@ -126,6 +126,16 @@ def test_a_frame_alone_is_loaded_and_one_in_a_text_is_part_of_it() -> None:
     assert not loads(HONEST["a video among text"].encode())
 
 
+def test_players_and_tags_that_sentences_name_load_nothing() -> None:
+    player = b'<iframe width="560" height="315" src="https://video.example/embed/1" allowfullscreen></iframe>'
+    assert not loads(player)
+    assert loads(player.replace(b"https:", b"javascript:"))
+    assert loads(player.replace(b"allowfullscreen", b"onload=x()"))
+    assert loads(player.replace(b"560", b"0"))
+    assert not runs(b"In HTML, <script> loads code and <style> loads styles, as people know.")
+    assert runs(b"In HTML, <script> loads code and <img src=x onerror=alert(1)> styles, as people know.")
+
+
 def test_marks_are_told_in_words() -> None:
     assert described(b'"><script>x</script>') == "runs script, leaves what it is printed in"
 

@@ -36,6 +36,7 @@ PASSWORD: Final = re.compile(r"password (\S+) \(shown")
 OURS: Final = """
 workers: 2
 supervisor: {{heartbeat: {heartbeat}, state_dir: {directory}/state, run_dir: {directory}/run}}
+cloud: {{sampling: 'off'}}
 """
 
 

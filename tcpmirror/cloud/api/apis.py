@@ -8,7 +8,7 @@ import dataclasses
 import io
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
@@ -16,21 +16,16 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from tcpmirror.cloud.api.access import Calling, Problem, Shared, calling_node, only
+from tcpmirror.cloud.api.digests import REFUSALS, DigestReceipt, bounded_body, receipt_of
 from tcpmirror.cloud.apis import corrections, reading, specifications
 from tcpmirror.cloud.apis.building import build_stale
 from tcpmirror.cloud.apis.intake import take_digests
-from tcpmirror.cloud.batch import BatchTooLarge, MalformedBatch, decoded_body
 from tcpmirror.cloud.roles import Role
 from tcpmirror.discovery.record import decode_rows
 from tcpmirror.discovery.specification import DOCUMENT_BYTES
 
-DIGEST_BYTES: Final = 16 << 20
 _Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 _Host = Annotated[str, Query(max_length=200, description="The whole name, with its port.")]
-
-
-class DigestReceipt(BaseModel):
-    taken: Annotated[bool, Field(description="False: this digest was taken before.")]
 
 
 class ApiHost(BaseModel):
@@ -152,23 +147,17 @@ router = APIRouter(
 )
 
 
-@nodes.post("/digests", responses={400: {"model": Problem}, 401: {"model": Problem}, 413: {"model": Problem}})
+@nodes.post("/digests", responses=REFUSALS)
 async def digests(request: Request, service: Shared, node_id: Annotated[str, Depends(calling_node)]) -> DigestReceipt:
     """Take what a sensor learned about APIs; the answer comes after the commit. The same digest again changes nothing."""
-    raw = await _bounded(request, DIGEST_BYTES)
 
-    def take() -> bool:
-        digest_id, rows = decode_rows(decoded_body(raw, request.headers.get("content-encoding", ""), DIGEST_BYTES))
+    def take(body: bytes) -> bool:
+        digest_id, rows = decode_rows(body)
         taken = take_digests(service.database, node_id, digest_id, rows, service.clock())
         build_stale(service.database, service.clock(), at_once=False)
         return taken
 
-    try:
-        return DigestReceipt(taken=await asyncio.to_thread(take))
-    except BatchTooLarge as error:
-        raise HTTPException(413, f"A digest has at most {DIGEST_BYTES} bytes, compressed and decoded.") from error
-    except (MalformedBatch, ValueError) as error:
-        raise HTTPException(400, str(error)[:300]) from error
+    return await receipt_of(request, take)
 
 
 @router.get("/hosts")
@@ -294,7 +283,7 @@ async def add_specification(
     name: Annotated[str, Query(max_length=200, description="The same name again is a newer version.")] = "",
 ) -> ApiSpecificationList:
     """Give an OpenAPI 2.0, 3.0 or 3.1 document of a host, to compare its traffic with."""
-    raw = await _bounded(request, DOCUMENT_BYTES)
+    raw = await bounded_body(request, DOCUMENT_BYTES)
     try:
         await asyncio.to_thread(
             specifications.add_specification, service.database, caller.actor, host.lower(), name, raw, service.clock()
@@ -354,15 +343,6 @@ def delete_template(template_id: _Id, service: Shared, caller: Calling) -> None:
     """Take a template away."""
     if not corrections.delete_correction(service.database, caller.actor, template_id, service.clock()):
         raise HTTPException(404, "There is no such template.")
-
-
-async def _bounded(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(413, f"At most {limit} bytes are accepted.")
-    return bytes(body)
 
 
 def _endpoint(row: Row[Any], now_ns: int) -> dict[str, Any]:

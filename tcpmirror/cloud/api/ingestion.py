@@ -88,7 +88,7 @@ class Intake:
 
         def stored() -> Receipt:
             batch = parse_batch(decoded_body(raw, coding))
-            return store_batch(service.database, node_id, batch, service.clock(), service.book)
+            return store_batch(service.database, node_id, batch, service.clock(), service.book, service.sampler)
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, stored)
 

@@ -93,8 +93,9 @@ class Attack(Sourced):
     first_time: datetime
     last_time: datetime
     hits: Annotated[int, Field(examples=[12])]
-    payloads: Annotated[int, Field(description="Different payloads.", examples=[3])]
-    sources: Annotated[int, Field(description="Different source addresses.", examples=[1])]
+    counted: Annotated[int, Field(description="Of these: identical to others, counted and not stored.", examples=[0])]
+    payloads: Annotated[int, Field(description="Different payloads (20,000: or more).", examples=[3])]
+    sources: Annotated[int, Field(description="Different source addresses (20,000: or more).", examples=[1])]
     last_source: Annotated[str, Field(examples=["203.0.113.9"])]
     last_payload: Annotated[str, Field(examples=["1' OR '1'='1"])]
     last_status: Annotated[int | None, Field(description="Null: no response was seen.", examples=[200])]

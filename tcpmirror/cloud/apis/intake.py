@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 
 from tcpmirror.cloud.apis.packing import endpoint_key, packed, unpacked
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import api_digests, api_hosts, api_paths
+from tcpmirror.cloud.digest_ids import remember, was_taken
+from tcpmirror.cloud.schema import api_hosts, api_paths
 from tcpmirror.discovery.digest import EndpointDigest, merged
 
 HOSTS: Final = 2_000  # a scanner sends any Host it likes, though it has to be answered well
 PATHS: Final = 20_000  # of one host
-_REMEMBERED: Final = 100_000  # ids of digests; a sensor sends one in ten seconds
 _CHUNK: Final = 500
 
 
@@ -22,10 +22,7 @@ def take_digests(database: Database, node_id: str, digest_id: str, rows: Iterabl
     """Merge *rows* of a digest; False if it was taken before. On return it is committed."""
     found = merged(rows)
     with database.writing() as connection:
-        known = select(api_digests.c.received_ns).where(
-            api_digests.c.node_id == node_id, api_digests.c.digest_id == digest_id
-        )
-        if connection.execute(known).first() is not None:
+        if was_taken(connection, node_id, digest_id):
             return False
         by_host: dict[str, list[EndpointDigest]] = {}
         for digest in found.values():
@@ -33,8 +30,7 @@ def take_digests(database: Database, node_id: str, digest_id: str, rows: Iterabl
         for host, digests in by_host.items():
             if _note_host(connection, host, digests, now_ns):
                 _merge(connection, host, digests)
-        connection.execute(insert(api_digests), {"node_id": node_id, "digest_id": digest_id, "received_ns": now_ns})
-        _forget_old_ids(connection)
+        remember(connection, node_id, digest_id, now_ns)
     return True
 
 
@@ -68,10 +64,3 @@ def _merge(connection: Connection, host: str, digests: list[EndpointDigest]) -> 
     if fresh:
         rows = [{"key": key, "host": host, "last_ns": by_key[key].last_ns, "digest": packed(by_key[key])} for key in fresh]
         connection.execute(insert(api_paths), rows)
-
-
-def _forget_old_ids(connection: Connection) -> None:
-    count = connection.execute(select(func.count()).select_from(api_digests)).scalar_one()
-    if count > _REMEMBERED:
-        oldest = select(api_digests.c.received_ns).order_by(api_digests.c.received_ns).offset(count - _REMEMBERED).limit(1)
-        connection.execute(delete(api_digests).where(api_digests.c.received_ns < oldest.scalar_subquery()))

@@ -32,6 +32,8 @@ def condition(query: Query) -> Condition:
             return _contains(text)
         case Match("incident", _):
             return attacks.c.evidence_hits > 0
+        case Match("sampled", _):
+            return attacks.c.counted > 0
         case Match(key, values):
             return or_(false(), *(_MEANINGS[key](value) for value in values))
     assert_never(query)

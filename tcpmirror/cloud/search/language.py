@@ -52,12 +52,14 @@ def _query(term: Term, now_ns: int) -> Query:
 
 
 def _word(piece: Piece) -> Query:
-    """Return what a word without a key means: a type, a group of types, an OWASP category, else free text."""
+    """Return what a word without a key means: an object, a type, a group of types, an OWASP category, else free text."""
     word = piece.text.lower()
     if piece.quoted:
         return Word(piece.text)
     if word in OBJECTS:
         return All() if word.startswith("attack") else Match("incident", ())
+    if word == "sampled":
+        return Match("sampled", ())
     if word in ATTACK_TYPES:
         return Match("type", (read_pattern(Piece(word, 0, quoted=True)),))
     if word in GROUPS:

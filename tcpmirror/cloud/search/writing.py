@@ -62,6 +62,7 @@ def completions() -> list[Completion]:
     return (
         words
         + [Completion("attacks", "all of them"), Completion("incidents", "attacks that succeeded")]
+        + [Completion("sampled", "attacks with hits that were counted and not kept")]
         + [Completion(name, "") for name in GROUPS]
     )
 

@@ -1,0 +1,18 @@
+from collections.abc import Container, Sequence
+
+from tcpmirror.behavior.counter import Counter
+from tcpmirror.model.exchange import Exchange
+from tcpmirror.model.finding import Finding
+from tcpmirror.settings.tree import Control
+
+CELLS: int
+
+class Watch:
+    evicted: int
+    observed: int
+    used: int
+    def __init__(self, controls: Sequence[Control], own: int, breached: Container[bytes] = ...) -> None: ...
+    def observe(
+        self, exchange: Exchange, findings: list[Finding], source: bytes | None = None, session: bytes | None = None
+    ) -> None: ...
+    def take(self) -> list[tuple[Counter, Exchange | None]]: ...

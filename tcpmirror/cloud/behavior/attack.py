@@ -1,0 +1,141 @@
+"""What lies above a threshold, as an attack: a few of its requests as hits, all of them in its count."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+from sqlalchemy import Connection, and_, func, select, update
+
+from tcpmirror.behavior.counter import CounterKey, Excess, Sample
+from tcpmirror.cloud.batch import FindingIn, ReportIn, SoundReport
+from tcpmirror.cloud.enrichment.book import SourceBook
+from tcpmirror.cloud.grouping import attack_key, hits_of
+from tcpmirror.cloud.ingest import add_reports
+from tcpmirror.cloud.schema import attacks, behavior_counters, facets, hits
+from tcpmirror.model.point import point_text
+
+CONFIDENCE: Final = 0.9
+# What one source does by itself; what is tried at one place is one attack, however many sources try.
+_OF_SOURCE: Final = frozenset(
+    ("multiple_payloads", "resource_consumption", "api_abuse", "security_crawlers", "scraping", "account_takeover")
+)
+_BY_PARAMETER: Final = frozenset(("bola", "enum"))
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Requests above the threshold of *key*: *known* of this attack before, *total* now, some of them as samples."""
+
+    key: CounterKey
+    excess: Excess
+    known: int
+    total: int
+    samples: tuple[Sample, ...]
+
+
+def add_marked(connection: Connection, node_id: str, marked: Marked, attack_id: int | None) -> int:
+    """Add *marked* to the attack *attack_id*, or where that is None to the one it belongs to; return that."""
+    reports = [report for sample in marked.samples if (report := _of_sample(sample, marked.key)) is not None]
+    if not reports and attack_id is None:
+        reports = [_without_sample(marked)]
+    stored = _hits_of(connection, [report.fields.id for report in reports])
+    if reports:
+        _add_hits(connection, node_id, marked.key, reports)
+        now = _hits_of(connection, [report.fields.id for report in reports])
+        attack_id = now[max(reports, key=lambda report: report.fields.time_ns).fields.id]
+        stored = {name: attack for name, attack in now.items() if name not in stored}
+    assert attack_id is not None, "a report was added where there was none"
+    # Other controls may have marked the same requests: what counts is the one that marked most.
+    most = max(marked.known, _most_of_others(connection, marked.key, attack_id))
+    _add_count(connection, attack_id, marked, max(0, marked.total - most) - len(stored))
+    return attack_id
+
+
+def _hits_of(connection: Connection, report_ids: list[str]) -> dict[str, int]:
+    """Return which attack each of the stored reports is of."""
+    found = select(hits.c.report_id, hits.c.attack_id).where(hits.c.report_id.in_(report_ids))
+    return {row.report_id: row.attack_id for row in connection.execute(found)}
+
+
+def _most_of_others(connection: Connection, key: CounterKey, attack_id: int) -> int:
+    table = behavior_counters
+    most = select(func.max(table.c.marked - table.c.since)).where(
+        table.c.attack_id == attack_id, table.c.subject == key.subject, table.c.key != key.digest
+    )
+    return connection.execute(most).scalar() or 0
+
+
+def _add_hits(connection: Connection, node_id: str, key: CounterKey, reports: list[SoundReport]) -> None:
+    name = attack_key(key.type, (*_point(key), *((key.subject,) if key.type in _OF_SOURCE else ())), key.host, key.path)
+    found = [
+        (report, [replace(hit, key=name, host=key.host or hit.host, path=key.path or hit.path) for hit in hits_of(report)])
+        for report in reports
+    ]
+    add_reports(connection, node_id, found, SourceBook())
+
+
+def _add_count(connection: Connection, attack_id: int, marked: Marked, more: int) -> None:
+    """Count *more* requests that are not stored one by one; negative: some that are stored were counted before."""
+    last = func.max if connection.dialect.name == "sqlite" else func.greatest
+    values = {"hits": attacks.c.hits + more, "last_ns": last(attacks.c.last_ns, marked.excess.last_ns)}
+    connection.execute(update(attacks).where(attacks.c.id == attack_id).values(**values))
+    of_source = and_(facets.c.attack_id == attack_id, facets.c.kind == "source", facets.c.value == marked.key.subject)
+    connection.execute(update(facets).where(of_source).values(hits=facets.c.hits + more))
+
+
+def _point(key: CounterKey) -> tuple[str, ...]:
+    return key.point if key.type in _BY_PARAMETER else ()
+
+
+def _finding(key: CounterKey) -> FindingIn:
+    what = f"different values of {point_text(key.point)}" if key.point else "different values"
+    text = f"more than {key.threshold} {'requests' if key.unit == 'requests' else what} in {key.window_ns / 1e9:g} s"
+    return FindingIn(type=key.type, point=list(_point(key)), payload=text, rule=key.control, confidence=CONFIDENCE)
+
+
+def _of_sample(sample: Sample, key: CounterKey) -> SoundReport | None:
+    """Return *sample* as a report of the attack; None where it is not sound."""
+    try:
+        fields = ReportIn.model_validate(orjson.loads(sample.report))
+        request = base64.b64decode(fields.request_b64, validate=True)
+        response = base64.b64decode(fields.response_b64, validate=True)
+    except (ValidationError, ValueError):
+        return None
+    report_id = _id(key, sample.id)
+    return SoundReport(fields.model_copy(update={"id": report_id, "findings": [_finding(key)]}), request, response)
+
+
+def _without_sample(marked: Marked) -> SoundReport:
+    """Return a report for an attack none of whose requests was kept."""
+    key, excess = marked.key, marked.excess
+    fields: dict[str, Any] = {
+        "id": _id(key, str(excess.first_ns)),
+        "time_ns": excess.last_ns,
+        "duration_ns": None,
+        "client": key.subject,
+        "server": "",
+        "real_ip": key.subject,
+        "encapsulation": "",
+        "protocol": "",
+        "method": None,
+        "host": key.host,
+        "uri": key.path,
+        "status": None,
+        "request_bytes": 0,
+        "response_bytes": 0,
+        "application": -1,
+        "anomalies": [],
+        "findings": [_finding(key)],
+    }
+    return SoundReport(ReportIn(**fields), b"", b"")
+
+
+def _id(key: CounterKey, of: str) -> str:
+    """Return the id of a report, the same for all controls that make it a part of one attack."""
+    parts = (key.type, *_point(key), key.host, key.path, of)
+    return hashlib.blake2b("\n".join(parts).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()

@@ -1,0 +1,88 @@
+"""Takes sensors' counters: merges them by key, each digest once, and makes attacks of what passes a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+import zstandard
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from tcpmirror.behavior.counter import Counter, Excess, Sample, merged, read_row, row_of
+from tcpmirror.cloud.behavior.attack import Marked, add_marked
+from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.digest_ids import remember, was_taken
+from tcpmirror.cloud.grouping import EXTENDS_NS
+from tcpmirror.cloud.schema import behavior_counters
+
+KEPT_NS: Final = 2 * 86_400 * 10**9  # twice the longest window
+_CHUNK: Final = 500
+_LIMIT: Final = 1 << 20
+_NEW: Final = {"base": 0, "marked": 0, "since": 0, "attack_id": None, "attack_ns": 0}
+
+
+def take_counters(database: Database, node_id: str, digest_id: str, counters: Iterable[Counter], now_ns: int) -> bool:
+    """Merge *counters* of a digest; False if it was taken before. On return it is committed."""
+    fresh = list(merged(counters).values())
+    with database.writing() as connection:
+        if was_taken(connection, node_id, digest_id):
+            return False
+        for at in range(0, len(fresh), _CHUNK):
+            _merge(connection, node_id, fresh[at : at + _CHUNK])
+        remember(connection, node_id, digest_id, now_ns)
+    return True
+
+
+def forget_old(database: Database, now_ns: int) -> None:
+    """Take away counters that nothing was added to for KEPT_NS."""
+    with database.writing() as connection:
+        connection.execute(delete(behavior_counters).where(behavior_counters.c.last_ns < now_ns - KEPT_NS))
+
+
+def _merge(connection: Connection, node_id: str, fresh: list[Counter]) -> None:
+    names = {counter.key.digest: counter for counter in fresh}
+    stored = connection.execute(select(behavior_counters).where(behavior_counters.c.key.in_(list(names))))
+    before = {row.key: row for row in stored}
+    for name, counter in names.items():
+        row = _merged_row(connection, node_id, counter, before.get(name))
+        if name in before:
+            connection.execute(update(behavior_counters).where(behavior_counters.c.key == name).values(**row))
+        else:
+            connection.execute(insert(behavior_counters), row | {"key": name})
+
+
+def _merged_row(connection: Connection, node_id: str, fresh: Counter, before: Row[Any] | None) -> dict[str, Any]:
+    """Return the row of *fresh* added to what was there *before*, after its attack was brought up to date."""
+    whole = Counter(fresh.key) if before is None else _unpacked(before.counter)
+    earlier = whole.excess()
+    whole.merge(fresh)
+    row: dict[str, Any] = dict(_NEW if before is None else before._mapping) | {"subject": whole.key.subject}
+    row["base"] += sum(count for number, count in earlier.items() if number not in whole.slots)
+    found = whole.judged()
+    total = row["base"] + (found.marked if found is not None else 0)
+    if found is not None and total > row["marked"]:
+        if row["attack_id"] is None or found.first_ns > row["attack_ns"] + EXTENDS_NS:
+            row |= {"attack_id": None, "since": row["marked"]}
+        is_news = row["attack_id"] is None or total >= 2 * row["marked"]
+        samples = _chosen(whole, found, total - row["marked"]) if is_news else ()
+        marked = Marked(whole.key, found, row["marked"] - row["since"], total - row["since"], samples)
+        row |= {"attack_id": add_marked(connection, node_id, marked, row["attack_id"]), "marked": total}
+        row["attack_ns"] = found.last_ns
+        whole.samples.clear()  # they are stored as hits
+    row |= {"last_ns": max(slot.last_ns for slot in whole.slots.values()), "counter": _packed(whole)}
+    return {name: value for name, value in row.items() if name != "key"}
+
+
+def _chosen(whole: Counter, found: Excess, most: int) -> tuple[Sample, ...]:
+    """Return up to *most* samples that followed the threshold; where there is none, the newest of all."""
+    samples = sorted(whole.samples)
+    return tuple([sample for sample in samples if sample.time_ns >= found.first_ns][-most:] or samples[-1:])
+
+
+def _packed(counter: Counter) -> bytes:
+    return zstandard.ZstdCompressor(level=3).compress(orjson.dumps(row_of(counter)))
+
+
+def _unpacked(raw: bytes) -> Counter:
+    return read_row(orjson.loads(zstandard.ZstdDecompressor().decompress(raw, max_output_size=_LIMIT)))

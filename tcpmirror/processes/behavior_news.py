@@ -1,0 +1,88 @@
+"""What a worker counts of behaviour, on its way to the exporter."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from tcpmirror.behavior.breached import BreachedPasswords, breached_passwords
+from tcpmirror.behavior.controls import controls_in_force
+from tcpmirror.behavior.counter import Counter, Sample
+from tcpmirror.behavior.record import encode_rows, records
+from tcpmirror.behavior.watch import Watch
+from tcpmirror.decode.client_address import ClientAddress
+from tcpmirror.export.wire import wire_report
+from tcpmirror.model.exchange import Exchange
+from tcpmirror.model.finding import Finding
+from tcpmirror.model.report import Report
+from tcpmirror.settings.tree import Settings
+from tcpmirror.telemetry.counters import CounterPage
+
+RECORD_BYTES: Final = 256 * 1024
+TIMED: Final = 64  # one exchange in so many tells the time
+SAMPLED: Final = 8  # a counter brings a sample once it has this part of its threshold
+log = logging.getLogger(__name__)
+
+
+class BehaviorNews:
+    """Counts a worker's exchanges; `records` are what the exporter is to know. *report* makes what is kept of a sample."""
+
+    def __init__(self, settings: Settings, page: CounterPage, report: Callable[[Exchange, list[Finding]], Report]) -> None:
+        self._page = page
+        self._report = report
+        self._epoch = os.urandom(8).hex()
+        self._sent = self._seen = self._failures = self._evicted = 0
+        self._breached: tuple[str, BreachedPasswords] | None = None
+        self._left: list[tuple[Counter, Exchange | None]] = []
+        self._watch = Watch((), 0)
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Count by these settings from now on; what was counted by others is still handed on."""
+        behavior = settings.behavior
+        if self._breached is None or self._breached[0] != behavior.breached_passwords:
+            self._breached = behavior.breached_passwords, breached_passwords(behavior.breached_passwords)
+        self._address = ClientAddress(settings.inspection.proxy_headers) if settings.inspection.proxy_headers else None
+        self._left += self._watch.take()
+        self._evicted = 0
+        self._watch = Watch(controls_in_force(behavior.controls), len(behavior.controls), self._breached[1])
+
+    def __call__(self, exchange: Exchange, findings: list[Finding]) -> None:
+        """Count *exchange*. A fault of ours costs the counters this exchange, and nobody its findings."""
+        self._seen += 1
+        started = time.thread_time_ns() if self._seen % TIMED == 0 else 0
+        try:
+            source = None if self._address is None else ipaddress.ip_address(self._address.real_ip(exchange)).packed
+            self._watch.observe(exchange, findings, source)
+        except Exception:  # the findings of the exchange are reported all the same
+            self._page.add("bugs")
+            self._failures += 1
+            if self._failures & (self._failures - 1) == 0:
+                log.exception("an exchange cannot be counted (%d so far)", self._failures)
+        if started:
+            self._page.add("behavior_ns", TIMED * (time.thread_time_ns() - started))
+
+    def records(self, limit_bytes: int) -> Iterator[bytes]:
+        """Yield what was counted since the last call, in records of up to *limit_bytes*."""
+        self._page.add("behavior_evicted", self._watch.evicted - self._evicted)
+        self._evicted = self._watch.evicted
+        found = self._left + self._watch.take()
+        self._left = []
+        kept = 0
+        for rows in records((self._sampled(*each) for each in found), min(limit_bytes, RECORD_BYTES)):
+            kept += len(rows)
+            self._sent += 1
+            yield encode_rows(f"{self._epoch}-{self._sent}", rows)
+        self._page.add("behavior_cells", kept)
+
+    def _sampled(self, counter: Counter, exchange: Exchange | None) -> Counter:
+        """Return *counter* with *exchange* as its sample, if it has counted enough to be worth one."""
+        counted = sum(slot.count for slot in counter.slots.values())
+        if exchange is not None and counted * SAMPLED >= counter.key.threshold:
+            report = self._report(exchange, [])
+            counter.samples.add(Sample(report.time_ns, report.id, wire_report(report)))
+        return counter

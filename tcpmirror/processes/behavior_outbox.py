@@ -1,0 +1,112 @@
+"""Counters in the exporter: the workers' merged, judged for the log, and sent to the cloud where they near a threshold.
+
+Sensors share what they counted through the cloud, so a counter goes there once it has NEAR of its threshold in a window: of
+eight sensors that each see their part of an attack, all tell of it. What stays below is forgotten after its window.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Final
+
+import zstandard
+
+from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, CounterKey, add
+from tcpmirror.behavior.record import decode_rows, encode_rows, records
+
+COUNTERS: Final = 65_536  # followed at once: about 1 KiB each; where there are more, those that count least go
+NEAR: Final = 8  # the part of its threshold from which on a counter goes to the cloud
+CALL_BYTES: Final = 4 << 20  # of JSON in one call
+LOG_AGAIN_NS: Final = 3_600 * 10**9
+log = logging.getLogger("tcpmirror.attacks")
+
+
+class BehaviorOutbox:
+    """One thread adds, another sends. With *withhold* nothing is sent: what is found is logged only."""
+
+    path: Final = "/api/v1/behavior/digests"
+    sent_counter: Final = "behavior_counters_sent"
+    what: Final = "counters of behaviour"
+
+    def __init__(self, withhold: bool = False, limit: int = COUNTERS) -> None:
+        self._lock = threading.Lock()
+        self._withhold = withhold
+        self._limit = limit
+        self._whole: dict[CounterKey, Counter] = {}
+        self._unsent: dict[CounterKey, Counter] = {}
+        self._logged: dict[CounterKey, int] = {}
+        self._calls: list[tuple[bytes, int]] = []  # of which the first is under way
+        self._latest_ns = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    def add(self, record: bytes) -> int:
+        """Merge the counters of *record*; return how many. ValueError if it is no record of counters."""
+        _, counters = decode_rows(record)
+        with self._lock:
+            for counter in counters:
+                whole = add(self._whole, counter)
+                add(self._unsent, counter)
+                whole.samples.clear()  # they wait with what is unsent
+                self._latest_ns = max(self._latest_ns, *(slot.last_ns for slot in counter.slots.values()), 0)
+                self._log(whole)
+            if len(self._whole) > self._limit:
+                self._make_room()
+        return len(counters)
+
+    def next(self) -> tuple[bytes, int] | None:
+        """Return the body of the next call to the cloud and how many counters it holds; the same until `done`."""
+        if not self._calls and not self._withhold:
+            with self._lock:
+                near = [key for key in self._unsent if self._is_near(self._whole[key])]
+                taken = [self._unsent.pop(key) for key in near]
+            compress = zstandard.ZstdCompressor(level=3).compress
+            for rows in records(taken, CALL_BYTES):
+                self._calls.append((compress(encode_rows(os.urandom(16).hex(), rows)), len(rows)))
+        return self._calls[0] if self._calls else None
+
+    def done(self) -> None:
+        """The cloud has taken what `next` returned, or never will."""
+        self._calls.pop(0)
+
+    def _is_near(self, whole: Counter) -> bool:
+        return whole.peak * NEAR >= whole.key.threshold
+
+    def _log(self, whole: Counter) -> None:
+        """Write a line when *whole* passes its threshold, and again after an hour of it."""
+        if whole.amount(whole.newest_slot) <= whole.key.threshold:
+            return
+        last_ns = whole.slots[whole.newest_slot].last_ns
+        if last_ns - self._logged.get(whole.key, -LOG_AGAIN_NS) < LOG_AGAIN_NS:
+            return
+        if len(self._logged) >= self._limit:
+            self._logged.clear()
+        self._logged[whole.key] = last_ns
+        key = whole.key
+        fields = {"types": key.type, "real_ip": key.subject or "*", "host": key.host, "uri": key.path, "rules": key.control}
+        log.warning("attack %s", " ".join(f"{name}={_quoted(value)}" for name, value in fields.items()))
+
+    def _make_room(self) -> None:
+        """Forget what is past its window; where that is not enough, the half that counts least."""
+        latest = self._latest_ns
+        past = [key for key, whole in self._whole.items() if (whole.newest_slot + SLOTS_A_WINDOW) * key.slot_ns < latest]
+        if len(self._whole) - len(past) > self._limit // 2:
+            amounts = sorted(self._whole.items(), key=lambda item: item[1].peak * NEAR / item[0].threshold)
+            least = [key for key, _ in amounts[: len(self._whole) - self._limit // 2]]
+            self.dropped += len(set(least).difference(past))
+            past = [*past, *least]
+        for key in set(past):
+            if not self._withhold and key in self._unsent and self._is_near(self._whole[key]):
+                continue  # it waits for the cloud
+            self._unsent.pop(key, None)
+            del self._whole[key]
+
+
+def _quoted(text: str) -> str:
+    """Return *text* in printable ASCII, in quotes if a reader could take it for more than one field."""
+    escaped = text[:512].encode("unicode_escape").decode()
+    return '"' + escaped.replace('"', '\\"') + '"' if not escaped or any(mark in escaped for mark in ' "=') else escaped

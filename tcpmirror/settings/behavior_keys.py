@@ -1,0 +1,93 @@
+"""The keys of `behavior`: controls over what somebody may do in a time, and where breached passwords are found."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from tcpmirror.settings.inspection_keys import fields_of
+from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATH, Choice, Duration, RejectedError, Text, Whole
+from tcpmirror.settings.policy_keys import EITHER, NAME
+from tcpmirror.settings.schema import Key, ListOf, Section
+from tcpmirror.settings.tree import SECOND, Control
+
+TYPES: Final = (
+    "brute",
+    "dirbust",
+    "bola",
+    "enum",
+    "credential_stuffing",
+    "multiple_payloads",
+    "resource_consumption",
+    "api_abuse",
+    "account_takeover",
+    "security_crawlers",
+    "scraping",
+)
+COUNTS: Final = ("requests", "values", "paths", "payloads", "logins", "agents")
+_STATUS: Final = Text(
+    "a status such as `404`, or a class such as `4xx`", re.compile(r"[1-5](?:\d\d|xx)"), may_be_empty=False
+)
+_METHOD: Final = Text("a method in capitals", re.compile(r"[A-Z]{1,16}"), may_be_empty=False)
+
+
+def _built(given: dict[str, Any]) -> Control:
+    control = Control(**given)
+    if control.parameters and control.count not in ("values", "logins"):
+        raise RejectedError(f"`parameters` says whose values are counted, but `count` is {control.count}")
+    return control
+
+
+CONTROL: Final = (
+    Key("name", NAME, "Shown with attacks. That of a built-in control: in its place.", "name", required=True, own=True),
+    Key("type", Choice(TYPES), "What it is when there is too much of it.", "type", own=True),
+    Key(
+        "count",
+        Choice(COUNTS),
+        "`requests`; different `values` of `parameters`, or of identifiers in paths where that is empty; different `paths`; "
+        "`payloads` of attacks; `logins` with breached passwords; user `agents`.",
+        "count",
+        own=True,
+    ),
+    Key(
+        "by",
+        Choice(("source", "session", "endpoint")),
+        "Whose are counted together: of one address, of one session, or everybody's.",
+        "by",
+        own=True,
+    ),
+    Key("host", GLOB, "Host name.", "host", own=True, example="*.shop.example"),
+    Key("path", EITHER, "Path without query. Of controls that match, the one with the longest counts.", "path", own=True),
+    Key("methods", ListOf(_METHOD), "Methods.", "methods", own=True, example=["POST"]),
+    Key("parameters", EITHER, "Names of the parameters whose values are counted, each by itself.", "parameters", own=True),
+    Key("statuses", ListOf(_STATUS), "Of the answer.", "statuses", own=True, example=["404", "5xx"]),
+    Key("networks", ListOf(NETWORK), "Of the client's real address.", "networks", own=True, example=["10.0.0.0/8"]),
+    Key("window", Duration(SECOND, 24 * 3600 * SECOND), "In which time.", "window_ns", own=True),
+    Key("threshold", Whole(1, 1_000_000), "So many are accepted; what follows is an attack.", "threshold", own=True),
+    Key("mode", Choice(("monitoring", "off")), "`off`: what matches is not counted.", "mode", own=True),
+)
+
+BEHAVIOR: Final = (
+    Key("enabled", FLAG, "Count over many exchanges.", "behavior.enabled", own=True),
+    Key(
+        "controls",
+        ListOf(Section(lambda: CONTROL, _built, fields_of, accepted="a map with a name")),
+        "What is too much; beside the built-in controls, and in the place of those of the same name or for the same path.",
+        "behavior.controls",
+        own=True,
+    ),
+    Key(
+        "interval",
+        Duration(SECOND, 60 * SECOND),
+        "How often a worker hands on what it counted.",
+        "behavior.interval_ns",
+        own=True,
+    ),
+    Key(
+        "breached_passwords",
+        PATH,
+        "A file with a SHA-1 in hexadecimal at the start of each line; empty: the 30,000 most common passwords.",
+        "behavior.breached_passwords",
+        own=True,
+    ),
+)
