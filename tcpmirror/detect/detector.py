@@ -15,7 +15,7 @@ from tcpmirror.detect.grade import grade, severity
 from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
 from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
-from tcpmirror.detect.page_injection import shows_entities
+from tcpmirror.detect.page_injection import shows_text
 from tcpmirror.detect.site import is_foreign
 from tcpmirror.detect.verdict import Sign, Verdict, counting, is_document, judge, key_of
 from tcpmirror.model.anomaly import Anomaly
@@ -279,8 +279,8 @@ class _Findings:
 
 
 def _texts_of_markup(points: Sequence[Point]) -> set[tuple[str, ...]]:
-    """Return the paths below which entities of markup are resolved: there a tag is a text that a page shows."""
-    shown = [point.path for point in points if b"&" in point.value and shows_entities(point.value)]
+    """Return the paths below which a page's elements and entities stand: what is there is a text that it shows."""
+    shown = [point.path for point in points if b"</" in point.value and shows_text(point.value)]
     return {(*path, step) for path in shown for step in ("htmljs", "xml")}
 
 

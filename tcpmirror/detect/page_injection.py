@@ -108,12 +108,12 @@ def urls(value: bytes) -> bool:
     return markup.runs_as_url(value) and not (b"<" in value and _marks(value) & (markup.CONTENT | markup.CLAIMS))
 
 
-def shows_entities(value: bytes) -> bool:
-    """Tell whether *value* is a page's markup already, so that what its entities write is a text to be shown, no markup.
+def shows_text(value: bytes) -> bool:
+    """Tell whether *value* is a page's markup already, so that what its elements and entities hold is shown as text.
 
     A document of XML is not: who reads it takes the texts of its elements for values.
     """
-    if b"</" not in value or b"&" not in value or _PAGE.match(value) is None:
+    if b"</" not in value or _PAGE.match(value) is None:
         return False
     marks = _marks(value)
     return marks & markup.CONTENT != 0 and not marks & (markup.RUNS | markup.BREAKS | markup.ODD)

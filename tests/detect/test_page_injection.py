@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tcpmirror.detect import markup
 from tcpmirror.detect.detector import Detector
-from tcpmirror.detect.page_injection import breaks_out, described, loads, runs, shows_entities, styles, urls
+from tcpmirror.detect.page_injection import breaks_out, described, loads, runs, shows_text, styles, urls
 from tcpmirror.detect.script_injection import acts
 from tests.detect.requests import request
 
@@ -169,7 +169,7 @@ def test_the_cost_is_linear(piece: bytes) -> None:
 def cost(value: bytes) -> float:
     """Return the CPU seconds that all readings of *value* take."""
     started = time.thread_time()
-    for judge in (runs, loads, breaks_out, urls, styles, shows_entities, acts):
+    for judge in (runs, loads, breaks_out, urls, styles, shows_text, acts):
         judge(value)
     return time.thread_time() - started
 
