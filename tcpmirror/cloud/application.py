@@ -26,6 +26,7 @@ from tcpmirror.cloud.api import (
     quarantine,
     queries,
     rules,
+    sessions,
     sources,
     vulnerabilities,
 )
@@ -70,6 +71,8 @@ def create_application(service: Service) -> FastAPI:
         apis.nodes,
         apis.router,
         behavior.nodes,
+        sessions.nodes,
+        sessions.router,
         vulnerabilities.nodes,
         vulnerabilities.router,
         queries.router,

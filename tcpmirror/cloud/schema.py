@@ -227,6 +227,29 @@ behavior_counters = Table(
     Index("behavior_counters_by_time", "last_ns"),
 )
 
+# Sessions of those who use the observed applications, by day; lists have one value a line (`sessions.intake`).
+api_sessions = Table(
+    "api_sessions",
+    metadata,
+    Column("key", TrafficText, primary_key=True),
+    Column("session", TrafficText, nullable=False),
+    Column("kind", TrafficText, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("attacks", BigInteger, nullable=False),
+    Column("types", TrafficText, nullable=False),
+    Column("sources", TrafficText, nullable=False),
+    Column("hosts", TrafficText, nullable=False),
+    Column("users", TrafficText, nullable=False),
+    Column("roles", TrafficText, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("api_sessions_by_time", "last_ns", "key"),
+    Index("api_sessions_by_attacks", "attacks", "key"),
+    Index("api_sessions_by_name", "session"),
+)
+
 hits = Table(
     "hits",
     metadata,

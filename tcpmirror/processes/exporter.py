@@ -28,6 +28,7 @@ from tcpmirror.processes.behavior_outbox import BehaviorOutbox
 from tcpmirror.processes.cloud_rules import CloudRules, look_quietly
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
+from tcpmirror.processes.session_outbox import SessionOutbox
 from tcpmirror.ring.ring import (
     KIND_APIS,
     KIND_BEHAVIOR,
@@ -35,6 +36,7 @@ from tcpmirror.ring.ring import (
     KIND_IGNORED,
     KIND_PROTOCOLS,
     KIND_REPORT,
+    KIND_SESSIONS,
     RingReader,
 )
 from tcpmirror.settings.tree import Settings
@@ -97,6 +99,7 @@ class ReportRings:
     withhold_attacks: bool
     apis: ApiOutbox = field(default_factory=ApiOutbox)
     behavior: BehaviorOutbox = field(init=False)
+    sessions: SessionOutbox = field(init=False)
     retry_at_s: float = 0.0
     attack_log: AttackLog = field(default_factory=AttackLog)
     published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0))
@@ -104,6 +107,7 @@ class ReportRings:
 
     def __post_init__(self) -> None:
         self.behavior = BehaviorOutbox(self.withhold_attacks)
+        self.sessions = SessionOutbox(self.withhold_attacks)
 
     def turn(self) -> bool:
         """Move what is on the rings to the spool; return whether there was anything to move."""
@@ -149,6 +153,9 @@ class ReportRings:
             if kind == KIND_BEHAVIOR:
                 self.counters.add("behavior_counters", self.behavior.add(record))
                 self.counters.set("behavior_dropped", self.behavior.dropped)
+                return None
+            if kind == KIND_SESSIONS:
+                self.counters.add("session_digests", self.sessions.add(record))
                 return None
             if kind == KIND_IGNORED:
                 self.tallies.add_ignored_news(decode_ignored(record))
@@ -259,7 +266,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         stats=lambda: (
             heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
         ),
-        outboxes=(rings.apis, rings.behavior),
+        outboxes=(rings.apis, rings.behavior, rings.sessions),
         after_heartbeat=lambda: look_quietly(rules),
     )
 

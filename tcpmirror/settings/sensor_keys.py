@@ -26,6 +26,7 @@ from tcpmirror.settings.kinds import (
 )
 from tcpmirror.settings.policy_keys import IGNORES, MASKS
 from tcpmirror.settings.schema import Key, ListOf, MapOf, Section
+from tcpmirror.settings.session_keys import SESSIONS
 from tcpmirror.settings.tree import MIB, SECOND, SourceList
 
 _KIB = 1 << 10
@@ -355,6 +356,7 @@ SENSOR_KEYS: Final = (
     _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
     Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
     Key("discovery", Section(lambda: DISCOVERY), "The inventory of APIs.", own=True),
+    Key("sessions", Section(lambda: SESSIONS), "Which requests belong together.", own=True),
     Key("behavior", Section(lambda: BEHAVIOR), "What takes more than one exchange to be seen.", own=True),
     Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),

@@ -244,6 +244,30 @@ class Behavior:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionParameter:
+    """A parameter that sessions are made of or described by.
+
+    ``type``: ``key`` (requests with the same value are one session), ``user``, ``role`` or ``context``. ``hashed``: only a
+    hash of the value leaves the worker; that of a key never does otherwise.
+    """
+
+    name: str = ""  # never empty in what was read
+    place: str = "header"  # header | cookie | query | form | json
+    type: str = "key"
+    hashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Which requests belong together."""
+
+    enabled: bool = True
+    parameters: tuple[SessionParameter, ...] = ()  # keys before the built-in ones, in this order
+    interval_ns: int = 10 * SECOND  # how often a worker hands on what is new
+    sessions: int = 16_384  # that a worker follows between two digests; requests of further ones are counted and left out
+
+
+@dataclass(frozen=True, slots=True)
 class AccessLog:
     enabled: bool = False
     verbose: bool = True
@@ -302,7 +326,7 @@ class Cloud:
     source_lists: tuple[SourceList, ...] = ()  # embedded
     sampling: str = "automatic"  # embedded: which hits are only counted; names in cloud.sampling
     batch_reports: int = 500
-    batch_interval_ns: int = SECOND
+    batch_interval_ns: int = SECOND // 10
     timeout_s: float = 15.0
 
 
@@ -387,5 +411,6 @@ class Settings:
     supervisor: Supervisor = field(default_factory=Supervisor)
     discovery: Discovery = field(default_factory=Discovery)
     behavior: Behavior = field(default_factory=Behavior)
+    sessions: Sessions = field(default_factory=Sessions)
     discovery_only: bool = False  # detect and log attacks, do not export them
     simulate: Simulate = field(default_factory=Simulate)

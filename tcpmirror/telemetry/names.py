@@ -145,6 +145,10 @@ WORKER: Final = (
     "behavior_cells",  # counts of one control, subject, place and slot of time, handed on
     "behavior_evicted",  # those that gave way to others and are lost
     "behavior_ns",  # CPU time of counting exchanges, measured on one in 64
+    "session_requests",  # exchanges put down to a session
+    "session_refused",  # of sessions for which there was no room
+    "session_digests_lost",  # sessions' digests that were too large for the ring
+    "session_ns",  # CPU time of following sessions, measured on one in 64
 )
 
 EXPORTER: Final = (
@@ -169,6 +173,8 @@ EXPORTER: Final = (
     "behavior_counters",  # counters of behaviour that workers handed on
     "behavior_counters_sent",  # merged ones that the cloud has
     "behavior_dropped",  # counters forgotten for want of room
+    "session_digests",  # sessions' digests that workers handed on
+    "session_digests_sent",  # merged ones that the cloud has
     "batch_connect_failures",  # of batch_failures: nobody answered at all
     # batch_failures by reason
     "failed_dns",
