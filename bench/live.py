@@ -162,6 +162,10 @@ class Sensor:
         skipped = counters["lost_shed"], counters["lost_ring_full"], counters["packets"] - kept - lost
         return Reading(counters["packets"], counters["kernel_dropped"], cpu_s(capture["pid"]), *skipped)
 
+    def pids(self) -> list[int]:
+        """Return the processes of the sensor."""
+        return [int(each["pid"]) for each in self._status()["processes"]]
+
     def is_settled(self) -> bool:
         """Whether workers have taken all segments, and capture got nothing for half a second."""
         processes = self._status()["processes"]

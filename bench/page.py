@@ -12,6 +12,10 @@ FIGURES: Final = ROOT / "docs" / "performance_figures.json"
 PAGE: Final = ROOT / "docs" / "performance.md"
 BEGIN: Final = "<!-- figures: written by bench -->"
 END: Final = "<!-- end of figures -->"
+BEGIN_GROWTH: Final = "<!-- growth: written by bench.growth -->"
+END_GROWTH: Final = "<!-- end of growth -->"
+BEGIN_SCALING: Final = "<!-- scaling: written by bench.scaling -->"
+END_SCALING: Final = "<!-- end of scaling -->"
 
 Facts = dict[str, Any]  # of one kind: `bench.measure.Figures`, its peers, and what it was measured on
 
@@ -24,10 +28,14 @@ def keep_figures(measured: list[Facts]) -> None:
 
 def write_page() -> None:
     """Write the page's tables from the figures kept."""
-    measured = json.loads(FIGURES.read_text(encoding="utf-8"))
-    head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN, 1)
-    lines = "\n".join(tables(measured))
-    PAGE.write_text(head + BEGIN + "\n\n" + lines + "\n\n" + END + rest.split(END, 1)[1], encoding="utf-8")
+    put_between(BEGIN, END, list(tables(json.loads(FIGURES.read_text(encoding="utf-8")))))
+
+
+def put_between(begin: str, end: str, lines: list[str]) -> None:
+    """Write *lines* into the page between the marks *begin* and *end*."""
+    head, rest = PAGE.read_text(encoding="utf-8").split(begin, 1)
+    text = "\n".join(lines).strip()
+    PAGE.write_text(head + begin + "\n\n" + text + "\n\n" + end + rest.split(end, 1)[1], encoding="utf-8")
 
 
 def tables(measured: list[Facts]) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +20,7 @@ from tcpmirror.processes.worker import open_table
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.ring.shedding import Shedder
-from tcpmirror.settings.tree import Limits, Settings
+from tcpmirror.settings.tree import Settings
 
 FRAMES_A_TURN: Final = 64
 KEY: Final = bytes(range(16))
@@ -27,9 +29,9 @@ KEY: Final = bytes(range(16))
 class Road:
     """One capture road and one worker road with the built-in rules."""
 
-    def __init__(self, cache_dir: Path) -> None:
+    def __init__(self, cache_dir: Path, settings: Settings = Settings()) -> None:  # noqa: B008 - it is frozen
         """*cache_dir*: where compiled rules are kept that the installation does not have."""
-        settings = Settings(limits=Limits(segment_ring_bytes=1 << 24, report_ring_bytes=1 << 16))
+        settings = replace(settings, limits=replace(settings.limits, segment_ring_bytes=1 << 24, report_ring_bytes=1 << 16))
         layout = SharedLayout(1, 1, settings.limits)
         self._capture = CaptureRoad(
             Decapsulator(1),
@@ -42,12 +44,12 @@ class Road:
             duplicates=DuplicateTable(),
         )
         self._page = layout.counters(ProcessName("worker", 0))
-        apis = ApiNews(settings.discovery.endpoints, self._page)
+        self.apis = ApiNews(settings.discovery.endpoints, self._page)
         detector = build_detector(settings, cache_dir)
-        judge = Judge(settings, detector, lambda exchange, findings: None, self._page, observe=apis)
+        judge = Judge(settings, detector, lambda exchange, findings: None, self._page, observe=self.apis)
         factory = ProtocolFactory(judge, settings.limits, response_timeout_ns=5 * 10**9)
-        table = open_table(factory, settings, layout.workers)
-        self._worker = WorkerRoad([layout.segment_reader(0, 0)], table, self._page)
+        self.table = open_table(factory, settings, layout.workers)
+        self._worker = WorkerRoad([layout.segment_reader(0, 0)], self.table, self._page)
 
     @property
     def judged(self) -> int:
@@ -60,6 +62,15 @@ class Road:
             if number % FRAMES_A_TURN == 0:
                 self._work()
         self._work()
+
+    def send_in_two(self, frames: Iterable[tuple[int, bytes]]) -> tuple[int, int, int]:
+        """Take all frames, then work until nothing is left; return the CPU time in ns before, between and after."""
+        begun = time.thread_time_ns()
+        for time_ns, frame in frames:
+            self._capture(time_ns, frame)
+        halfway = time.thread_time_ns()
+        self._work()
+        return begun, halfway, time.thread_time_ns()
 
     def _work(self) -> None:
         self._capture.flush()

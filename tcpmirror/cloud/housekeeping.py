@@ -17,6 +17,7 @@ from tcpmirror.cloud.enrichment.entries import expire_entries
 from tcpmirror.cloud.retention import expire
 from tcpmirror.cloud.schema import audit, sessions
 from tcpmirror.cloud.service import Service
+from tcpmirror.cloud.sessions.intake import forget_old_sessions
 
 _log = logging.getLogger(__name__)
 INTERVAL_S: Final = 30.0
@@ -58,6 +59,7 @@ def turn(service: Service, stop: threading.Event | None = None) -> None:
     build_stale(service.database, service.clock())
     sweep_unused(service.database, service.clock())
     forget_old(service.database, service.clock())
+    forget_old_sessions(service.database, service.clock())
     if not stop.is_set():
         expire(service.database, service.retention, service.clock(), stop)
 

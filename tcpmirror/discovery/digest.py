@@ -29,6 +29,18 @@ KINDS: Final = ("rest", "graphql", "soap", "grpc", "jsonrpc", "mcp")
 
 ParameterKey = tuple[str, str, str]  # side, location, name; of nested ones a JSON pointer with `[]` for any element
 EndpointKey = tuple[str, str, tuple[str, ...], str, str]  # host, method, path, kind, operation
+_Key = TypeVar("_Key", int, str)
+
+
+def _no_counts() -> Counter[Any]:
+    """Return an empty table: `Counter()` looks at what it was given, which takes most of the time of reading a row."""
+    return Counter.__new__(Counter)
+
+
+def _add_counts(own: Counter[_Key], other: Counter[_Key]) -> None:
+    """Add *other* to *own*, in half the time of `Counter.update`."""
+    for key, count in other.items():
+        own[key] = own.get(key, 0) + count
 
 
 @dataclass(slots=True)
@@ -41,23 +53,23 @@ class ParameterDigest:
     """
 
     count: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=_no_counts)
     low: float | None = None
     high: float | None = None
     short: int | None = None
     long: int | None = None
     hashes: set[int] = field(default_factory=set)
-    words: Counter[str] = field(default_factory=Counter)
-    classes: Counter[str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=_no_counts)
+    classes: Counter[str] = field(default_factory=_no_counts)
 
     def merge(self, other: ParameterDigest) -> None:
         self.count += other.count
-        self.kinds.update(other.kinds)
+        _add_counts(self.kinds, other.kinds)
         self.low, self.high = _least(self.low, other.low), _most(self.high, other.high)
         self.short, self.long = _least(self.short, other.short), _most(self.long, other.long)
         self.hashes = smallest(self.hashes | other.hashes)
-        self.words.update(other.words)
-        self.classes.update(other.classes)
+        _add_counts(self.words, other.words)
+        _add_counts(self.classes, other.classes)
 
     def keep_words(self, least: int) -> None:
         """Forget the words seen less than *least* times, and all where values are no choice out of a few."""
@@ -104,10 +116,10 @@ class EndpointDigest:
     first_ns: int = 0
     last_ns: int = 0
     sampled: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    latency: Counter[int] = field(default_factory=Counter)
-    auth: Counter[str] = field(default_factory=Counter)
-    types: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=_no_counts)
+    latency: Counter[int] = field(default_factory=_no_counts)
+    auth: Counter[str] = field(default_factory=_no_counts)
+    types: Counter[str] = field(default_factory=_no_counts)
     parameters: dict[ParameterKey, ParameterDigest] = field(default_factory=dict)
 
     @property
@@ -120,10 +132,10 @@ class EndpointDigest:
         self.last_ns = max(self.last_ns, other.last_ns)
         self.requests += other.requests
         self.sampled += other.sampled
-        self.statuses.update(other.statuses)
-        self.latency.update(other.latency)
-        self.auth.update(other.auth)
-        self.types.update(other.types)
+        _add_counts(self.statuses, other.statuses)
+        _add_counts(self.latency, other.latency)
+        _add_counts(self.auth, other.auth)
+        _add_counts(self.types, other.types)
         for key, parameter in other.parameters.items():
             own = self.parameters.get(key)
             if own is None:
@@ -185,8 +197,8 @@ def read_row(row: Any) -> EndpointDigest:
             first_ns=_count(row["first_ns"], "first_ns"),
             last_ns=_count(row["last_ns"], "last_ns"),
             sampled=_count(row["sampled"], "sampled"),
-            statuses=Counter({int(status): count for status, count in _counts(row["statuses"], "statuses").items()}),
-            latency=Counter({int(power): count for power, count in _counts(row["latency"], "latency").items()}),
+            statuses=_by_number(_counts(row["statuses"], "statuses")),
+            latency=_by_number(_counts(row["latency"], "latency")),
             auth=_counts(row["auth"], "auth"),
             types=_counts(row["types"], "types"),
         )
@@ -240,7 +252,17 @@ def _number(value: Any, name: str) -> float | None:
 def _counts(value: Any, name: str) -> Counter[str]:
     if not isinstance(value, dict) or len(value) > _COUNTS:
         raise ValueError(f"{name}: a map of up to {_COUNTS} counts is needed")
-    return Counter({_text(key, name): _count(count, name) for key, count in value.items()})
+    found = _no_counts()
+    for key, count in value.items():
+        found[_text(key, name)] = _count(count, name)
+    return found
+
+
+def _by_number(counts: Counter[str]) -> Counter[int]:
+    found = _no_counts()
+    for key, count in counts.items():
+        found[int(key)] = count
+    return found
 
 
 def _least(left: _Number | None, right: _Number | None) -> _Number | None:
