@@ -21,6 +21,7 @@ from tcpmirror.console import (
     attack_page,
     mirror_health,
     overview,
+    pushed_settings,
     rules_page,
     settings_page,
     setup_page,
@@ -111,8 +112,10 @@ async def sources(visited: _Visit, *, value: _Text = "") -> None:
 @ui.page("/nodes")
 async def nodes(visited: _Visit) -> None:
     rows = await asyncio.to_thread(list_nodes, visited.service.database)
+    pushed = await asyncio.to_thread(pushed_settings.read, visited)
     with frame(visited, "Nodes", "Nodes"):
         NodeList(visited, rows)
+        pushed_settings.PushedSettings(visited, pushed)
 
 
 @ui.page("/health")
