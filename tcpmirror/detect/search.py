@@ -22,7 +22,11 @@ from tcpmirror.detect.factors import family, literals
 from tcpmirror.detect.needles import families
 from tcpmirror.model.alphabet import PLAIN
 
+# Texts up to this are searched in one database: below it the calls cost more than the bytes. Those with a byte of a family of
+# their own are not: the database of all that they allow would be that of all patterns.
+SHORT: Final = 256
 _WORDS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789_"
+_NO_FAMILY: Final = frozenset(range(256)).difference(*FAMILIES[1:])
 
 
 class Need(NamedTuple):
@@ -30,6 +34,7 @@ class Need(NamedTuple):
 
     literals: bytes
     is_plain: bool  # plain bytes may do
+    is_short: bool  # bytes of no family but the first may do
     family: int
 
 
@@ -40,9 +45,10 @@ class Search:
         self.expressions = tuple(expressions)
         patterns = [item.pattern for item in expressions]
         name, text = kept_text(patterns, lambda: json.dumps([_as_text(need_of(one)) for one in patterns]), cache_dir)
-        needs = [Need(scouts.encode("latin-1"), is_plain, place) for scouts, is_plain, place in json.loads(text)]
+        needs = [Need(scouts.encode("latin-1"), *others) for scouts, *others in json.loads(text)]
         self._literals = [_Part(self._scouts(needs, is_plain), cache_dir) for is_plain in (True, False)]
         self._always = [_Part(self._unled(needs, is_plain), cache_dir) for is_plain in (True, False)]
+        self._short = [_Part(self._allowed(needs, is_plain), cache_dir) for is_plain in (True, False)]
         self._families = [
             _Part([(place, item) for place, item in self._weak(needs) if needs[place].family == which], cache_dir)
             for which in range(1, len(FAMILIES))
@@ -52,7 +58,7 @@ class Search:
             if needs[place].literals:
                 by_rule[item.rule].append((place, item))
         self._asked_for = {rule: _Part(items, cache_dir) for rule, items in by_rule.items()}
-        parts = (*self._literals, *self._always, *self._families, *self._asked_for.values())
+        parts = (*self._literals, *self._always, *self._short, *self._families, *self._asked_for.values())
         self.cache_names = frozenset[str]((name,)).union(*(part.matcher.cache_names for part in parts))
 
     def _weak(self, needs: Sequence[Need]) -> Iterable[tuple[int, Expression]]:
@@ -74,6 +80,14 @@ class Search:
             if (needs[place].is_plain if is_plain else needs[place].family == 0)
         ]
 
+    def _allowed(self, needs: Sequence[Need], is_plain: bool) -> list[tuple[int, Expression]]:
+        """Return the expressions that can match in plain bytes, or in those of URLs."""
+        return [
+            (place, item)
+            for place, (item, need) in enumerate(zip(self.expressions, needs, strict=True))
+            if need.is_plain or (not is_plain and need.is_short)
+        ]
+
     def scanner(self, on_match: OnMatch) -> Callable[[bytes], None]:
         """Return what searches a text and tells *on_match* of each expression's index; ScanTerminated if that ends it."""
         asked: set[int] = set()
@@ -92,9 +106,15 @@ class Search:
             for held in range(1 << len(FAMILIES))
         ]
 
+        short = [part.scanner(on_match) for part in self._short]
+
         def scan(text: bytes) -> None:
+            held = families(text)
+            if held < len(short) and len(text) <= SHORT:
+                short[held](text)
+                return
             asked.clear()
-            for search in searches[families(text)]:
+            for search in searches[held]:
                 search(text)
             if asked:
                 for rule in sorted(asked):
@@ -141,11 +161,11 @@ class _Part:
 def need_of(pattern: bytes) -> Need:
     """Return what a text must hold for *pattern* to match in it."""
     scouts = b"|".join(map(_escaped, sorted(literals(pattern))))
-    return Need(scouts, can_match(pattern, PLAIN), 0 if scouts else family(pattern))
+    return Need(scouts, can_match(pattern, PLAIN), can_match(pattern, _NO_FAMILY), 0 if scouts else family(pattern))
 
 
-def _as_text(need: Need) -> tuple[str, bool, int]:
-    return need.literals.decode("latin-1"), need.is_plain, need.family
+def _as_text(need: Need) -> tuple[str, bool, bool, int]:
+    return need.literals.decode("latin-1"), need.is_plain, need.is_short, need.family
 
 
 def _escaped(literal: bytes) -> bytes:
