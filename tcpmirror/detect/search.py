@@ -22,8 +22,8 @@ from tcpmirror.detect.factors import family, literals
 from tcpmirror.detect.needles import families
 from tcpmirror.model.alphabet import PLAIN
 
-# Texts up to this are searched in one database: below it the calls cost more than the bytes. Those with a byte of a family of
-# their own are not: the database of all that they allow would be that of all patterns.
+# Texts up to this are searched in one database: below it the calls cost more than the bytes. Those with brackets, quotes and
+# the like are not: the database of all that they allow would be that of all patterns.
 SHORT: Final = 256
 _WORDS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789_"
 _NO_FAMILY: Final = frozenset(range(256)).difference(*FAMILIES[1:])
