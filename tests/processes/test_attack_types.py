@@ -13,10 +13,10 @@ from tests.processes.test_analysis import analyse
 from tests.traffic import EPOCH, conversation, request, response, write_capture
 
 # Types of what takes more than one exchange.
-OVER_TIME = set(
-    "brute dirbust bola api_abuse multiple_payloads credential_stuffing account_takeover security_crawlers scraping "
-    "file_upload_violation resource_consumption enum".split()  # noqa: SIM905
-)
+OVER_TIME = {
+    "brute", "dirbust", "bola", "api_abuse", "multiple_payloads", "credential_stuffing", "account_takeover",
+    "security_crawlers", "scraping", "file_upload_violation", "resource_consumption", "enum",
+}  # fmt: skip
 XML = {"Content_Type": "text/xml"}
 JSON = {"Content_Type": "application/json"}
 LAUGHS = (
