@@ -44,7 +44,7 @@ cdef class Check:
 
     cdef object control
     cdef int index, count
-    cdef bint by_session, by_all
+    cdef bint by_session, by_all, by_account
     cdef uint64_t slot_ns
     cdef object names           # of parameters, None: identifiers
     cdef object networks
@@ -55,7 +55,7 @@ cdef class Check:
         self.control = control
         self.index = index
         self.count = COUNTS.index(control.count)
-        self.by_session, self.by_all = control.by == "session", control.by == "endpoint"
+        self.by_session, self.by_all, self.by_account = (control.by == each for each in ("session", "endpoint", "account"))
         self.slot_ns = max(1, control.window_ns // SLOTS_A_WINDOW)
         self.names = Names(control.parameters).matches if control.parameters else None
         self.networks = Networks(control.networks).hold if control.networks else None
@@ -197,8 +197,12 @@ cdef class Watch:
             if check.count == REQUESTS:
                 self._count(exchange, check, route, place, subject, None, 0, False)
             elif check.count == OF_PATHS:
+                if status < 400 and (route.is_asset or (exchange.response is not None and _is_shown(exchange.response))):
+                    continue  # what pages load by themselves
                 self._count(exchange, check, route, place, subject, None, _path_hash(request.target), True)
             elif check.count == OF_AGENTS:
+                if check.by_session and session is None:
+                    continue  # an address has as many agents as people behind it
                 agent = request.header(b"user-agent") or b""
                 self._count(exchange, check, route, place, subject, ("header", "user-agent"), _hash(agent), True)
             elif check.names is None and check.count == OF_VALUES:
@@ -267,6 +271,11 @@ cdef class Watch:
                 point, login = logins[0] if logins else ((), secrets[0])
                 self._count(exchange, check, route, place, subject, point, _hash(login), True)
             return
+        if check.by_account:
+            accounts = [value for _, name, value in parameters if self.is_login(name)]
+            if not accounts:
+                return
+            subject = b"account %016x" % _hash64(accounts[0])
         for point, name, value in parameters:
             if value and check.names(name):
                 self._count(exchange, check, route, place, subject, point, _hash(value), True)
