@@ -391,6 +391,16 @@ rule_packs = Table(
     Column("changed_by", TrafficText, nullable=False),
 )
 
+# What nodes are given over their files: YAML by scope (`all`, `group:NAME`, `node:ID`).
+node_settings = Table(
+    "node_settings",
+    metadata,
+    Column("scope", TrafficText, primary_key=True),
+    Column("text", TrafficText, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    Column("changed_by", TrafficText, nullable=False),
+)
+
 # The inventory of APIs. A digest is the JSON of `discovery.digest`, compressed by zstd; a key is the hash of what it is of.
 api_digests = Table(
     "api_digests",

@@ -22,6 +22,7 @@ from tcpmirror.settings.tree import (
     Route,
     SessionParameter,
     Settings,
+    Sink,
     Source,
     SourceList,
 )
@@ -45,6 +46,7 @@ RECORDS: Final[dict[str, object]] = {
     "inspection.mask.where": Condition(),
     "inspection.mask[].where": Condition(),
     "cloud.source_lists": SourceList(),
+    "sinks": Sink(),
     "route_config": Route(),
     "route_config.routes": Route(),
 }

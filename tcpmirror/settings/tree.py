@@ -209,6 +209,13 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Vulnerabilities:
+    """Weaknesses that traffic shows without an attack."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
     """What is too much of something in a time; where one is of the same type and counts the same, the longest path decides.
 
@@ -346,6 +353,27 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
+class Sink:
+    """One addressee beside the cloud; which fields it needs depends on its type (see `settings.sink_keys`)."""
+
+    name: str = ""  # never empty in what was read
+    type: str = "file"
+    url: str = ""
+    target: str = ""  # index, topic, subject, bucket
+    format: str = "json"  # of a syslog message: json | cef | leef
+    token: str = field(default="", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    verify_tls: bool = True
+    ca_file: str = ""
+    types: tuple[str, ...] = ()  # empty: all
+    confidence: float = 0.0
+    hosts: tuple[str, ...] = ()  # globs; empty: all
+    batch_reports: int = 100
+    batch_interval_ns: int = SECOND
+    timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
 class Shedding:
     enabled: bool = True
     high_water: float = 0.75  # ring fill at which new flows begin to be skipped
@@ -406,11 +434,13 @@ class Settings:
     cloud: Cloud = field(default_factory=Cloud)
     console: Console = field(default_factory=Console)
     spool: Spool = field(default_factory=Spool)
+    sinks: tuple[Sink, ...] = ()
     shard: Shard = field(default_factory=Shard)
     shedding: Shedding = field(default_factory=Shedding)
     tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)
     discovery: Discovery = field(default_factory=Discovery)
+    vulnerabilities: Vulnerabilities = field(default_factory=Vulnerabilities)
     behavior: Behavior = field(default_factory=Behavior)
     sessions: Sessions = field(default_factory=Sessions)
     discovery_only: bool = False  # detect and log attacks, do not export them

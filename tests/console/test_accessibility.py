@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.cloud.running import finding
 from tests.console.browsing import recent, send, sign_in
 from tests.console.conftest import RunningConsole
+from tests.console.test_vulnerabilities import tell, weakness
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +27,10 @@ PAGES = [
     "/attacks/1",
     "/incidents",
     "/sources",
+    "/vulnerabilities?status=any",
+    "/vulnerabilities/1",
     "/apis",
+    "/apis/specifications",
     "/rules",
     "/rules/sqli-union-select",
     "/nodes",
@@ -56,6 +60,7 @@ def test_no_page_has_a_serious_violation(browser: Browser, console: RunningConso
         recent(1901, host="axe.example", findings=[finding(evidence="uid=0(root)"), finding(type="xss", payload="<b>")]),
         recent(1902, host="axe.example", status=500, real_ip="192.0.2.3"),
     )
+    tell(console, weakness("exposed-file", "axe.example"))
     context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, base_url=console.url)
     page = context.new_page()
     page.goto("/sign-in")

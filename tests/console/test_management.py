@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,3 +194,29 @@ def _reader_sees_what_a_reader_may(browser: Browser, console: RunningConsole) ->
     expect(page.get_by_text("looked after by nobody")).to_be_visible()
     assert page.get_by_role("button", name="Mark as a false positive").count() == 0
     context.close()
+
+
+def test_settings_are_given_to_nodes_and_wrong_ones_are_refused(
+    page: Page, console: RunningConsole, problems: Problems, artefacts: Path
+) -> None:
+    with console.node() as node:
+        refused = "log.level: the value cannot be taken " + XSS
+        stats = {"settings": {"serial": 4, "problem": refused}, "capture_packets": 10**40}
+        node.post("/api/v1/nodes/heartbeat", json={"stats": stats}).raise_for_status()
+        sign_in(page, console, "/nodes")
+        expect(page.get_by_text("settings refused: log.level: the value cannot be taken <script>")).to_be_visible()
+        text = page.get_by_label("Settings, YAML")
+        text.fill("cloud: {token: mine}")
+        page.get_by_role("button", name="Give them to the nodes").click()
+        expect(page.get_by_text("settings for all:1: cloud.token: this key is the sensor's own")).to_be_visible()
+        text.fill("log: {level: debug}")
+        page.get_by_role("button", name="Give them to the nodes").click()
+        expect(page.locator(".tm-comments li")).to_contain_text("log: {level: debug}")
+        page.screenshot(path=artefacts / "node-settings.png", full_page=True)
+        served = node.get("/api/v1/nodes/settings")
+        assert served.json()["layers"] == [["all", "log: {level: debug}"]]
+    page.goto("/settings")
+    changes = page.get_by_role("table", name="Log of changes")
+    expect(changes.locator("tbody tr", has_text="settings.keep")).to_contain_text("log: {level: debug}")
+    assert page.evaluate("window.pwned") is None
+    assert problems == []
