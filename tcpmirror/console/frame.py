@@ -102,6 +102,7 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
                 _entry("Attacks", "/attacks", place)
                 _entry("Incidents", "/incidents", place)
                 _entry("Vulnerabilities", "/vulnerabilities", place)
+                _entry("Sessions", "/sessions", place)
                 _entry("APIs", "/apis", place)
                 _entry("Sources", "/sources", place)
                 _entry("Rules", "/rules", place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
 from nicegui import ui
 from pydantic import Field
 
@@ -24,6 +24,8 @@ from tcpmirror.console import (
     overview,
     pushed_settings,
     rules_page,
+    session_list,
+    session_page,
     settings_page,
     setup_page,
     sources_page,
@@ -105,6 +107,31 @@ async def one_vulnerability(vulnerability_id: _Id, visited: _Visit) -> None:
         raise NoSuchPage
     with frame(visited, f"Vulnerability #{row.id}", "Vulnerabilities"):
         vulnerability_page.VulnerabilityView(visited, row)
+
+
+@ui.page("/sessions")
+async def sessions(
+    visited: _Visit,
+    *,
+    text: _Text = "",
+    session: Annotated[str, Query(pattern="^[0-9a-f]{0,16}$")] = "",
+    attacks: _Text = "",
+    sort: _Text = "",
+    page: _Text = "",
+) -> None:
+    view = session_list.view_of(text, session, attacks, sort, page)
+    shown = await asyncio.to_thread(session_list.read, visited.service, view)
+    with frame(visited, "Sessions", "Sessions"):
+        session_list.SessionList(view, shown)
+
+
+@ui.page("/sessions/{key}")
+async def one_session(key: Annotated[str, Path(pattern=r"^[0-9a-f]{16}-\d{1,6}$")], visited: _Visit) -> None:
+    opened = await asyncio.to_thread(session_page.read, visited.service, key)
+    if opened is None:
+        raise NoSuchPage
+    with frame(visited, f"Session {opened.digest.id}", "Sessions"):
+        session_page.show(opened)
 
 
 @ui.page("/rules")
