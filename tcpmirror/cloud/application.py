@@ -22,6 +22,7 @@ from tcpmirror.cloud.api import (
     exports,
     ingestion,
     judgement,
+    keeping,
     node_settings,
     people,
     quarantine,
@@ -85,6 +86,7 @@ def create_application(service: Service) -> FastAPI:
         quarantine.router,
         access.router,
         people.router,
+        keeping.router,
         documentation.router,
     ):
         app.include_router(router)

@@ -33,6 +33,7 @@ from tcpmirror.processes.cloud_settings import CloudSettings, look_for_settings
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
 from tcpmirror.processes.session_outbox import SessionOutbox
+from tcpmirror.processes.weakness_outbox import WeaknessOutbox
 from tcpmirror.ring.ring import (
     KIND_APIS,
     KIND_BEHAVIOR,
@@ -41,6 +42,7 @@ from tcpmirror.ring.ring import (
     KIND_PROTOCOLS,
     KIND_REPORT,
     KIND_SESSIONS,
+    KIND_WEAKNESSES,
     RingReader,
 )
 from tcpmirror.settings.tree import Settings
@@ -107,6 +109,7 @@ class ReportRings:
     tallies: Tallies
     withhold_attacks: bool
     apis: ApiOutbox = field(default_factory=ApiOutbox)
+    weaknesses: WeaknessOutbox = field(default_factory=WeaknessOutbox)
     behavior: BehaviorOutbox = field(init=False)
     sessions: SessionOutbox = field(init=False)
     retry_at_s: float = 0.0
@@ -158,6 +161,9 @@ class ReportRings:
                 return None
             if kind == KIND_APIS:
                 self.counters.add("api_digests", self.apis.add(record))
+                return None
+            if kind == KIND_WEAKNESSES:
+                self.counters.add("weaknesses", self.weaknesses.add(record))
                 return None
             if kind == KIND_BEHAVIOR:
                 self.counters.add("behavior_counters", self.behavior.add(record))
@@ -287,7 +293,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
             | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
             | {"settings": settings.describe()}
         ),
-        outboxes=(rings.apis, rings.behavior, rings.sessions),
+        outboxes=(rings.apis, rings.behavior, rings.sessions, rings.weaknesses),
         after_heartbeat=look,
     )
 

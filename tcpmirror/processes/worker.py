@@ -26,10 +26,11 @@ from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.renewal import Renewal, Renewed
 from tcpmirror.processes.session_news import SessionNews
 from tcpmirror.processes.surveyed_flow import CensusFactory
+from tcpmirror.processes.weakness_news import WeaknessNews
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
-from tcpmirror.ring.ring import KIND_APIS, KIND_BEHAVIOR, KIND_REPORT, KIND_SESSIONS, RingReader
+from tcpmirror.ring.ring import KIND_APIS, KIND_BEHAVIOR, KIND_REPORT, KIND_SESSIONS, KIND_WEAKNESSES, RingReader
 from tcpmirror.settings.memory import memory_shares
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -212,7 +213,12 @@ class Worker:
         self._apis = ApiNews(settings.discovery.endpoints, self._page) if settings.discovery.enabled else None
         self._behavior = BehaviorNews(settings, self._page, self._report) if settings.behavior.enabled else None
         self._sessions = SessionNews(settings, self._page) if settings.sessions.enabled else None
-        self._judge = Judge(settings, None, self._keep, self._page, observe=self._apis, count=self._count)
+        self._weaknesses = WeaknessNews(self._page, settings.limits) if settings.vulnerabilities.enabled else None
+        self._judge = Judge(
+            settings, None, self._keep, self._page, observe=self._apis, assess=self._weaknesses, count=self._count
+        )
+        if self._weaknesses is not None:
+            self._weaknesses.masks_of = self._judge.masks_of
         self._roads = self._digest_roads(settings)
         self._use(self._renewal.read(settings))
         self._census = Census()
@@ -302,6 +308,9 @@ class Worker:
         if self._sessions is not None:
             road = DigestRoad(KIND_SESSIONS, self._sessions, self._writer, self._exporter_bell)
             roads.append((settings.sessions.interval_ns, road))
+        if self._weaknesses is not None:
+            road = DigestRoad(KIND_WEAKNESSES, self._weaknesses, self._writer, self._exporter_bell)
+            roads.append((settings.discovery.interval_ns, road))
         self._sent_ns = [0] * len(roads)
         return roads
 

@@ -334,6 +334,8 @@ INSPECTION: Final = (
     ),
 )
 
+VULNERABILITIES: Final = (_own("enabled", FLAG, "Look for weaknesses without an attack.", "vulnerabilities.enabled"),)
+
 DISCOVERY: Final = (
     _own("enabled", FLAG, "Learn which APIs there are.", "discovery.enabled"),
     _own("interval", Duration(SECOND, _HOUR), "How often a worker hands on what is new.", "discovery.interval_ns"),
@@ -357,6 +359,7 @@ SENSOR_KEYS: Final = (
     _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
     Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
     Key("discovery", Section(lambda: DISCOVERY), "The inventory of APIs.", own=True),
+    Key("vulnerabilities", Section(lambda: VULNERABILITIES), "Weaknesses that traffic shows without an attack.", own=True),
     Key("sessions", Section(lambda: SESSIONS), "Which requests belong together.", own=True),
     Key("behavior", Section(lambda: BEHAVIOR), "What takes more than one exchange to be seen.", own=True),
     Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),

@@ -209,6 +209,13 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Vulnerabilities:
+    """Weaknesses that traffic shows without an attack."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
     """What is too much of something in a time; where one is of the same type and counts the same, the longest path decides.
 
@@ -432,6 +439,7 @@ class Settings:
     tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)
     discovery: Discovery = field(default_factory=Discovery)
+    vulnerabilities: Vulnerabilities = field(default_factory=Vulnerabilities)
     behavior: Behavior = field(default_factory=Behavior)
     sessions: Sessions = field(default_factory=Sessions)
     discovery_only: bool = False  # detect and log attacks, do not export them

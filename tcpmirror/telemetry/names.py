@@ -136,6 +136,9 @@ WORKER: Final = (
     "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
     "discarded_bytes",  # the road was to end before reassembly (`analyze --until ring`)
     "ignored_findings",  # not reported, because the operator said so
+    "weakness_signs",  # signs of weaknesses that were noted
+    "weakness_refused",  # gauge: of them, those for which there was no room
+    "weakness_ns",  # CPU time of looking for them, measured on one exchange in 64
     "masked_reports",  # in which a mask overwrote something
     "api_requests",  # exchanges that the inventory of APIs took up
     "api_samples",  # of them, those whose parameters were read
@@ -168,6 +171,8 @@ EXPORTER: Final = (
     "cloud_up",  # gauge: 1 when the last call worked
     "backlog",  # gauge: reports spooled, not yet acknowledged
     "scrapes",
+    "weaknesses",  # records of weaknesses that workers handed on
+    "weaknesses_sent",  # and that the cloud has, after they were merged
     "api_digests",  # endpoints' digests that workers handed on
     "api_digests_sent",  # and that the cloud has, after they were merged
     "behavior_counters",  # counters of behaviour that workers handed on
