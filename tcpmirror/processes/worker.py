@@ -89,6 +89,7 @@ DECRYPTION_COUNTERS: Final = (
 
 def run(context: Context) -> int:
     """Work until told to stop and the rings are empty."""
+    context.give_up_privileges()
     with context.ending_at_once():
         worker = Worker(context)
     gc.collect()
