@@ -62,6 +62,7 @@ class Tally:
     seen: list[int] = field(default_factory=lambda: [0, 0])
     flagged: list[int] = field(default_factory=lambda: [0, 0])
     categories: dict[str, list[int]] = field(default_factory=lambda: collections.defaultdict(lambda: [0, 0]))
+    sources: dict[str, list[int]] = field(default_factory=lambda: collections.defaultdict(lambda: [0, 0, 0, 0]))
     cost_us: list[float] = field(default_factory=list)
     tier2: int = 0
 
@@ -69,6 +70,9 @@ class Tally:
         half = hashlib.sha256(record["id"].encode()).digest()[0] & 1
         self.seen[half] += 1
         self.flagged[half] += is_flagged
+        source = self.sources[record.get("source", "")]
+        source[half] += 1
+        source[2 + half] += is_flagged
         self.cost_us.append(cost_us)
         self.tier2 += tier2
         if record["label"] == "attack":
@@ -88,6 +92,10 @@ class Tally:
                 "max": round(cost[-1], 1),
             },
             "tier2": share(self.tier2, sum(self.seen)),
+            "sources": {
+                name: {"n": first + second, "halves": [share(hit, first), share(other, second)]}
+                for name, (first, second, hit, other) in sorted(self.sources.items())
+            },
             "categories": {name: {"n": n, "flagged": share(hit, n)} for name, (n, hit) in sorted(self.categories.items())},
         }
 
@@ -125,7 +133,9 @@ def tables(seen: dict[str, Figures], costs: comparison.Costs) -> str:
         table(title, {key: row for key, row in seen.items() if key.startswith(label + "/")})
         for label, title in (("attack", "attacks"), ("benign", "harmless"), ("benign_hard", "honest code in text"))
     ]
-    return "\n".join([*(line for part in parts for line in part), *comparison.table(costs), *by_category(seen)])
+    return "\n".join(
+        [*(line for part in parts for line in part), *comparison.table(costs), *by_source(seen), *by_category(seen)]
+    )
 
 
 def table(title: str, rows: dict[str, Figures]) -> Iterator[str]:
@@ -150,6 +160,18 @@ def by_category(seen: dict[str, Figures]) -> Iterator[str]:
     for key, row in seen.items():
         for name, item in row["categories"].items():
             yield f"| {key.partition('/')[2]}: {name} | {item['n']} | {item['flagged']:.2f} |"
+
+
+def by_source(seen: dict[str, Figures]) -> Iterator[str]:
+    """Yield the rows that tell sources apart: of each, the half whose misses were read, and the other one."""
+    yield "| by source | n | flagged %, the half read | the half not read |"
+    yield "| --- | --- | --- | --- |"
+    for key, row in seen.items():
+        label, _, name = key.partition("/")
+        for source, item in row.get("sources", {}).items():
+            first, second = item["halves"]
+            yield f"| {label}, {name}: {source} | {item['n']} | {first:.2f} | {second:.2f} |"
+    yield ""
 
 
 def write_page(seen: dict[str, Figures], costs: comparison.Costs) -> None:

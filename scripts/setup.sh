@@ -15,8 +15,8 @@ extras=cloud level=run check_only=no packages=()
 
 for argument in "$@"; do
     case $argument in
-        --dev) extras=cloud,test,check level=dev ;;
-        --tests) extras=cloud,test,check level=dev packages=(--tests) ;;
+        --dev) extras=cloud,sinks,test,check level=dev ;;
+        --tests) extras=cloud,sinks,test,check level=dev packages=(--tests) ;;
         --check) check_only=yes ;;
         *) echo "setup: unknown argument $argument (accepted: --dev, --tests, --check)" >&2; exit 2 ;;
     esac

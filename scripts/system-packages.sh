@@ -62,6 +62,9 @@ if [[ $tests == yes ]]; then
     need libnginx-mod-http-modsecurity has_file /usr/lib/nginx/modules/ngx_http_modsecurity_module.so
     need postgresql has_file /usr/lib/postgresql/*/bin/initdb
     need systemd has_command systemd-analyze
+    need prometheus has_command promtool
+    need nats-server has_command nats-server
+    need rsyslog has_command rsyslogd
     # Ubuntu's packages of Chromium only fetch a snap, which a container cannot run: there the browser tests want one installed.
     if ! grep -qs '^ID=ubuntu' /etc/os-release; then
         need chromium has_command chromium
@@ -99,7 +102,7 @@ if ! apt install --yes --no-install-recommends -o Dpkg::Options::=--force-confol
 fi
 rm -f "$log"
 # Nor are the servers of the test suite to come up at the next boot; the tests start what they need themselves.
-for service in nginx postgresql; do
+for service in nginx postgresql prometheus nats-server rsyslog; do
     if [[ " ${missing[*]} " == *" $service "* ]] && has_command systemctl; then
         systemctl --quiet disable "$service.service" >/dev/null 2>&1 ||
             echo "setup: $service.service could not be disabled; it will start at the next boot" >&2

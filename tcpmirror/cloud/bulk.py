@@ -25,6 +25,20 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, A
     connection.exec_driver_sql(statement, values)
 
 
+def update_rows(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], added: frozenset[str] = frozenset()
+) -> None:
+    """Set in the row of each ``id`` of *rows*, all with the same columns, what they say; columns in *added* grow by it."""
+    if not rows:
+        return
+    names = [name for name in rows[0] if name != "id"]
+    written = [(name, _writer(table, name)) for name in names]
+    mark = _MARKS.get(connection.dialect.name, "?")
+    changes = ", ".join(f"{name} = {name} + {mark}" if name in added else f"{name} = {mark}" for name in names)
+    values = [(*[row[name] if write is None else write(row[name]) for name, write in written], row["id"]) for row in rows]
+    connection.exec_driver_sql(f"UPDATE {table.name} SET {changes} WHERE id = {mark}", values)
+
+
 def _writer(table: Table, name: str) -> Callable[[Any], Any] | None:
     kind = table.c[name].type
     if isinstance(kind, Packed):

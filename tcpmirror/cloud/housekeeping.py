@@ -14,9 +14,10 @@ from tcpmirror.cloud.apis.building import build_stale, sweep_unused
 from tcpmirror.cloud.behavior.intake import forget_old
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.entries import expire_entries
-from tcpmirror.cloud.retention import expire
+from tcpmirror.cloud.retention import expire, retention_in_force
 from tcpmirror.cloud.schema import audit, sessions
 from tcpmirror.cloud.service import Service
+from tcpmirror.cloud.sessions.intake import forget_old_sessions
 
 _log = logging.getLogger(__name__)
 INTERVAL_S: Final = 30.0
@@ -58,8 +59,10 @@ def turn(service: Service, stop: threading.Event | None = None) -> None:
     build_stale(service.database, service.clock())
     sweep_unused(service.database, service.clock())
     forget_old(service.database, service.clock())
+    forget_old_sessions(service.database, service.clock())
     if not stop.is_set():
-        expire(service.database, service.retention, service.clock(), stop)
+        kept, _ = retention_in_force(service.database, service.retention)
+        expire(service.database, kept, service.clock(), stop)
 
 
 def sweep(database: Database, now_ns: int) -> None:

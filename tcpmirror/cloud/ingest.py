@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from tcpmirror.cloud.batch import Batch, SoundReport
-from tcpmirror.cloud.bulk import insert_rows
+from tcpmirror.cloud.bulk import insert_rows, update_rows
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.enrichment.marking import note_addresses, traits_of_source
@@ -41,6 +40,7 @@ _KEPT_OF_ATTACK: Final = (
     attacks.c.sources,
 )
 _KEPT_NAMES: Final = tuple(column.name for column in _KEPT_OF_ATTACK[3:])
+_SUMS: Final = frozenset(("hits", "payloads", "sources", "counted", "evidence_hits"))
 _Value = TypeVar("_Value")
 
 
@@ -308,26 +308,35 @@ def _count_facets(connection: Connection, touched: Sequence[_Attack], book: Sour
     for attack in touched:
         _fold_facets(connection, attack)
     added = {(attack.id, kind, value): count for attack in touched for (kind, value), count in attack.seen.items()}
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(facets)
-    statement = new.on_conflict_do_update(
-        index_elements=["attack_id", "kind", "value"], set_={"hits": facets.c.hits + new.excluded.hits}
-    ).returning(facets.c.attack_id, facets.c.kind, facets.c.value, facets.c.hits)
-    rows = [
-        {"attack_id": attack_id, "kind": kind, "value": value, "hits": count}
-        for (attack_id, kind, value), count in added.items()
-    ]
     fresh: Counter[tuple[int | None, str]] = Counter()
     sources: set[str] = set()
-    for row in connection.execute(statement, rows):
+    for attack_id, kind, value, hits_now in _counted_up(connection, added):
         # A count that is no more than what this batch brought belongs to a value that was not there before.
-        if row.hits == added[row.attack_id, row.kind, row.value] and row.value != OTHERS:
-            fresh[row.attack_id, row.kind] += 1
-            if row.kind == "source":
-                sources.add(row.value)
+        if hits_now == added[attack_id, kind, value] and value != OTHERS:
+            fresh[attack_id, kind] += 1
+            if kind == "source":
+                sources.add(value)
     if sources:
         note_addresses(connection, sources, book)
     return fresh
+
+
+def _counted_up(
+    connection: Connection, added: Mapping[tuple[int | None, str, str], int]
+) -> Iterator[tuple[int, str, str, int]]:
+    """Add *added* to the stored counts; give each (attack, kind, value) with what its count is now.
+
+    Many rows in one statement of the driver's: SQLAlchemy's road for each of them costs more than the database does.
+    """
+    mark = "(%s, %s, %s, %s)" if connection.dialect.name == "postgresql" else "(?, ?, ?, ?)"
+    for chunk in _chunks(added.items()):
+        statement = f"""
+            INSERT INTO facets (attack_id, kind, value, hits) VALUES {", ".join([mark] * len(chunk))}
+            ON CONFLICT (attack_id, kind, value) DO UPDATE SET hits = facets.hits + excluded.hits
+            RETURNING attack_id, kind, value, hits
+        """
+        values = tuple(part for key, number in chunk for part in (*key, number))
+        yield from connection.exec_driver_sql(statement, values).tuples()
 
 
 def _fold_facets(connection: Connection, attack: _Attack) -> None:
@@ -348,49 +357,31 @@ def _fold_facets(connection: Connection, attack: _Attack) -> None:
 
 
 def _update_attacks(connection: Connection, touched: Sequence[_Attack], fresh: Counter[tuple[int | None, str]]) -> None:
-    this = attacks.c.id == bindparam("b_id")
-    counts = update(attacks).values(
-        first_ns=bindparam("b_first"),
-        last_ns=bindparam("b_last"),
-        confidence=bindparam("b_confidence"),
-        traits=bindparam("b_traits"),
-        response_least=bindparam("b_least"),
-        response_most=bindparam("b_most"),
-        hits=attacks.c.hits + bindparam("b_hits"),
-        payloads=attacks.c.payloads + bindparam("b_payloads"),
-        sources=attacks.c.sources + bindparam("b_sources"),
-        counted=attacks.c.counted + bindparam("b_counted"),
-    )
-    connection.execute(
-        counts.where(this),
-        [
-            {
-                "b_id": attack.id,
-                "b_first": attack.first_ns,
-                "b_last": attack.last_ns,
-                "b_confidence": attack.confidence,
-                "b_traits": attack.traits,
-                "b_least": attack.response_least,
-                "b_most": attack.response_most,
-                "b_hits": attack.hits,
-                "b_payloads": fresh[attack.id, "payload"],
-                "b_sources": fresh[attack.id, "source"],
-                "b_counted": attack.counted,
-            }
-            for attack in touched
-        ],
-    )
+    counts = [
+        {
+            "id": attack.id,
+            "first_ns": attack.first_ns,
+            "last_ns": attack.last_ns,
+            "confidence": attack.confidence,
+            "traits": attack.traits,
+            "response_least": attack.response_least,
+            "response_most": attack.response_most,
+            "hits": attack.hits,
+            "payloads": fresh[attack.id, "payload"],
+            "sources": fresh[attack.id, "source"],
+            "counted": attack.counted,
+        }
+        for attack in touched
+    ]
+    update_rows(connection, attacks, counts, _SUMS)
     proven = [
-        {"b_id": attack.id, "b_proofs": attack.proofs, "b_evidence": attack.newest_proof.evidence}
+        {"id": attack.id, "evidence_hits": attack.proofs, "evidence": attack.newest_proof.evidence}
         for attack in touched
         if attack.newest_proof is not None
     ]
-    if proven:
-        proof = {"evidence_hits": attacks.c.evidence_hits + bindparam("b_proofs"), "evidence": bindparam("b_evidence")}
-        connection.execute(update(attacks).where(this).values(**proof), proven)
-    newest = [{"b_id": attack.id} | _newest_columns(attack.newest) for attack in touched if attack.newest is not None]
-    if newest:
-        connection.execute(update(attacks).where(this), newest)
+    update_rows(connection, attacks, proven, _SUMS)
+    newest = [{"id": attack.id} | _newest_columns(attack.newest) for attack in touched if attack.newest is not None]
+    update_rows(connection, attacks, newest)
 
 
 def _insert_receipt(connection: Connection, node_id: str, batch: Batch, receipt: Receipt, now_ns: int) -> None:

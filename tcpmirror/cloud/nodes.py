@@ -88,7 +88,8 @@ class NodeHealth:
     """What a node's last heartbeat says, as far as it says it; None: it does not.
 
     ``drops``: packets and segments lost before they were analysed, since the sensor's start; ``backlog``: reports that wait
-    for this cloud; ``rules_serial``: which rules of ours it took, ``rules_problem``: why it took no newer ones.
+    for this cloud; ``rules_serial``: which rules of ours it took, ``rules_problem``: why it took no newer ones; the same of
+    settings.
     """
 
     is_live: bool
@@ -99,6 +100,8 @@ class NodeHealth:
     backlog: int | None
     rules_serial: int | None
     rules_problem: str
+    settings_serial: int | None = None
+    settings_problem: str = ""
 
 
 def node_health(row: Row[Any], now_ns: int) -> NodeHealth:
@@ -108,6 +111,8 @@ def node_health(row: Row[Any], now_ns: int) -> NodeHealth:
     known = [int(one) for one in lost if one is not None]
     rules = stats.get("rules")
     rules = rules if isinstance(rules, dict) else {}
+    settings = stats.get("settings")
+    settings = settings if isinstance(settings, dict) else {}
     return NodeHealth(
         is_live=now_ns - row.last_seen_ns < SILENT_NS,
         packets=_whole(stats.get("capture_packets")),
@@ -117,6 +122,8 @@ def node_health(row: Row[Any], now_ns: int) -> NodeHealth:
         backlog=_whole(stats.get("exporter_backlog")),
         rules_serial=_whole(rules.get("serial")),
         rules_problem=str(rules.get("problem", ""))[:2000],
+        settings_serial=_whole(settings.get("serial")),
+        settings_problem=str(settings.get("problem", ""))[:2000],
     )
 
 

@@ -10,12 +10,17 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
 from sqlalchemy import Connection, delete, exists, select, text
 
+from tcpmirror.cloud.audit import Actor, record
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.facts import fact, keep_fact
 from tcpmirror.cloud.schema import addresses, attacks, facets, hits, reports, vulnerabilities
 from tcpmirror.cloud.vulnerabilities import expire_vulnerabilities
 
+_FACT: Final = "retention"
+LONGEST_DAYS: Final = 36_500
 _log = logging.getLogger(__name__)
 DAY_NS: Final = 86_400 * 10**9
 _CHUNK: Final = 500  # rows in one transaction: some ten milliseconds, in which a batch waits
@@ -30,6 +35,26 @@ class Retention:
 
     age_ns: int = 180 * DAY_NS
     size_bytes: int = 0
+
+
+def retention_in_force(database: Database, given: Retention) -> tuple[Retention, bool]:
+    """Return what people here have set, and that they have; else *given*, and that they have not."""
+    with database.reading() as connection:
+        stored = fact(connection, _FACT)
+    if not stored:
+        return given, False
+    set_here = orjson.loads(stored)
+    return Retention(set_here["days"] * DAY_NS, set_here["size_bytes"]), True
+
+
+def change_retention(database: Database, days: int | None, size_bytes: int | None, actor: Actor, now_ns: int) -> None:
+    """Keep things for *days* and in *size_bytes* from now on (0: no limit); both None: as the settings say."""
+    wanted = None if days is None and size_bytes is None else {"days": days or 0, "size_bytes": size_bytes or 0}
+    with database.writing() as connection:
+        before = fact(connection, _FACT)
+        keep_fact(connection, _FACT, orjson.dumps(wanted) if wanted else b"")
+        told = {"before": orjson.loads(before) if before else None, "after": wanted}
+        record(connection, actor, "retention.change", "retention", told, now_ns)
 
 
 def expire(database: Database, kept: Retention, now_ns: int, stop: threading.Event) -> int:

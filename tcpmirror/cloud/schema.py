@@ -227,6 +227,29 @@ behavior_counters = Table(
     Index("behavior_counters_by_time", "last_ns"),
 )
 
+# Sessions of those who use the observed applications, by day; lists have one value a line (`sessions.intake`).
+api_sessions = Table(
+    "api_sessions",
+    metadata,
+    Column("key", TrafficText, primary_key=True),
+    Column("session", TrafficText, nullable=False),
+    Column("kind", TrafficText, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("attacks", BigInteger, nullable=False),
+    Column("types", TrafficText, nullable=False),
+    Column("sources", TrafficText, nullable=False),
+    Column("hosts", TrafficText, nullable=False),
+    Column("users", TrafficText, nullable=False),
+    Column("roles", TrafficText, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("api_sessions_by_time", "last_ns", "key"),
+    Index("api_sessions_by_attacks", "attacks", "key"),
+    Index("api_sessions_by_name", "session"),
+)
+
 hits = Table(
     "hits",
     metadata,
@@ -364,6 +387,16 @@ rule_packs = Table(
     Column("name", TrafficText, primary_key=True),
     Column("text", TrafficText, nullable=False),
     Column("rules", Integer, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    Column("changed_by", TrafficText, nullable=False),
+)
+
+# What nodes are given over their files: YAML by scope (`all`, `group:NAME`, `node:ID`).
+node_settings = Table(
+    "node_settings",
+    metadata,
+    Column("scope", TrafficText, primary_key=True),
+    Column("text", TrafficText, nullable=False),
     Column("changed_ns", BigInteger, nullable=False),
     Column("changed_by", TrafficText, nullable=False),
 )

@@ -48,8 +48,7 @@ def signed_rules(database: Database) -> SignedRules:
     """Return what nodes are to have now."""
     with database.reading() as connection:
         document = RuleDocument(rules_serial(connection), tuple(_packs(connection)))
-        stored = fact(connection, _KEY)
-    key = Ed25519PrivateKey.from_private_bytes(stored) if stored else _new_key(database)
+    key = signing_key(database)
     payload = encode_rules(document)
     signature = base64.b64encode(key.sign(signed_bytes(payload))).decode()
     return SignedRules(payload, signature, f'"{hashlib.sha256(payload).hexdigest()[:32]}"', document.serial)
@@ -57,10 +56,14 @@ def signed_rules(database: Database) -> SignedRules:
 
 def public_key(database: Database) -> str:
     """Return the key by which nodes know our rules, Base64."""
+    return base64.b64encode(signing_key(database).public_key().public_bytes_raw()).decode()
+
+
+def signing_key(database: Database) -> Ed25519PrivateKey:
+    """Return the key that rules and settings for nodes are signed with."""
     with database.reading() as connection:
         stored = fact(connection, _KEY)
-    key = Ed25519PrivateKey.from_private_bytes(stored) if stored else _new_key(database)
-    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    return Ed25519PrivateKey.from_private_bytes(stored) if stored else _new_key(database)
 
 
 def keep_pack(database: Database, name: str, text: str, actor: Actor, now_ns: int) -> int:

@@ -19,6 +19,7 @@ from tcpmirror.cloud.schema import hit_counts, traffic
 
 BUCKET_NS: Final = 300 * 1_000_000_000
 KEPT_BUCKETS: Final = 32 * 288  # 32 days: the longest period that the pages show, and one more
+_COUNTER_LIMIT: Final = 2**50  # of what a counter may have come to: thousands of them add up to a number of 64 bits
 _SILENT_NS: Final = 900 * 1_000_000_000  # what came in over a longer silence cannot be told to a bucket
 
 
@@ -129,7 +130,7 @@ def note_traffic(
 def _risen(before: dict[str, Any], stats: dict[str, Any], name: str) -> int:
     """Return the rise of a counter; one that fell began anew with its process. A first one may be of a year: no rise."""
     earlier, now = before.get(name), stats.get(name)
-    if type(now) is not int or type(earlier) is not int or not 0 <= now < 2**62:
+    if type(now) is not int or type(earlier) is not int or not 0 <= now < _COUNTER_LIMIT:
         return 0
     return now - earlier if 0 <= earlier <= now else now
 

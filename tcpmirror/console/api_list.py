@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -22,7 +21,7 @@ from tcpmirror.cloud.apis.reading import (
 )
 from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import LocalTime, Text, block, link
+from tcpmirror.console.parts import LocalTime, Text, block, choice, link
 from tcpmirror.console.text import shortened
 from tcpmirror.model.sensitive_class import GROUPS
 
@@ -122,20 +121,16 @@ class ApiList:
         if wanted.host not in hosts:
             hosts[wanted.host] = shortened(wanted.host, 60)
         with block("div", "tm-filters").props('role="search"'):
-            self._select("Host", hosts, wanted.host, lambda value: view.of(host=value))
+            choice("Host", hosts, wanted.host, lambda value: view.of(host=value).url())
             states = {"": "Any state"} | {name: name.capitalize() for name in STATES}
-            self._select("State", states, wanted.state, lambda value: view.of(state=value))
-            self._select("Risk", _RISKS, str(wanted.min_risk or ""), lambda value: view.of(min_risk=int(value or 0)))
+            choice("State", states, wanted.state, lambda value: view.of(state=value).url())
+            choice("Risk", _RISKS, str(wanted.min_risk or ""), lambda value: view.of(min_risk=int(value or 0)).url())
             classes = {"": "Any data"} | {name: name.replace("_", " ") for name in sorted(GROUPS)}
-            self._select("Sensitive data", classes, wanted.sensitive, lambda value: view.of(sensitive=value))
-            self._select("Sorted by", _ORDERS, view.sort, lambda value: replace(view, sort=value, page=1))
+            choice("Sensitive data", classes, wanted.sensitive, lambda value: view.of(sensitive=value).url())
+            choice("Sorted by", _ORDERS, view.sort, lambda value: replace(view, sort=value, page=1).url())
             text = ui.input("Path", placeholder="/users", value=wanted.path)
             text.props("outlined dense clearable maxlength=200 autocomplete=off").classes("tm-filter")
             text.on("keydown.enter", lambda: self._go(view.of(path=str(text.value or "").strip())))
-
-    def _select(self, label: str, options: dict[str, str], value: str, chosen: Callable[[str], View]) -> None:
-        box = ui.select(options, value=value, label=label, on_change=lambda event: self._go(chosen(event.value or "")))
-        box.props("outlined dense options-dense").classes("tm-filter")
 
     @staticmethod
     def _go(view: View) -> None:

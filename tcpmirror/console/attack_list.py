@@ -111,13 +111,17 @@ def read(service: Service, view: View) -> Shown:
             wanted = All((wanted, parse(view.place.search, service.clock())))
     except SearchError as error:
         return Shown(problem=str(error))
-    nodes, total = len(list_nodes(database)), count_attacks(database, wanted, _COUNTED)
+    nodes = len(list_nodes(database))
     if view.group:
-        return Shown(None, group_attacks(database, wanted, view.group, ROWS), total, nodes)
+        groups = group_attacks(database, wanted, view.group, ROWS)
+        return Shown(None, groups, count_attacks(database, wanted, _COUNTED), nodes)
     try:
         page = list_attacks(database, wanted, ROWS, view.cursor, ORDERS[view.sort])
     except BadCursor:
-        return Shown(None, (), total, nodes)
+        return Shown(None, (), count_attacks(database, wanted, _COUNTED), nodes)
+    # What is rare takes longest to find; where one page has all of it, it has been counted.
+    is_all = view.cursor is None and page.next_cursor is None
+    total = len(page.rows) if is_all else count_attacks(database, wanted, _COUNTED)
     known = known_sources(database, (row.last_source for row in page.rows))
     return Shown(page, (), total, nodes, known=known)
 

@@ -85,6 +85,10 @@ class NodeList:
             Text("span", "—" if health.rules_serial is None else f"#{health.rules_serial}")
             if health.rules_problem:
                 Text("div", shortened(health.rules_problem, 300), "tm-warn tm-small")
+            if health.settings_serial:
+                Text("div", f"settings #{health.settings_serial}", "tm-quiet tm-small")
+            if health.settings_problem:
+                Text("div", f"settings refused: {shortened(health.settings_problem, 300)}", "tm-warn tm-small")
         with cell("Doctor"):
             _doctor(row)
         if may_change:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -69,19 +70,24 @@ class Overview:
 
 
 def read(service: Service, period: Period) -> Overview:
+    """Return what the page shows; the longest of its questions are asked side by side."""
     database, now_ns = service.database, service.clock()
     during = During(now_ns - period.length_ns)
-    nodes = list_nodes(database)
-    return Overview(
-        period,
-        trend(database, period.length_ns, period.bars, now_ns),
-        count_attacks(database, during, _COUNTED),
-        count_attacks(database, All((during, Match("incident", ()))), _COUNTED),
-        {by: group_attacks(database, during, by, _SHOWN) for by in ("target", "source")},
-        tuple(nodes),
-        tuple(mirror_health.read(nodes)),
-        now_ns,
-    )
+    with ThreadPoolExecutor(3) as threads:
+        sources = threads.submit(group_attacks, database, during, "source", _SHOWN)
+        targets = threads.submit(group_attacks, database, during, "target", _SHOWN)
+        over_time = threads.submit(trend, database, period.length_ns, period.bars, now_ns)
+        nodes = list_nodes(database)
+        return Overview(
+            period,
+            over_time.result(),
+            count_attacks(database, during, _COUNTED),
+            count_attacks(database, All((during, Match("incident", ()))), _COUNTED),
+            {"target": targets.result(), "source": sources.result()},
+            tuple(nodes),
+            tuple(mirror_health.read(nodes)),
+            now_ns,
+        )
 
 
 class OverviewPage:

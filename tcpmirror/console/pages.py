@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
 from nicegui import ui
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from tcpmirror.cloud.ignore_rules import list_rules
 from tcpmirror.cloud.nodes import list_nodes
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
 from tcpmirror.cloud.served_rules import list_packs
+from tcpmirror.cloud.vulnerabilities import vulnerability
 from tcpmirror.console import (
     api_list,
     api_page,
@@ -21,11 +22,16 @@ from tcpmirror.console import (
     attack_page,
     mirror_health,
     overview,
+    pushed_settings,
     rules_page,
+    session_list,
+    session_page,
     settings_page,
     setup_page,
     sources_page,
     specification_page,
+    vulnerability_list,
+    vulnerability_page,
 )
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.frame import Visit, frame, visit
@@ -76,6 +82,58 @@ async def of_all(visited: _Visit, *, period: _Text = "") -> None:
         overview.OverviewPage(visited, shown)
 
 
+@ui.page("/vulnerabilities")
+async def vulnerabilities(
+    visited: _Visit,
+    *,
+    status: _Text = "",
+    kind: _Text = "",
+    host: _Text = "",
+    severity: _Text = "",
+    text: _Text = "",
+    sort: _Text = "",
+    page: _Text = "",
+) -> None:
+    view = vulnerability_list.view_of(status, kind, host, severity, text, sort, page)
+    shown = await asyncio.to_thread(vulnerability_list.read, visited.service, view)
+    with frame(visited, "Vulnerabilities", "Vulnerabilities"):
+        vulnerability_list.VulnerabilityList(view, shown)
+
+
+@ui.page("/vulnerabilities/{vulnerability_id}")
+async def one_vulnerability(vulnerability_id: _Id, visited: _Visit) -> None:
+    row = await asyncio.to_thread(vulnerability, visited.service.database, vulnerability_id)
+    if row is None or not row.is_proven:
+        raise NoSuchPage
+    with frame(visited, f"Vulnerability #{row.id}", "Vulnerabilities"):
+        vulnerability_page.VulnerabilityView(visited, row)
+
+
+@ui.page("/sessions")
+async def sessions(
+    visited: _Visit,
+    *,
+    text: _Text = "",
+    session: Annotated[str, Query(pattern="^[0-9a-f]{0,16}$")] = "",
+    attacks: _Text = "",
+    sort: _Text = "",
+    page: _Text = "",
+) -> None:
+    view = session_list.view_of(text, session, attacks, sort, page)
+    shown = await asyncio.to_thread(session_list.read, visited.service, view)
+    with frame(visited, "Sessions", "Sessions"):
+        session_list.SessionList(view, shown)
+
+
+@ui.page("/sessions/{key}")
+async def one_session(key: Annotated[str, Path(pattern=r"^[0-9a-f]{16}-\d{1,6}$")], visited: _Visit) -> None:
+    opened = await asyncio.to_thread(session_page.read, visited.service, key)
+    if opened is None:
+        raise NoSuchPage
+    with frame(visited, f"Session {opened.digest.id}", "Sessions"):
+        session_page.show(opened)
+
+
 @ui.page("/rules")
 async def rules(visited: _Visit) -> None:
     ignored = await asyncio.to_thread(list_rules, visited.service.database)
@@ -111,8 +169,10 @@ async def sources(visited: _Visit, *, value: _Text = "") -> None:
 @ui.page("/nodes")
 async def nodes(visited: _Visit) -> None:
     rows = await asyncio.to_thread(list_nodes, visited.service.database)
+    pushed = await asyncio.to_thread(pushed_settings.read, visited)
     with frame(visited, "Nodes", "Nodes"):
         NodeList(visited, rows)
+        pushed_settings.PushedSettings(visited, pushed)
 
 
 @ui.page("/health")

@@ -153,3 +153,9 @@ def button(text: str, act: Callable[[], object], classes: str = "tm-button", tol
     if told:
         made._props["aria-label"] = told
     return made
+
+
+def choice(label: str, options: dict[str, str], value: str, address: Callable[[str], str]) -> None:
+    """Build a box of *options*; what is chosen leads to the page at its *address*."""
+    box = ui.select(options, value=value, label=label, on_change=lambda event: ui.navigate.to(address(event.value or "")))
+    box.props("outlined dense options-dense").classes("tm-filter")

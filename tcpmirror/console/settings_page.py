@@ -1,11 +1,11 @@
-"""Settings: one's own password; for administrators people, API tokens and the log of changes."""
+"""Settings: one's own password and sessions, what is kept; for administrators people, API tokens and the log of changes."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from nicegui import ui
@@ -22,10 +22,12 @@ from tcpmirror.cloud.accounts import (
     list_accounts,
 )
 from tcpmirror.cloud.audit import AuditFilter, list_audit
+from tcpmirror.cloud.retention import Retention, retention_in_force, used_bytes
 from tcpmirror.cloud.roles import Role
-from tcpmirror.cloud.sign_in import Locked
+from tcpmirror.cloud.sign_in import Locked, list_sessions
 from tcpmirror.cloud.tokens import create_token, digest, list_tokens, revoke_token
 from tcpmirror.console.frame import Visit
+from tcpmirror.console.keeping_panels import RetentionPanel, SessionsPanel
 from tcpmirror.console.parts import LocalTime, Text, block, link
 from tcpmirror.console.text import shortened, visible
 
@@ -37,8 +39,12 @@ _NAME_LIMIT: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the page shows; for those who are no administrators nothing."""
+    """What the page shows; for those who are no administrators their sessions and what is kept."""
 
+    sessions: list[Row[Any]]
+    kept: Retention
+    is_own: bool
+    used: int
     accounts: tuple[Row[Any], ...] = ()
     tokens: tuple[Row[Any], ...] = ()
     entries: tuple[Row[Any], ...] = ()
@@ -46,12 +52,21 @@ class Stored:
 
 
 def read(visited: Visit, before: int | None) -> Stored:
-    if not visited.may(Role.ADMIN):
-        return Stored()
-    database = visited.service.database
+    database, now_ns = visited.service.database, visited.service.clock()
+    may_all = visited.may(Role.ADMIN)
+    sessions = list_sessions(database, now_ns, None if may_all else visited.account.id)
+    shown = Stored(sessions, *retention_in_force(database, visited.service.retention), used_bytes(database))
+    if not may_all:
+        return shown
     rows = list_audit(database, AuditFilter(), ENTRIES + 1, before)
     following = rows[ENTRIES - 1].id if len(rows) > ENTRIES else None
-    return Stored(tuple(list_accounts(database)), tuple(list_tokens(database)), tuple(rows[:ENTRIES]), following)
+    return replace(
+        shown,
+        accounts=tuple(list_accounts(database)),
+        tokens=tuple(list_tokens(database)),
+        entries=tuple(rows[:ENTRIES]),
+        next_before=following,
+    )
 
 
 class SettingsPage:
@@ -66,6 +81,8 @@ class SettingsPage:
             with block("section", "tm-panel"):
                 Text("h2", f"Password of {visible(visited.account.name)}")
                 self._password_form()
+            SessionsPanel(visited, stored.sessions)
+            RetentionPanel(visited, stored.kept, stored.is_own, stored.used)
             if not visited.account.role.may(Role.ADMIN):
                 Text("p", "People, tokens and the log of changes are shown to administrators.", "tm-quiet")
                 return

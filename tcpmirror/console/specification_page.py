@@ -90,10 +90,12 @@ class SpecificationPage:
                 await self._add_document(str(host.value or ""), str(name.value or ""), raw)
                 upload.reset()
 
-            upload = ui.upload(label="OpenAPI 2.0, 3.0 or 3.1, JSON or YAML", max_file_size=DOCUMENT_BYTES, auto_upload=True)
-            upload.on_upload(given)
+            upload = ui.upload(max_file_size=DOCUMENT_BYTES, auto_upload=True, on_upload=given)
             upload.on("rejected", lambda: ui.notify(f"At most {DOCUMENT_BYTES >> 20} MiB are accepted.", type="warning"))
-            upload.props('flat bordered accept=".json,.yaml,.yml" aria-label="OpenAPI document"').classes("tm-upload")
+            upload.props('accept=".json,.yaml,.yml"').style("display: none")  # its own button has no name to be read out
+            choose = Text("button", "Choose a document", "tm-button").props('type="button"')
+            choose.on("click", js_handler=f"() => document.querySelector('#{upload.html_id} input[type=file]').click()")
+        Text("p", "OpenAPI 2.0, 3.0 or 3.1, JSON or YAML.", "tm-quiet tm-small")
 
     async def _add_document(self, host: str, name: str, raw: bytes) -> None:
         host = host.strip().lower()

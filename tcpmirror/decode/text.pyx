@@ -9,6 +9,7 @@ from libc.string cimport memcmp, memcpy
 
 from tcpmirror.decode.traits cimport DISGUISE, TRAITS_OF, traits_of
 
+DEF LINE_COMMENT = 48  # bytes that a comment for a blank takes at most
 DEF QUOTED = 16  # letters that quotes hide in a command's name
 DEF MIN_HEX = 16  # digits; eight printable bytes by chance are rare
 
@@ -355,6 +356,21 @@ cdef inline Py_ssize_t _ifs(const uchar* data, Py_ssize_t left) noexcept nogil:
     return 0
 
 
+cdef inline bint _ends_operand(uchar byte) noexcept nogil:
+    return _is_letter(byte) or 48 <= byte <= 57 or byte in (34, 39, 41, 95)  # " ' ) _
+
+
+cdef Py_ssize_t _line_comment(const uchar* data, Py_ssize_t size, bint is_behind_operand) noexcept nogil:
+    """Return the length of a short comment of SQL at *data* with its line's end, as it stands for a blank; 0 for none."""
+    cdef Py_ssize_t at
+    if not is_behind_operand or size < 4 or data[1] != 45 or not _is_blank(data[2]):
+        return 0
+    for at in range(2, min(size - 1, LINE_COMMENT)):
+        if data[at] == 10:
+            return at + 1 if _is_letter(data[at + 1]) or 48 <= data[at + 1] <= 57 else 0
+    return 0
+
+
 cdef Py_ssize_t fold_into(const uchar* data, Py_ssize_t size, uchar* out) noexcept nogil:
     """Undo disguises that need no decoder: see `fold`."""
     cdef Py_ssize_t at = 0, end = 0, took = 0
@@ -369,6 +385,12 @@ cdef Py_ssize_t fold_into(const uchar* data, Py_ssize_t size, uchar* out) noexce
             continue
         if _is_blank(byte):
             took = 1
+        elif byte == 0xC2 and at + 1 < size and data[at + 1] == 0xA0:  # NBSP, which databases take for a blank
+            took = 2
+        elif byte == 0xA0 and at and data[at - 1] < 0x80 and at + 1 < size and data[at + 1] < 0x80:  # the same in Latin-1
+            took = 1
+        elif byte == 45:
+            took = _line_comment(data + at, size - at, end > 0 and _ends_operand(out[end - 1]))
         elif byte == 47 and at + 1 < size and data[at + 1] == 42 and not has_no_end:
             took = _comment(data + at, size - at)
             has_no_end = took == 0  # do not look for an end mark again
@@ -525,7 +547,7 @@ def fold(bytes value):
     """Return *value* without the disguises that need no decoder.
 
     NUL bytes go; overlong and full-width UTF-8 becomes ASCII; ``0x2e``, ``0x2f`` and ``0x5c`` become their characters; SQL
-    comments, ``$IFS`` and runs of blanks become one space; shell quoting inside a word (``c''at``, ``c\\at``, ``'c'at``) goes.
+    comments, ``$IFS``, NBSP and runs of blanks become one space; shell quoting inside a word (``c''at``, ``c\\at``, ``'c'at``) goes.
     """
     if not traits_of(<const uchar*>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)) & DISGUISE:
         return value

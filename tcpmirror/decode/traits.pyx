@@ -13,7 +13,7 @@ DEF SECONDS = BLANK << 1 | ZERO << 1 | SLASH << 1
 
 cdef void _fill_table():
     plain, url, _ = ALPHABETS
-    disguised = frozenset(b"\0\t\n\r\v\f'\"\\^$`\xc0\xc1\xe0\xe2\xee\xef\xf0\xf8\xfc")
+    disguised = frozenset(b"\0\t\n\r\v\f'\"\\^$`\xa0\xc0\xc1\xc2\xe0\xe2\xee\xef\xf0\xf8\xfc")
     base64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
     for byte in range(256):
         TRAITS_OF[byte] = (

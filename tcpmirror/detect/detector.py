@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
@@ -10,12 +11,13 @@ from typing import Final, Protocol
 from tcpmirror.detect import entities, graphql, smuggling, tokens
 from tcpmirror.detect.compiled import Expression, Matchers, value_expressions
 from tcpmirror.detect.gates import Gates
+from tcpmirror.detect.grade import grade, severity
 from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
 from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
-from tcpmirror.detect.page_injection import shows_entities
+from tcpmirror.detect.page_injection import shows_text
 from tcpmirror.detect.site import is_foreign
-from tcpmirror.detect.verdict import Sign, Verdict, counting, judge
+from tcpmirror.detect.verdict import Sign, Verdict, counting, is_document, judge, key_of
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
@@ -79,6 +81,7 @@ class Detector:
         self.gates = Gates(request_rules, cache_dir)
         self._foreign = frozenset(index for index, rule in enumerate(self.values.rules) if rule.foreign)
         self._responses = Tier(response_rules, value_expressions(response_rules), cache_dir)
+        self._severities = {rule.id: rule.severity for rule in pack.rules if rule.detector}
         self.rule_count = len(pack.rules)
         self.own_rule_count = sum(rule.own for rule in pack.rules)
         self._limits = limits
@@ -112,7 +115,12 @@ class Detector:
         if sieve is not None:
             findings = list(filter(sieve.passes, findings)) if findings else findings
             self.ignored = sieve.ignored
-        return findings[:FINDINGS_LIMIT]
+        return [self._with_severity(finding) for finding in findings[:FINDINGS_LIMIT]]
+
+    def _with_severity(self, finding: Finding) -> Finding:
+        """Return *finding* with the severity that its rule states, where what computed it states none."""
+        known = "" if finding.severity else self._severities.get(finding.rule, "")
+        return replace(finding, severity=known) if known else finding
 
     def is_suspect(self, request: Request) -> bool:
         """Tell whether *request* needs the full path. False is certain: the full path would find nothing."""
@@ -179,7 +187,7 @@ class Detector:
         while True:
             ignored = set()
             for verdict in judge(point, signs, rules, expressions, self.views.fold):
-                finding = _finding(point, verdict)
+                finding = _finding(point, verdict, self.views.fold)
                 if sieve is None or sieve.passes(finding):
                     yield finding
                 else:
@@ -226,7 +234,8 @@ class Detector:
         if not signs:
             return []
         point = Point(("response_body",), body)
-        return [_finding(point, item) for item in judge(point, signs, self._responses.rules, self._responses.expressions)]
+        verdicts = judge(point, signs, self._responses.rules, self._responses.expressions)
+        return [_finding(point, verdict, lambda value: value) for verdict in verdicts]
 
 
 class Tier:
@@ -270,8 +279,8 @@ class _Findings:
 
 
 def _texts_of_markup(points: Sequence[Point]) -> set[tuple[str, ...]]:
-    """Return the paths below which entities of markup are resolved: there a tag is a text that a page shows."""
-    shown = [point.path for point in points if b"&" in point.value and shows_entities(point.value)]
+    """Return the paths below which a page's elements and entities stand: what is there is a text that it shows."""
+    shown = [point.path for point in points if b"</" in point.value and shows_text(point.value)]
     return {(*path, step) for path in shown for step in ("htmljs", "xml")}
 
 
@@ -280,10 +289,12 @@ def _is_within(path: tuple[str, ...], paths: set[tuple[str, ...]]) -> bool:
     return any(path[:size] in paths for size in range(len(path), 0, -1)) if paths else False
 
 
-def _finding(point: Point, verdict: Verdict) -> Finding:
+def _finding(point: Point, verdict: Verdict, fold: Callable[[bytes], bytes]) -> Finding:
     start = max(0, min(verdict.end - PAYLOAD_BYTES // 2, len(point.value) - PAYLOAD_BYTES))
     payload = point.value[start : start + PAYLOAD_BYTES].decode("latin-1")
-    return Finding(verdict.type, point.path, payload, verdict.rule.id, verdict.confidence)
+    found = grade(verdict.type, fold(point.value))
+    badness = severity(verdict.rule.severity, found, verdict.confidence, key_of(point.path), is_document(point.value))
+    return Finding(verdict.type, point.path, payload, verdict.rule.id, verdict.confidence, grade=found, severity=badness)
 
 
 @lru_cache(maxsize=1024)

@@ -20,6 +20,7 @@ from tcpmirror.detect import (
 GRAMMARS: Final[dict[str, Callable[[bytes], bool]]] = {
     "sql-injection": sql_injection.breaks_out,
     "sql-statement": sql_injection.is_statement,
+    "sql-query": sql_injection.is_query,
     "sql-terse": sql_injection.is_terse,
     "shell-injection": shell_injection.breaks_out,
     "shell-tail": shell_injection.ends_in_command,

@@ -16,6 +16,7 @@ from tcpmirror.detect.grammars import GRAMMARS
 from tcpmirror.detect.site import WHERE
 from tcpmirror.errors import SettingsError
 from tcpmirror.model.attack import ATTACK_TYPES
+from tcpmirror.model.finding import SEVERITIES
 from tcpmirror.settings.policy_keys import IGNORES, MASKS
 from tcpmirror.settings.reading import Reading
 from tcpmirror.settings.schema import MISSING, ListOf
@@ -24,7 +25,6 @@ from tcpmirror.settings.tree import Ignore, Mask
 # libyaml, which PyYAML has on every platform with wheels, reads the packs in a tenth of the time.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 BUILT_IN: Final = Path(__file__).parent / "rules"
-SEVERITIES: Final = ("low", "medium", "high", "critical")
 # What a rule judges unless it says otherwise; names of headers and the method have rules of their own.
 DEFAULT_POINTS: Final = (
     ("uri",),

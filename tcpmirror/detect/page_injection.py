@@ -15,6 +15,17 @@ from tcpmirror.detect import markup
 # What a text shows as code rather than says: fenced blocks and back-quoted spans of Markdown.
 _QUOTED: Final = re.compile(rb"```.*?```|``[^`\n]+``|`[^`\n]+`", re.DOTALL)
 _SENTENCE: Final = re.compile(rb"[a-z\x80-\xff]{2,20}[,;:]? [a-z\x80-\xff]{2,20} [A-Za-z\x80-\xff]{2,20}[ .,:;!?]")
+# A tag that a sentence talks about: bare, words of the language before and behind it.
+_NAMED: Final = re.compile(rb"(?<=[a-z,.;:] )</?[a-z]{1,10}\d?>(?=(?:[,.;:)]? [a-z]{2,20}){3})", re.IGNORECASE)
+# A player as sites give it out to be put into a page: a frame of a size, from an address with its scheme.
+_PLAYER: Final = re.compile(
+    rb"<iframe(?=[^<>]*\ssrc=[\"']https://[\w.-]+\.[a-z]{2,10}/[^\"'\s<>]*[\"'])(?=[^<>]*\swidth=[\"']?\d{2,4}(?:px|%)?[\"'\s])"
+    rb"(?=[^<>]*\sheight=[\"']?\d{2,4}(?:px|%)?[\"'\s>])(?![^<>]*\s(?:on\w+|srcdoc|style)\s*=)[^<>]*>\s*</iframe>",
+    re.IGNORECASE,
+)
+_CODE: Final = re.compile(
+    rb"<(code|pre|kbd|samp|tt)(?:\s[^<>]*)?>[^<]{0,4096}</\1>", re.IGNORECASE
+)  # what a page shows as code
 _RICH_TAGS: Final = 4  # end tags of a text with structure; what attacks load stands alone
 _PROBE_BYTES: Final = 300
 _PROBE: Final = re.compile(
@@ -44,20 +55,30 @@ def _marks(value: bytes) -> int:
 
 
 def runs(value: bytes) -> bool:
-    """Tell whether *value* runs script as markup; what a text in Markdown quotes as code is not looked at."""
+    """Tell whether *value* runs script as markup.
+
+    What a text in Markdown quotes as code, and a bare tag that a sentence names, is not looked at.
+    """
     if not _marks(value) & markup.RUNS:
         return False
-    if b"`" not in value or _SENTENCE.search(value) is None:
+    if _SENTENCE.search(value) is None:
         return True
-    return markup.read(_QUOTED.sub(b" ", value)) & markup.RUNS != 0
+    said = _NAMED.sub(b" ", _QUOTED.sub(b" ", value))
+    return said == value or markup.read(said) & markup.RUNS != 0
 
 
 def loads(value: bytes) -> bool:
-    """Tell whether *value* brings a page, plugin, style sheet or drawing, and is no text with structure around it."""
+    """Tell whether *value* brings a page, plugin, style sheet or drawing, and is no text with structure around it.
+
+    Players, as sites give them out to be put into a page, are none of these, nor are tags that a sentence names.
+    """
     marks = _marks(value)
     if marks & markup.RUNS or not marks & (markup.LOADS | markup.FOREIGN | markup.BREAKS):
-        return marks & markup.RUNS != 0
-    return not (marks & markup.CONTENT and value.count(b"</") >= _RICH_TAGS)
+        return runs(value)
+    if marks & markup.CONTENT and value.count(b"</") >= _RICH_TAGS:
+        return False
+    said = _NAMED.sub(b" ", _PLAYER.sub(b" ", value))
+    return said == value or markup.read(said) & (markup.LOADS | markup.FOREIGN | markup.BREAKS | markup.RUNS) != 0
 
 
 def breaks_out(value: bytes) -> bool:
@@ -72,7 +93,7 @@ def claims(value: bytes) -> bool:
 
 def probes(value: bytes) -> bool:
     """Tell whether *value* is a little markup with words that try whether script runs."""
-    if len(value) > _PROBE_BYTES or b"&lt;" in value or _PROBE.search(value) is None:
+    if len(value) > _PROBE_BYTES or b"&lt;" in value or _PROBE.search(_CODE.sub(b" ", value)) is None:
         return False
     return _marks(value) != 0
 
@@ -87,15 +108,20 @@ def urls(value: bytes) -> bool:
     return markup.runs_as_url(value) and not (b"<" in value and _marks(value) & (markup.CONTENT | markup.CLAIMS))
 
 
-def shows_entities(value: bytes) -> bool:
-    """Tell whether *value* is a page's markup already, so that what its entities write is a text to be shown, no markup.
+def shows_text(value: bytes) -> bool:
+    """Tell whether *value* is a page's markup already, so that what its elements and entities hold is shown as text.
 
     A document of XML is not: who reads it takes the texts of its elements for values.
     """
-    if b"</" not in value or b"&" not in value or _PAGE.match(value) is None:
+    if b"</" not in value or _PAGE.match(value) is None:
         return False
     marks = _marks(value)
     return marks & markup.CONTENT != 0 and not marks & (markup.RUNS | markup.BREAKS | markup.ODD)
+
+
+def is_text(value: bytes) -> bool:
+    """Tell whether *value* is a text in markup: paragraphs, lists or tables from its first tag on."""
+    return _marks(value) & markup.CONTENT != 0 and _PAGE.match(value) is not None and b"</" in value
 
 
 def described(value: bytes) -> str:

@@ -21,7 +21,7 @@ _LEAD: Final = r"(?:P|=|>[fwd/])*"
 # Behind what separates commands and nothing else.
 _AFTER_SEPARATOR: Final = "|".join(
     (
-        rf"T?C(?:{_ARGUMENT}|[fvd>]|[wcepf]{{1,5}}(?:{_END}|{_ARGUMENT})|C|{_END})",
+        rf"T?C(?:{_ARGUMENT}|[fvdP>]|[wcepf]{{1,5}}(?:{_END}|{_ARGUMENT})|C|{_END})",
         rf"T?L(?:{_ARGUMENT}|[f>])",
         rf"T?p(?:{_ARGUMENT}|v|{_END})",
         rf"T?e(?:{_ARGUMENT}|[v>fd]|[wceC]{{1,3}}{_END}|[Cp])",
@@ -54,11 +54,13 @@ _TAIL: Final = re.compile(
 _DISGUISED: Final = re.compile(rf"{_LEAD}T(?:[CLpec]{_ANY}|[Cp]$)")
 _COMMAND: Final = re.compile(rf"{_LEAD}T?(?:[Cp]{_END}|[CLpec]{_ANY}{{1,8}}{_END})")
 _PROSE: Final = re.compile(r"[wceC]{5}")
+# What a sentence quotes: two words, a command's name alone in backticks, another word.
+_SAID: Final = re.compile(rb"(?<=[a-z] )([a-z]{2,20} )`[a-z][\w.-]{0,20}`(?=[,.;:)]? [a-z]{2})", re.IGNORECASE)
 
 
 def breaks_out(value: bytes) -> bool:
     """Tell whether *value* ends what it stands in and goes on as a command line."""
-    return _BREAKS_OUT.search(tokens(value[:_LOOK])) is not None
+    return _BREAKS_OUT.search(tokens(_SAID.sub(rb"\1it", value[:_LOOK]))) is not None
 
 
 def ends_in_command(value: bytes) -> bool:

@@ -62,6 +62,8 @@ _STATEMENT: Final = re.compile(
 )
 _UNION: Final = re.compile(r"U\(*(?:S(?:[nsvFQof(]|b[,.R]|bbR)|Q)")  # nobody writes these words side by side
 _PROSE: Final = re.compile(r"b(?:o?b){2}")
+# A query in words that no query puts side by side: "select all that apply from the list".
+_SAID: Final = re.compile(r"SA*b+(?:,b+)*RbbA?(?:[lEbw;.x]|$)")
 _SYNTAX: Final = re.compile(r"[-;,()=cUSE]")
 _ENDS_IN_COMMENT: Final = re.compile(r"\(*[nv]\)*-$")
 
@@ -69,7 +71,7 @@ _ENDS_IN_COMMENT: Final = re.compile(r"\(*[nv]\)*-$")
 def breaks_out(value: bytes) -> bool:
     """Tell whether *value* ends the data of a query and goes on as query."""
     value = value[:_LOOK].strip()
-    if _reads_as(_BEHIND_QUOTE, tokens(value, 39)) or _reads_as(_BEHIND_QUOTE, tokens(value, 34)):
+    if _reads_as(_BEHIND_QUOTE, _behind(value, 39)) or _reads_as(_BEHIND_QUOTE, _behind(value, 34)):
         return True
     bare = _folded(tokens(value) or "")
     if _UNION.search(bare):
@@ -85,6 +87,12 @@ def is_terse(value: bytes) -> bool:
     return not any(text is not None and _PROSE.search(text) and _SYNTAX.search(text) is None for text in contexts)
 
 
+def is_query(value: bytes) -> bool:
+    """Tell whether what *value* selects may be part of a query: not words of a sentence on both sides of its FROM."""
+    contexts = (tokens(value[:_LOOK], quote) for quote in (0, 39, 34))
+    return not any(text is not None and _SAID.search(text) for text in contexts)
+
+
 def is_statement(value: bytes) -> bool:
     """Tell whether *value* is a whole query."""
     return _STATEMENT.match(_folded(tokens(value[:_LOOK]) or "")) is not None
@@ -94,6 +102,19 @@ def skeleton(value: bytes) -> str:
     """Return what `breaks_out` judges, for people: the folded tokens from the start and from behind each quote."""
     contexts = (tokens(value[:_LOOK], quote) for quote in (0, 39, 34))
     return " ".join(_folded(text) for text in contexts if text is not None)
+
+
+def _behind(value: bytes, quote: int) -> str | None:
+    """Return the tokens from behind the first *quote* on.
+
+    A string left open by the other kind of quote is ``x``: the query that goes on behind the value closes none of those.
+    """
+    text = tokens(value, quote)
+    if text is None or not text.endswith("q"):
+        return text
+    other = 73 - quote  # 34 and 39
+    opened_by_other = value.rfind(other) > value.rfind(quote)
+    return text[:-1] + "x" if opened_by_other else text
 
 
 def _reads_as(form: re.Pattern[str], text: str | None) -> bool:

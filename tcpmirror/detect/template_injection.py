@@ -19,7 +19,7 @@ _LITERAL: Final = r"(?:s|\[[^\]]*\]|\(\)|\{[^}]*\}|n)"
 # What acts inside an expression, by the kind of its delimiter.
 _ACTS: Final = (
     # Constants reckoned with: 7*7, 7*'7', (1+1), "a"~"b".
-    r"[mDRQZ]=?\(*[ns]\)*[*o]+[(\[{]*[ns]|Sn\*n>|B[ck]?\(*n\*n",
+    r"(?:[mRQZ]|D\{?)=?\(*[ns]\)*[*o]+[(\[{]*[ns]|Sn\*n>|B[ck]?\(*n\*n",
     # From a literal to its class, or to a function by its name.
     rf"[mBQ][ck]*(?:s|\[[^\]]*\]|\(+\)|\{{[^}}]*\}})\.[bkKpcr]|D\(*s\.[Kpk]|[mBD][^>]*(?:s|\[\])\[s\]|[mB]\#?cs[bc]|[mB]{_LITERAL}\|[bckK]\(?[sn]",
     # Names that only attacks touch; of those that others use as well only the telling use.
@@ -34,7 +34,7 @@ _ACTS: Final = (
 _ACT: Final = re.compile("|".join(f"(?:{form})" for form in _ACTS))
 # In a value that is nothing but expressions: a call, a statement, an engine's own name, a filter with an argument.
 _PROBE: Final = re.compile(
-    r"[mDQZS][^>]*[bkKcpr]\(|[mQ]#?k(?:>|[.\[|(])|D(?:k[.\[(]|\{|=|[^>]*\[)|B[bckKr]|F[ck]|R|m#[^>]*b\||m[ns]\||m[^>]*\|(?:k|[bc]\()|[mD]n[*o]|[mDQ][^>]*N|mo|m=|S\$[bk][.\[(|]k?"
+    r"[mDQZS][^>]*[bkKcpr]\(|[mQ]#?k(?:>|[.\[|(])|D(?:k[.\[(]|=|[^>]*\[)|B[bckKr]|F[ck]|R|m#[^>]*b\||m[ns]\||m[^>]*\|(?:k|[bc]\()|[mD]n[*o]|[mDQ][^>]*N|mo|m=|S\$[bk][.\[(|]k?"
     r"|S[ck]\b[^>]*[sK$]|Z[^>]*[.(]"
 )
 _LONE: Final = re.compile(r"[^tT]*(?:t[^tT]*){0,2}")  # more text between expressions is a template, no probe

@@ -11,7 +11,7 @@ import json
 import logging
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ import orjson
 
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.atomic_file import write_atomically
-from tcpmirror.export.cloud_rules import ServedRules, verified_rules
+from tcpmirror.export.cloud_rules import ServedRules, ServedSettings, verified_rules, verified_settings
 from tcpmirror.export.delivery import DeliveryError, RefusedError, reason_of, reason_of_status, retry_after_s
 
 ANSWER_LIMIT_BYTES: Final = 1 << 20  # an answer of ours is a few hundred bytes; whoever sends more is not our cloud
@@ -127,21 +127,52 @@ class CloudClient:
 
     def rules(self, etag: str) -> ServedRules | None:
         """Return the rules for this node, None where they are still those of *etag*; UnsoundRulesError: not the cloud's."""
-        credentials = self._credentials
-        if credentials is None or not credentials.rules_key:
+        credentials = self._pinned()
+        served = self._signed("/api/v1/nodes/rules", etag, credentials) if credentials is not None else None
+        return None if served is None or credentials is None else verified_rules(*served, credentials.rules_key)
+
+    def settings(self, etag: str) -> ServedSettings | None:
+        """Return the settings for this node, as `rules` does the rules."""
+        credentials = self._pinned()
+        served = self._signed("/api/v1/nodes/settings", etag, credentials) if credentials is not None else None
+        if served is None or credentials is None:
             return None
+        return verified_settings(*served, credentials.rules_key, credentials.node_id)
+
+    def _pinned(self) -> Credentials | None:
+        """Return the credentials with the key of the cloud; None where this node is not registered.
+
+        A node that registered with a cloud that had no key yet asks for it once, over the road that it registered by.
+        """
+        credentials = self._credentials
+        if credentials is None or credentials.rules_key:
+            return credentials
+        key = str(_json_object(self._get("/api/v1/nodes/key", "", credentials)[0]).get("rules_key", ""))
+        if not key:
+            raise CloudError("the cloud names no key")
+        self._credentials = replace(credentials, rules_key=key)
+        self._store_credentials(self._credentials)
+        log.info("pinned the key of the cloud")
+        return self._credentials
+
+    def _signed(self, path: str, etag: str, credentials: Credentials) -> tuple[bytes, str, str] | None:
+        """Return payload, signature and ETag of what is at *path*; None where it is still that of *etag*."""
+        payload, response = self._get(path, etag, credentials)
+        if response.status_code == 304:
+            return None
+        return payload, response.headers.get("Tcpmirror-Signature", ""), response.headers.get("ETag", "")
+
+    def _get(self, path: str, etag: str, credentials: Credentials) -> tuple[bytes, httpx.Response]:
         headers = {"Authorization": self._bearer(credentials), "User-Agent": f"tcpmirror/{self._identity.version}"}
         headers |= {"If-None-Match": etag} if etag else {}
         try:
-            with self._http.stream("GET", self._url + "/api/v1/nodes/rules", headers=headers) as response:
+            with self._http.stream("GET", self._url + path, headers=headers) as response:
                 payload = self._bounded_body(response, RULES_LIMIT_BYTES)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
             raise CloudError(f"{type(error).__name__}: {error}", reason_of(error)) from error
-        if response.status_code == 304:
-            return None
-        _judge(response, payload)
-        signature, name = response.headers.get("Tcpmirror-Signature", ""), response.headers.get("ETag", "")
-        return verified_rules(payload, signature, name, credentials.rules_key)
+        if response.status_code != 304:
+            _judge(response, payload)
+        return payload, response
 
     def close(self) -> None:
         self._http.close()

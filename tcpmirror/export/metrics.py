@@ -92,6 +92,12 @@ class SensorCollector(Collector):
             case _:
                 return ()
 
+    def _sinks(self, count: str) -> dict[Labels, float]:
+        sinks = self.tallies.sinks.copy()
+        if count == "failures":
+            return {(name, word): float(n) for name, sink in sinks.items() for word, n in sink.failures.copy().items()}
+        return {(name,): float(getattr(sink, count)) for name, sink in sinks.items()}
+
     def _ledgers(self) -> tuple[Ledger, ...]:
         return read_ledgers(*([each.page for each in self.pages if each.kind == kind] for kind in ("capture", "worker")))
 
@@ -125,6 +131,8 @@ class SensorCollector(Collector):
             case "mirror_protocol_flows_total":
                 spoken = self.tallies.protocols.copy()
                 return {(*origin, name): float(n) for origin, counts in spoken.items() for name, n in counts.items()}
+        if name.startswith("sink_"):
+            return self._sinks(name.removeprefix("sink_").removesuffix("_total"))
         if name.startswith("mirror_"):
             counter = name.removeprefix("mirror_").removesuffix("_total")
             return {origin: float(counts[counter]) for origin, counts in self.tallies.mirror.copy().items()}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from tcpmirror.export.delivery import REASONS
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.model.digest import MirrorNews
 from tcpmirror.model.ignored_news import OTHER, IgnoredCounts, add_ignored
@@ -34,6 +35,18 @@ def host_label(host: str | None) -> str:
 
 
 @dataclass(slots=True)
+class SinkTally:
+    """What became of the hits for one sink, since the exporter started; its thread writes, another may read."""
+
+    up: int = 1  # 0: the last delivery failed
+    sent: int = 0
+    rejected: int = 0
+    dropped: int = 0  # reports
+    backlog: int = 0  # reports
+    failures: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
+
+
+@dataclass(slots=True)
 class Tallies:
     """One thread adds; another may `copy` at any time."""
 
@@ -46,6 +59,7 @@ class Tallies:
     mirror: dict[Origin, Counter[str]] = field(default_factory=dict)
     protocols: dict[Origin, Counter[str]] = field(default_factory=dict)
     names: dict[Origin, Counter[str]] = field(default_factory=dict)
+    sinks: defaultdict[str, SinkTally] = field(default_factory=lambda: defaultdict(SinkTally))
 
     def add(self, report: Report) -> None:
         for finding in report.findings:

@@ -20,7 +20,7 @@ _REPORT_TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("duration_ns", "status"), (int, _NONE)),
 }
 _FINDING_TYPES: Final[dict[str, tuple[type, ...]]] = {
-    **dict.fromkeys(("type", "payload", "rule", "evidence"), (str,)),
+    **dict.fromkeys(("type", "payload", "rule", "evidence", "grade", "severity"), (str,)),
     "confidence": (float, int),
 }
 _COMPRESSION_LEVEL: Final = 3  # zstd's default: base64 of HTTP shrinks to a fifth, at 300 MB/s of one core

@@ -54,7 +54,9 @@ def report_id(client: str, server: str, time_ns: int, index: int) -> str:
 def encode_report(report: Report) -> bytes:
     """Return the bytes of *report*; `decode_report` is the inverse."""
     meta = {name: getattr(report, name) for name in Report.__slots__ if name not in ("findings", "request", "response")}
-    meta["findings"] = [[f.type, f.point, f.payload, f.rule, f.confidence, f.evidence] for f in report.findings]
+    meta["findings"] = [
+        [f.type, f.point, f.payload, f.rule, f.confidence, f.evidence, f.grade, f.severity] for f in report.findings
+    ]
     packed = json.dumps(meta, separators=(",", ":")).encode()
     return _LENGTHS.pack(len(packed), len(report.request), len(report.response)) + packed + report.request + report.response
 

@@ -51,13 +51,13 @@ class BehaviorNews:
         self._evicted = 0
         self._watch = Watch(controls_in_force(behavior.controls), len(behavior.controls), self._breached[1])
 
-    def __call__(self, exchange: Exchange, findings: list[Finding]) -> None:
-        """Count *exchange*. A fault of ours costs the counters this exchange, and nobody its findings."""
+    def __call__(self, exchange: Exchange, findings: list[Finding], session: bytes | None = None) -> None:
+        """Count *exchange*, of *session*. A fault of ours costs the counters this exchange, and nobody its findings."""
         self._seen += 1
         started = time.thread_time_ns() if self._seen % TIMED == 0 else 0
         try:
             source = None if self._address is None else ipaddress.ip_address(self._address.real_ip(exchange)).packed
-            self._watch.observe(exchange, findings, source)
+            self._watch.observe(exchange, findings, source, session)
         except Exception:  # the findings of the exchange are reported all the same
             self._page.add("bugs")
             self._failures += 1

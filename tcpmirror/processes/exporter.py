@@ -15,8 +15,11 @@ from tcpmirror.export.client import CloudClient, Identity
 from tcpmirror.export.http import PageServer
 from tcpmirror.export.metrics import ProcessPage, SensorCollector, total
 from tcpmirror.export.pages import page_servers
+from tcpmirror.export.rounds import Rounds
 from tcpmirror.export.sender import Sender
+from tcpmirror.export.sink_sender import sink_senders
 from tcpmirror.export.spool import Spool, SpoolState
+from tcpmirror.export.spool_reader import CLOUD
 from tcpmirror.export.tallies import Tallies
 from tcpmirror.export.wire import read_report
 from tcpmirror.model.digest import decode_digest
@@ -26,8 +29,11 @@ from tcpmirror.model.report import Report
 from tcpmirror.processes.api_outbox import ApiOutbox
 from tcpmirror.processes.behavior_outbox import BehaviorOutbox
 from tcpmirror.processes.cloud_rules import CloudRules, look_quietly
+from tcpmirror.processes.cloud_settings import CloudSettings, look_for_settings
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.mirror_health import mirror_health
+from tcpmirror.processes.session_outbox import SessionOutbox
+from tcpmirror.processes.weakness_outbox import WeaknessOutbox
 from tcpmirror.ring.ring import (
     KIND_APIS,
     KIND_BEHAVIOR,
@@ -35,6 +41,8 @@ from tcpmirror.ring.ring import (
     KIND_IGNORED,
     KIND_PROTOCOLS,
     KIND_REPORT,
+    KIND_SESSIONS,
+    KIND_WEAKNESSES,
     RingReader,
 )
 from tcpmirror.settings.tree import Settings
@@ -63,8 +71,13 @@ def run(context: Context) -> int:
         servers = page_servers(settings.metrics, settings.health, collector, context.counters)
         rings = _rings(context, spool, tallies)
         sender = _sender(context, spool, pages, rings)
+        sinks = sink_senders(settings.sinks, spool, tallies, installed_version())
         sender.start()
-        _turn_until_stopped(context, rings, sender)
+        for sink in sinks:
+            sink.start()
+        _turn_until_stopped(context, rings, (sender.rounds, *(sink.rounds for sink in sinks)))
+        for sink in sinks:
+            sink.sink.close()
     finally:
         for server in servers:
             server.close()
@@ -96,7 +109,9 @@ class ReportRings:
     tallies: Tallies
     withhold_attacks: bool
     apis: ApiOutbox = field(default_factory=ApiOutbox)
+    weaknesses: WeaknessOutbox = field(default_factory=WeaknessOutbox)
     behavior: BehaviorOutbox = field(init=False)
+    sessions: SessionOutbox = field(init=False)
     retry_at_s: float = 0.0
     attack_log: AttackLog = field(default_factory=AttackLog)
     published: SpoolState = field(default_factory=lambda: SpoolState(0, 0, 0, 0))
@@ -104,6 +119,7 @@ class ReportRings:
 
     def __post_init__(self) -> None:
         self.behavior = BehaviorOutbox(self.withhold_attacks)
+        self.sessions = SessionOutbox(self.withhold_attacks)
 
     def turn(self) -> bool:
         """Move what is on the rings to the spool; return whether there was anything to move."""
@@ -146,9 +162,15 @@ class ReportRings:
             if kind == KIND_APIS:
                 self.counters.add("api_digests", self.apis.add(record))
                 return None
+            if kind == KIND_WEAKNESSES:
+                self.counters.add("weaknesses", self.weaknesses.add(record))
+                return None
             if kind == KIND_BEHAVIOR:
                 self.counters.add("behavior_counters", self.behavior.add(record))
                 self.counters.set("behavior_dropped", self.behavior.dropped)
+                return None
+            if kind == KIND_SESSIONS:
+                self.counters.add("session_digests", self.sessions.add(record))
                 return None
             if kind == KIND_IGNORED:
                 self.tallies.add_ignored_news(decode_ignored(record))
@@ -197,30 +219,34 @@ def _drop_above(reader: RingReader, fill: float) -> int:
     return dropped
 
 
-def _turn_until_stopped(context: Context, rings: ReportRings, sender: Sender) -> None:
+def _turn_until_stopped(context: Context, rings: ReportRings, rounds: tuple[Rounds, ...]) -> None:
     bell = context.layout.exporter_bell()
     while not context.stopping:
         context.reloading = False  # the supervisor starts a new exporter for new settings
         ticket = bell.ticket()
-        moved = _one_turn(context, rings, sender)
+        moved = _one_turn(context, rings, rounds)
         if not moved:
             bell.wait(ticket, WAIT_MS)
     until_s = time.monotonic() + context.settings.supervisor.stop_deadline_s * STOP_SHARE
     while not rings.are_empty and time.monotonic() < until_s:
-        _one_turn(context, rings, sender)
-    if not sender.rounds.finish(until_s - time.monotonic()):
-        log.warning("the cloud did not take everything in time: the rest waits in the spool")
+        _one_turn(context, rings, rounds)
+    for each in rounds:
+        each.ask_to_finish()
+    for each in rounds:
+        if not each.finish(until_s - time.monotonic()):
+            log.warning("%s did not get everything out in time: the rest waits in the spool", each.name)
     rings.publish()
 
 
-def _one_turn(context: Context, rings: ReportRings, sender: Sender) -> bool:
+def _one_turn(context: Context, rings: ReportRings, rounds: tuple[Rounds, ...]) -> bool:
     context.beat()
     moved = rings.turn()
     rings.publish()
-    if moved:
-        sender.rounds.wake()
-    if not sender.rounds.is_alive:
-        raise RuntimeError("the sender thread ended; its traceback is in the log above")
+    for each in rounds:
+        if moved:
+            each.wake()
+        if not each.is_alive:
+            raise RuntimeError(f"the thread of {each.name} ended; its traceback is in the log above")
     return moved
 
 
@@ -231,7 +257,8 @@ def _rings(context: Context, spool: Spool, tallies: Tallies) -> ReportRings:
 
 def _spool(settings: Settings) -> Spool:
     directory = settings.spool.directory or Path(settings.supervisor.state_dir) / "spool"
-    return Spool(Path(directory), settings.spool.quota_bytes, settings.spool.segment_bytes, settings.spool.fsync)
+    names = (CLOUD, *(sink.name for sink in settings.sinks))
+    return Spool(Path(directory), settings.spool.quota_bytes, settings.spool.segment_bytes, settings.spool.fsync, names)
 
 
 def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], rings: ReportRings) -> Sender:
@@ -248,7 +275,12 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         direct=not cloud.url,
         pinned_certificate="" if cloud.url else cloud.tls_certificate,
     )
-    rules = CloudRules(context.settings, client)
+    rules, settings = CloudRules(context.settings, client), CloudSettings(context.settings, client)
+
+    def look() -> None:
+        look_quietly(rules)
+        look_for_settings(settings)
+
     return Sender(
         spool.reader(),
         client,
@@ -257,10 +289,12 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         batch_interval_s=cloud.batch_interval_ns / 1e9,
         start_patience_s=0.0 if cloud.url else EMBEDDED_START_S,
         stats=lambda: (
-            heartbeat_stats(pages) | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
+            heartbeat_stats(pages)
+            | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
+            | {"settings": settings.describe()}
         ),
-        outboxes=(rings.apis, rings.behavior),
-        after_heartbeat=lambda: look_quietly(rules),
+        outboxes=(rings.apis, rings.behavior, rings.sessions, rings.weaknesses),
+        after_heartbeat=look,
     )
 
 

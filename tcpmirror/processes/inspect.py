@@ -193,4 +193,6 @@ def _finding_fields(finding: Finding) -> dict[str, object]:
         "payload": finding.payload,
         "rule": finding.rule,
         "confidence": finding.confidence,
+        "grade": finding.grade,
+        "severity": finding.severity,
     }

@@ -54,6 +54,7 @@ class Inspector(Protocol):
 
 Keep = Callable[[Exchange, list[Finding]], None]
 Observe = Callable[[Exchange, bool], None]
+Assess = Callable[[Exchange, list[Finding]], None]
 Count = Callable[[Exchange, list[Finding]], None]
 
 
@@ -74,7 +75,7 @@ class Judge:
 
     *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list). ``ignored`` counts
     findings held back; who tells others of them takes them off. *observe* sees each exchange in scope, and whether it has
-    findings; *count* sees it with them.
+    findings; *count* and *assess* see it with them.
     """
 
     def __init__(
@@ -85,8 +86,11 @@ class Judge:
         page: CounterPage,
         keep_all: bool = False,
         observe: Observe | None = None,
+        assess: Assess | None = None,
         count: Count | None = None,
     ) -> None:
+        self._assess = assess
+        self._has_learners = any(each is not None for each in (observe, assess, count))
         self._keep = keep
         self._observe = observe
         self._count = count
@@ -122,7 +126,7 @@ class Judge:
         """Inspect *exchange* or let it pass, and count which."""
         if self._detector is None:
             self._page.add("uninspected")
-            if (self._observe is not None or self._count is not None) and self._is_in_scope(exchange):
+            if self._has_learners and self._is_in_scope(exchange):
                 self._pass_on(exchange, [], False)
             return []
         if not self._is_in_scope(exchange):
@@ -150,6 +154,8 @@ class Judge:
         """Let those see *exchange* who learn from many."""
         if self._observe is not None:
             self._observe(exchange, is_attack)
+        if self._assess is not None:
+            self._assess(exchange, findings)
         if self._count is not None:
             self._count(exchange, findings)
 
@@ -177,9 +183,7 @@ class Judge:
         request, response = exchange.request, exchange.response
         real_ip = self._address.real_ip(exchange)
         host = self._address.host(exchange)
-        application = self._scope.default.application
-        if request is not None and not self._scope.is_trivial:
-            application = self._scope.of(request, host or "", real_ip).application
+        application = self._application(exchange, host or "", real_ip)
         client, server = exchange.client, exchange.server
         made = Report(
             id=report_id(client, server, exchange.time_ns, exchange.index),
@@ -202,8 +206,20 @@ class Judge:
             request=_kept(request, limits.export_request_bytes),
             response=_kept(response, limits.export_response_bytes),
         )
-        masks = self.masks.of(exchange, host or "", application) if self.masks else []
+        masks = self.masks_of(exchange)
         return self._masked(made, exchange, masks) if masks else made
+
+    def masks_of(self, exchange: Exchange) -> list[CompiledMask]:
+        """Return the masks that apply to *exchange*."""
+        if not self.masks:
+            return []
+        host, real_ip = self._address.host(exchange) or "", self._address.real_ip(exchange)
+        return self.masks.of(exchange, host, self._application(exchange, host, real_ip))
+
+    def _application(self, exchange: Exchange, host: str, real_ip: str) -> int:
+        if exchange.request is None or self._scope.is_trivial:
+            return self._scope.default.application
+        return self._scope.of(exchange.request, host, real_ip).application
 
     def _masked(self, report: Report, exchange: Exchange, masks: list[CompiledMask]) -> Report:
         """Return *report* masked. A fault of ours costs its texts, never a secret."""

@@ -91,6 +91,8 @@ def finding_line(exchange: Exchange, finding: Finding, client: str, server: str,
             "rule": finding.rule,
             "confidence": finding.confidence,
             "evidence": finding.evidence,
+            "grade": finding.grade,
+            "severity": finding.severity,
         }
     )
 

@@ -13,7 +13,7 @@ import html
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote_to_bytes
@@ -53,19 +53,13 @@ def compiled_masks(items: Sequence[Mask]) -> Masks:
 
 def masked_report(report: Report, exchange: Exchange, masks: list[CompiledMask], limits: Limits) -> Report:
     """Return *report* of *exchange* without what *masks* cover; its messages are built anew and cut to *limits*."""
-    request, response = exchange.request, exchange.response
-    veil = _Veil(masks)
-    sent = _Text(b"") if request is None else _sent(veil, request, limits)
-    answered = _Text(b"")
-    if response is not None:
-        head, body = _kept(response, limits.export_response_bytes)
-        answered = _Text(head + body)
-        for leaf in response_leaves(head, body, response.header(b"content-type") or b""):
-            veil.cover(leaf, answered)
+    veil = Veil(masks)
+    sent, answered = _covered(veil, exchange, limits)
+    request = exchange.request
     findings = tuple(veil.finding(finding) for finding in report.findings)
     return replace(
         report,
-        uri=_uri(veil, request.target) if request is not None else report.uri,
+        uri=_readable(veil.target(request.target)) if request is not None else report.uri,
         host=None if report.host is None else veil.line(report.host),
         findings=findings,
         anomalies=tuple(map(veil.line, report.anomalies)),
@@ -80,9 +74,24 @@ def bare_report(report: Report) -> Report:
     return replace(report, uri=None, host=None, anomalies=(), findings=findings, request=b"", response=b"")
 
 
-def masked_text(text: str, masks: Iterable[CompiledMask]) -> str:
-    """Return *text* (a piece of evidence) without what any of *masks* finds in a text; those of points find nothing."""
-    return _Veil(list(masks)).line(text)
+def veil_of(exchange: Exchange, masks: list[CompiledMask], limits: Limits) -> Veil:
+    """Return what takes out of any text what *masks* cover in *exchange*."""
+    veil = Veil(masks)
+    _covered(veil, exchange, limits)
+    return veil
+
+
+def _covered(veil: Veil, exchange: Exchange, limits: Limits) -> tuple[_Text, _Text]:
+    """Return request and response, each empty where there is none, with what masks cover overwritten."""
+    request, response = exchange.request, exchange.response
+    sent = _Text(b"") if request is None else _sent(veil, request, limits)
+    answered = _Text(b"")
+    if response is not None:
+        head, body = _kept(response, limits.export_response_bytes)
+        answered = _Text(head + body)
+        for leaf in response_leaves(head, body, response.header(b"content-type") or b""):
+            veil.cover(leaf, answered)
+    return sent, answered
 
 
 class _Text:
@@ -96,7 +105,7 @@ class _Text:
         self.bytes[start:end] = b"*" * len(self.bytes[start:end])
 
 
-class _Veil:
+class Veil:
     """What was masked of one exchange."""
 
     def __init__(self, masks: list[CompiledMask]) -> None:
@@ -156,6 +165,13 @@ class _Veil:
             data = _blanked(data, list(mask.spans((), data.decode("latin-1"))))
         return self.echoes(data).decode(coding, "replace")
 
+    def target(self, target: bytes) -> bytes:
+        """Return a request target without what masks cover."""
+        text = _Text(target)
+        for leaf in target_leaves(target, 0):
+            self.cover(leaf, text)
+        return self.echoes(bytes(text.bytes))
+
     def finding(self, finding: Finding) -> Finding:
         """Return *finding* without what masks cover: its payload, what shows that it worked, names in its point."""
         payload = finding.payload.encode("latin-1", "replace")
@@ -199,7 +215,7 @@ def _kept(message: Message, limit: int) -> tuple[bytes, bytes]:
     return head, message.body[: max(0, limit + MARGIN - len(head))]
 
 
-def _sent(veil: _Veil, request: Request, limits: Limits) -> _Text:
+def _sent(veil: Veil, request: Request, limits: Limits) -> _Text:
     """Return the request with what masks cover overwritten."""
     head, body = _kept(request, limits.export_request_bytes)
     text = _Text(head + body)
@@ -219,7 +235,7 @@ def _sent(veil: _Veil, request: Request, limits: Limits) -> _Text:
 
 
 def _cover_deep(
-    veil: _Veil,
+    veil: Veil,
     text: _Text,
     places: dict[tuple[str, ...], list[Leaf]],
     path: tuple[str, ...],
@@ -257,11 +273,7 @@ def _container(sent: bytes, path: tuple[str, ...], head_bytes: int) -> Span:
     return start + 2 + len(name), head_bytes if stop < 0 else stop
 
 
-def _uri(veil: _Veil, target: bytes) -> str:
-    text = _Text(target)
-    for leaf in target_leaves(target, 0):
-        veil.cover(leaf, text)
-    data = veil.echoes(bytes(text.bytes))
+def _readable(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tcpmirror.detect.detector import Detector
 from tcpmirror.processes.rules_in_force import build_detector_in_force
-from tcpmirror.settings import apply_environment, load_settings
+from tcpmirror.settings import LoadedSettings, apply_environment
+from tcpmirror.settings.pushed import load_in_force, with_kept
 from tcpmirror.settings.tree import Settings
 
 
@@ -59,7 +60,9 @@ class Renewal:
         return Renewed(settings, detector, problem)
 
     def _read_file(self) -> Renewed:
-        settings = self._settings
         if self._file:
-            settings = apply_environment(load_settings(Path(self._file)).settings, os.environ)
+            loaded = load_in_force(Path(self._file))
+        else:
+            loaded = with_kept(LoadedSettings(self._settings))
+        settings = apply_environment(loaded.settings, os.environ)
         return self.read(settings)

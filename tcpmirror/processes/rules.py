@@ -20,6 +20,7 @@ from tcpmirror.detect.verdict import THRESHOLD
 from tcpmirror.errors import EXIT_OK, EXIT_SETTINGS, EXIT_USAGE, EnvironmentFault, TcpmirrorError
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.model.exchange import Exchange, Request
+from tcpmirror.model.finding import Finding
 from tcpmirror.model.point import point_text
 from tcpmirror.model.stream import FlowInfo
 from tcpmirror.processes.detection import detector_of, rule_folders
@@ -295,11 +296,17 @@ def _explanation_page(request: Request, told: Explanation) -> str:
         lines += _point_lines(word)
     lines += ["", "findings:" if told.findings else "findings: none"]
     for finding in told.findings:
-        lines.append(f"  {finding.type} at {point_text(finding.point)} by {finding.rule}, confidence {finding.confidence}")
+        place = point_text(finding.point)
+        lines.append(f"  {finding.type} at {place} by {finding.rule}, confidence {finding.confidence}{_graded(finding)}")
     for item in told.ignored:
         found = item.finding
         lines.append(f"  ignored by {item.by}: {found.type} at {point_text(found.point)} by {found.rule}")
     return "\n".join(lines)
+
+
+def _graded(finding: Finding) -> str:
+    """How bad *finding* is, in words behind a comma each; see `detect.grade`."""
+    return "".join(f", {word}" for word in (finding.severity and f"severity {finding.severity}", finding.grade) if word)
 
 
 def _point_lines(word: PointWord) -> list[str]:

@@ -24,11 +24,13 @@ from tcpmirror.processes.key_log import KeyLog, live_decryption
 from tcpmirror.processes.masking import concealing
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.renewal import Renewal, Renewed
+from tcpmirror.processes.session_news import SessionNews
 from tcpmirror.processes.surveyed_flow import CensusFactory
+from tcpmirror.processes.weakness_news import WeaknessNews
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.reassembly.flow_table import FlowTable
-from tcpmirror.ring.ring import KIND_APIS, KIND_BEHAVIOR, KIND_REPORT, RingReader
+from tcpmirror.ring.ring import KIND_APIS, KIND_BEHAVIOR, KIND_REPORT, KIND_SESSIONS, KIND_WEAKNESSES, RingReader
 from tcpmirror.settings.memory import memory_shares
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -209,7 +211,13 @@ class Worker:
         self._renewal = Renewal(settings, context.settings_file)
         self._apis = ApiNews(settings.discovery.endpoints, self._page) if settings.discovery.enabled else None
         self._behavior = BehaviorNews(settings, self._page, self._report) if settings.behavior.enabled else None
-        self._judge = Judge(settings, None, self._keep, self._page, observe=self._apis, count=self._behavior)
+        self._sessions = SessionNews(settings, self._page) if settings.sessions.enabled else None
+        self._weaknesses = WeaknessNews(self._page, settings.limits) if settings.vulnerabilities.enabled else None
+        self._judge = Judge(
+            settings, None, self._keep, self._page, observe=self._apis, assess=self._weaknesses, count=self._count
+        )
+        if self._weaknesses is not None:
+            self._weaknesses.masks_of = self._judge.masks_of
         self._roads = self._digest_roads(settings)
         self._use(self._renewal.read(settings))
         self._census = Census()
@@ -296,8 +304,20 @@ class Worker:
         if self._behavior is not None:
             road = DigestRoad(KIND_BEHAVIOR, self._behavior, self._writer, self._exporter_bell)
             roads.append((settings.behavior.interval_ns, road))
+        if self._sessions is not None:
+            road = DigestRoad(KIND_SESSIONS, self._sessions, self._writer, self._exporter_bell)
+            roads.append((settings.sessions.interval_ns, road))
+        if self._weaknesses is not None:
+            road = DigestRoad(KIND_WEAKNESSES, self._weaknesses, self._writer, self._exporter_bell)
+            roads.append((settings.discovery.interval_ns, road))
         self._sent_ns = [0] * len(roads)
         return roads
+
+    def _count(self, exchange: Exchange, findings: list[Finding]) -> None:
+        """Let those see *exchange* who learn from many, sessions first: behaviour is counted by them."""
+        session = self._sessions(exchange, findings) if self._sessions is not None else None
+        if self._behavior is not None:
+            self._behavior(exchange, findings, session)
 
     def _report(self, exchange: Exchange, findings: list[Finding]) -> Report:
         return self._judge.report(exchange, findings)
@@ -321,6 +341,8 @@ class Worker:
         self._judge.configure(renewed.settings, detector)
         if self._behavior is not None:
             self._behavior.configure(renewed.settings)
+        if self._sessions is not None:
+            self._sessions.configure(renewed.settings)
         if self._apis is not None:
             self._apis.conceal = concealing(self._judge.masks)
         self._page.set("rules", detector.rule_count)

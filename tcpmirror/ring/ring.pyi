@@ -12,6 +12,7 @@ KIND_APIS: int
 KIND_PROTOCOLS: int
 KIND_BEHAVIOR: int
 KIND_SESSIONS: int
+KIND_WEAKNESSES: int
 
 def ring_bytes(capacity: int) -> int: ...
 

@@ -28,6 +28,7 @@ KIND_APIS = 8
 KIND_PROTOCOLS = 9
 KIND_BEHAVIOR = 10
 KIND_SESSIONS = 11
+KIND_WEAKNESSES = 12
 
 
 def ring_bytes(unsigned long long capacity):

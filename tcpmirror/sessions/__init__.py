@@ -1,1 +1,5 @@
-"""Which exchanges belong to one actor. Nothing lives here yet; it will stand behind the exporter's merge."""
+"""Sessions: which requests belong together, who made them, and what happened in them.
+
+`keys` says what names a session, `track` notes exchanges by session in a worker, `digest` merges what workers and sensors
+noted, `record` carries it over rings and networks.
+"""

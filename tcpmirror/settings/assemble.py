@@ -27,7 +27,7 @@ def assemble(assigned: list[Assigned], reading: Reading) -> Settings:
     settings = _with_real_ip(settings, said, reading)
     if "cloud.url" in said and "cloud.embedded" not in said:
         settings = replace(settings, cloud=replace(settings.cloud, embedded=not settings.cloud.url))
-    _check(settings, {one.path: one.line for one in said.values()}, reading)
+    check(settings, {one.path: one.line for one in said.values()}, reading)
     return settings
 
 
@@ -114,7 +114,7 @@ def _with_real_ip(settings: Settings, said: dict[str, Assigned], reading: Readin
     return replace(settings, inspection=replace(settings.inspection, proxy_headers=(rule,)))
 
 
-def _check(settings: Settings, lines: dict[str, int], reading: Reading) -> None:
+def check(settings: Settings, lines: dict[str, int], reading: Reading) -> None:
     """Note what contradicts in values that are each right by themselves."""
     for path, value, accepted, text in _contradictions(settings):
         reading.problem(lines.get(path, 0), path, value, accepted, text)
@@ -149,6 +149,9 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, object, str, str]
         yield "cloud.url", "", "the URL of a cloud, or `embedded: true`", "findings have nowhere to go"
     if not cloud.embedded and cloud.url and not cloud.token:
         yield "cloud.token", "", "an API token of the role Deploy", f"{cloud.url} takes nothing without a token"
+    names = [sink.name for sink in settings.sinks]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield "sinks", name, "a name of its own for each sink", f"{name!r} is the name of several"
     yield from _unprotected(settings)
     workers = worker_count(settings)
     least = least_memory(settings, workers)

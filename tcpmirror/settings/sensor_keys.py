@@ -26,6 +26,8 @@ from tcpmirror.settings.kinds import (
 )
 from tcpmirror.settings.policy_keys import IGNORES, MASKS
 from tcpmirror.settings.schema import Key, ListOf, MapOf, Section
+from tcpmirror.settings.session_keys import SESSIONS
+from tcpmirror.settings.sink_keys import SINKS
 from tcpmirror.settings.tree import MIB, SECOND, SourceList
 
 _KIB = 1 << 10
@@ -332,6 +334,8 @@ INSPECTION: Final = (
     ),
 )
 
+VULNERABILITIES: Final = (_own("enabled", FLAG, "Look for weaknesses without an attack.", "vulnerabilities.enabled"),)
+
 DISCOVERY: Final = (
     _own("enabled", FLAG, "Learn which APIs there are.", "discovery.enabled"),
     _own("interval", Duration(SECOND, _HOUR), "How often a worker hands on what is new.", "discovery.interval_ns"),
@@ -355,11 +359,14 @@ SENSOR_KEYS: Final = (
     _own("discovery_only", FLAG, "Log attacks, but do not export them.", "discovery_only"),
     Key("inspection", Section(lambda: INSPECTION), "Detection.", own=True),
     Key("discovery", Section(lambda: DISCOVERY), "The inventory of APIs.", own=True),
+    Key("vulnerabilities", Section(lambda: VULNERABILITIES), "Weaknesses that traffic shows without an attack.", own=True),
+    Key("sessions", Section(lambda: SESSIONS), "Which requests belong together.", own=True),
     Key("behavior", Section(lambda: BEHAVIOR), "What takes more than one exchange to be seen.", own=True),
     Key("limits", Section(lambda: LIMITS), "Every bound of the sensor.", own=True),
     Key("cloud", Section(lambda: CLOUD), "Where findings go.", own=True),
     Key("console", Section(lambda: CONSOLE), "Web pages.", own=True),
     Key("spool", Section(lambda: SPOOL), "Findings on disk, until the cloud has them.", own=True),
+    Key("sinks", SINKS, "Where findings go beside the cloud (see docs/sinks.md).", "sinks", own=True),
     Key("capture", Section(lambda: CAPTURE), "What happens to every packet that is captured.", own=True),
     Key("reassembly", Section(lambda: REASSEMBLY), "How streams are put together.", own=True),
     Key("shard", Section(lambda: SHARD), "Several sensors on one mirror, each with its share of the flows.", own=True),

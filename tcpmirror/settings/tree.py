@@ -209,6 +209,13 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Vulnerabilities:
+    """Weaknesses that traffic shows without an attack."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
     """What is too much of something in a time; where one is of the same type and counts the same, the longest path decides.
 
@@ -241,6 +248,30 @@ class Behavior:
     controls: tuple[Control, ...] = ()  # beside the built-in ones
     interval_ns: int = 2 * SECOND  # how often a worker hands on what it counted
     breached_passwords: str = ""  # a file of SHA-1 hashes; empty: the most common passwords
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParameter:
+    """A parameter that sessions are made of or described by.
+
+    ``type``: ``key`` (requests with the same value are one session), ``user``, ``role`` or ``context``. ``hashed``: only a
+    hash of the value leaves the worker; that of a key never does otherwise.
+    """
+
+    name: str = ""  # never empty in what was read
+    place: str = "header"  # header | cookie | query | form | json
+    type: str = "key"
+    hashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Which requests belong together."""
+
+    enabled: bool = True
+    parameters: tuple[SessionParameter, ...] = ()  # keys before the built-in ones, in this order
+    interval_ns: int = 10 * SECOND  # how often a worker hands on what is new
+    sessions: int = 16_384  # that a worker follows between two digests; requests of further ones are counted and left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +352,27 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
+class Sink:
+    """One addressee beside the cloud; which fields it needs depends on its type (see `settings.sink_keys`)."""
+
+    name: str = ""  # never empty in what was read
+    type: str = "file"
+    url: str = ""
+    target: str = ""  # index, topic, subject, bucket
+    format: str = "json"  # of a syslog message: json | cef | leef
+    token: str = field(default="", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    verify_tls: bool = True
+    ca_file: str = ""
+    types: tuple[str, ...] = ()  # empty: all
+    confidence: float = 0.0
+    hosts: tuple[str, ...] = ()  # globs; empty: all
+    batch_reports: int = 100
+    batch_interval_ns: int = SECOND
+    timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
 class Shedding:
     enabled: bool = True
     high_water: float = 0.75  # ring fill at which new flows begin to be skipped
@@ -381,11 +433,14 @@ class Settings:
     cloud: Cloud = field(default_factory=Cloud)
     console: Console = field(default_factory=Console)
     spool: Spool = field(default_factory=Spool)
+    sinks: tuple[Sink, ...] = ()
     shard: Shard = field(default_factory=Shard)
     shedding: Shedding = field(default_factory=Shedding)
     tls: Tls = field(default_factory=Tls)
     supervisor: Supervisor = field(default_factory=Supervisor)
     discovery: Discovery = field(default_factory=Discovery)
+    vulnerabilities: Vulnerabilities = field(default_factory=Vulnerabilities)
     behavior: Behavior = field(default_factory=Behavior)
+    sessions: Sessions = field(default_factory=Sessions)
     discovery_only: bool = False  # detect and log attacks, do not export them
     simulate: Simulate = field(default_factory=Simulate)

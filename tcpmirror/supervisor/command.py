@@ -30,7 +30,7 @@ from tcpmirror.errors import (
 )
 from tcpmirror.processes.rules_in_force import prepare_rules, rules_signature
 from tcpmirror.settings.environment import apply_environment
-from tcpmirror.settings.load import load_settings
+from tcpmirror.settings.pushed import load_in_force
 from tcpmirror.settings.simulation import VARIABLE
 from tcpmirror.settings.tree import SECOND, Settings
 from tcpmirror.settings.tree import Supervisor as Places
@@ -256,9 +256,9 @@ def _serve(
 def _read(config: Path | None, tells: bool) -> tuple[Settings, str]:
     """Return the settings and the absolute path they are from (empty: the defaults); with *tells*, warnings go to stderr."""
     if config is None and not DEFAULT_FILE.exists():
-        return apply_environment(Settings(), os.environ), ""
+        return apply_environment(load_in_force(None).settings, os.environ), ""
     file = (config or DEFAULT_FILE).absolute()
-    loaded = load_settings(file)
+    loaded = load_in_force(file)
     for warning in loaded.warnings if tells else ():
         print(f"tcpmirror-supervisor: warning: {warning}", file=sys.stderr)
     return apply_environment(loaded.settings, os.environ), str(file)
@@ -268,7 +268,10 @@ def _reader(file: str) -> Callable[[], Settings]:
     """Return what reads the settings again for a reload; own rules are looked through too, before the workers take them."""
 
     def read_again() -> Settings:
-        settings = _read(Path(file) if file else None, tells=False)[0]
+        loaded = load_in_force(Path(file) if file else None)
+        for warning in loaded.warnings:
+            log.warning("%s", warning)
+        settings = apply_environment(loaded.settings, os.environ)
         if settings.inspection.rules_dir:
             load_pack(Path(settings.inspection.rules_dir))
         return settings

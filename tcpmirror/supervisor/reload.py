@@ -30,7 +30,7 @@ class ReloadPlan:
 # Which section concerns which kind of process; workers take theirs by SIGHUP.
 CONCERNED: Final = {
     "capture": ("capture", "shedding"),  # not for a log level: packets pass while it is away
-    "exporter": ("cloud", "spool", "metrics", "health", "log", "discovery_only"),
+    "exporter": ("cloud", "spool", "sinks", "metrics", "health", "log", "discovery_only"),
     "cloud": ("cloud", "console", "log"),
 }
 # Of `limits`, most are the workers'; these are read by another process.

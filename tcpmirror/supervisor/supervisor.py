@@ -22,6 +22,7 @@ from tcpmirror import __version__
 from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EXIT_SETTINGS, EnvironmentFault, TcpmirrorError
 from tcpmirror.processes.layout import SharedLayout
 from tcpmirror.settings.memory import divided, worker_count
+from tcpmirror.settings.pushed import pushed_signature
 from tcpmirror.settings.tree import SECOND, Settings
 from tcpmirror.supervisor.control import ControlServer
 from tcpmirror.supervisor.credentials import Credentials
@@ -35,6 +36,7 @@ from tcpmirror.telemetry.logs import configure_logging
 
 TURN_S: Final = 0.25  # between two looks at the clock when nothing happens
 STARTING_TURN_S: Final = 0.02  # a start is waited for by a person
+LOOK_NS: Final = 2 * SECOND  # between two looks whether the cloud gave other settings
 STATUS_NS: Final = 10 * SECOND  # between two status lines for the service manager
 START_DEATHS: Final = 3  # of one process before the first start counts as failed
 FATAL_AT_START: Final = frozenset(
@@ -108,6 +110,8 @@ class Supervisor:
         self._tree_began_ns = 0
         self._is_announced = False
         self._is_reloading = False
+        self._pushed = pushed_signature(settings)
+        self._looked_ns = 0
         self._exit_code = EXIT_OK
         self._status_due_ns = 0
 
@@ -142,6 +146,7 @@ class Supervisor:
         self.tree.reap(now_ns)
         if self._rules and not self.tree.stop_began_ns:
             self._look_at_rules(self._rules, now_ns)
+        self._look_at_cloud_settings(now_ns)
         self.tree.turn(now_ns)
         if not self._is_announced:
             self._look_at_start(now_ns)
@@ -218,6 +223,17 @@ class Supervisor:
             else:
                 log.info("rules in force: %s", ", ".join(f"{name} {value}" for name, value in outcome.facts.items()))
             self.tree.tell("worker", signal.SIGHUP)
+
+    def _look_at_cloud_settings(self, now_ns: int) -> None:
+        """Reload when the exporter has kept other settings of the cloud."""
+        if not self._is_announced or self.tree.stop_began_ns or now_ns - self._looked_ns < LOOK_NS:
+            return
+        self._looked_ns = now_ns
+        seen = pushed_signature(self.tree.settings)
+        if seen != self._pushed:
+            self._pushed = seen
+            log.info("the cloud gave other settings: taking them")
+            self._reload(now_ns)
 
     def _look_at_start(self, now_ns: int) -> None:
         """Announce a complete start. One that fails is ended as a whole: half a sensor that says "started" helps nobody."""

@@ -136,6 +136,9 @@ WORKER: Final = (
     "rules_refused",  # gauge: 1 while newer own rules are refused and those before stay in force
     "discarded_bytes",  # the road was to end before reassembly (`analyze --until ring`)
     "ignored_findings",  # not reported, because the operator said so
+    "weakness_signs",  # signs of weaknesses that were noted
+    "weakness_refused",  # gauge: of them, those for which there was no room
+    "weakness_ns",  # CPU time of looking for them, measured on one exchange in 64
     "masked_reports",  # in which a mask overwrote something
     "api_requests",  # exchanges that the inventory of APIs took up
     "api_samples",  # of them, those whose parameters were read
@@ -145,6 +148,10 @@ WORKER: Final = (
     "behavior_cells",  # counts of one control, subject, place and slot of time, handed on
     "behavior_evicted",  # those that gave way to others and are lost
     "behavior_ns",  # CPU time of counting exchanges, measured on one in 64
+    "session_requests",  # exchanges put down to a session
+    "session_refused",  # of sessions for which there was no room
+    "session_digests_lost",  # sessions' digests that were too large for the ring
+    "session_ns",  # CPU time of following sessions, measured on one in 64
 )
 
 EXPORTER: Final = (
@@ -164,11 +171,15 @@ EXPORTER: Final = (
     "cloud_up",  # gauge: 1 when the last call worked
     "backlog",  # gauge: reports spooled, not yet acknowledged
     "scrapes",
+    "weaknesses",  # records of weaknesses that workers handed on
+    "weaknesses_sent",  # and that the cloud has, after they were merged
     "api_digests",  # endpoints' digests that workers handed on
     "api_digests_sent",  # and that the cloud has, after they were merged
     "behavior_counters",  # counters of behaviour that workers handed on
     "behavior_counters_sent",  # merged ones that the cloud has
     "behavior_dropped",  # counters forgotten for want of room
+    "session_digests",  # sessions' digests that workers handed on
+    "session_digests_sent",  # merged ones that the cloud has
     "batch_connect_failures",  # of batch_failures: nobody answered at all
     # batch_failures by reason
     "failed_dns",

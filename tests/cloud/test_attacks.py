@@ -23,8 +23,8 @@ from tcpmirror.cloud.search.tree import All
 from tests.cloud.running import MINUTE, NOON, finding, report
 
 
-@pytest.fixture
-def filled(database: Database) -> Database:
+@pytest.fixture(scope="module")
+def filled(lasting_database: Database) -> Database:
     sent = [
         report(1, host="shop.example", status=200),
         report(2, host="shop.example", status=404, real_ip="192.0.2.7"),
@@ -32,8 +32,8 @@ def filled(database: Database) -> Database:
         report(4, host="api.example", uri="/100%_done", findings=[finding(type="rce")], status=None, real_ip="2001:db8::1"),
         report(5, host="shop.example", time_ns=NOON + 600 * MINUTE, status=2000),
     ]
-    store_batch(database, "n1", parse_batch(orjson.dumps({"batch_id": "a", "reports": sent})), NOON)
-    return database
+    store_batch(lasting_database, "n1", parse_batch(orjson.dumps({"batch_id": "a", "reports": sent})), NOON)
+    return lasting_database
 
 
 SEARCHES = {
@@ -116,13 +116,14 @@ def test_search_finds(filled: Database, search: str, found: list[int]) -> None:
     assert count_attacks(filled, wanted) == len(found)
 
 
-def test_node_is_found_by_its_name_too(filled: Database) -> None:
+def test_node_is_found_by_its_name_too(database: Database) -> None:
     about = dict.fromkeys(("group_name", "version", "mode", "hostname"), "")
-    node = register_node(filled, {"name": "edge-7", **about}, NOON).node_id
-    sent = {"batch_id": "b", "reports": [report(9, host="edge.example")]}
-    store_batch(filled, node, parse_batch(orjson.dumps(sent)), NOON)
+    node = register_node(database, {"name": "edge-7", **about}, NOON).node_id
+    for sender, host in ((node, "edge.example"), ("n1", "shop.example")):
+        sent = {"batch_id": "b", "reports": [report(9 + len(host), host=host)]}
+        store_batch(database, sender, parse_batch(orjson.dumps(sent)), NOON)
     for search in ("node:edge-*", f"node:{node}"):
-        assert [row.host for row in list_attacks(filled, parse(search, NOON), 9).rows] == ["edge.example"]
+        assert [row.host for row in list_attacks(database, parse(search, NOON), 9).rows] == ["edge.example"]
 
 
 GROUPS = {

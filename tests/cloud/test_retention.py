@@ -4,9 +4,11 @@ import threading
 
 import pytest
 
+from tcpmirror.cloud.audit import AuditFilter, list_audit
 from tcpmirror.cloud.database import Database, open_database
+from tcpmirror.cloud.housekeeping import turn
 from tcpmirror.cloud.retention import Retention, expire, used_bytes
-from tests.cloud.running import MINUTE, NOON, READ, RunningCloud, finding, report
+from tests.cloud.running import ADMIN, MINUTE, NOON, READ, RunningCloud, finding, report
 from tests.cloud.test_ingest import counts, shown, store
 
 HOUR = 60 * MINUTE
@@ -91,3 +93,25 @@ def test_refused_records_are_listed(cloud: RunningCloud) -> None:
         (0, "7"),
     ]
     assert older["next_before"] is None
+
+
+def test_administrators_change_what_is_kept_and_it_is_kept_so(cloud: RunningCloud) -> None:
+    database = cloud.service.database
+    store(database, "a", report(1, time_ns=NOON), report(2, time_ns=NOON + 72 * HOUR, host="late.example"))
+    cloud.service.clock = lambda: NOON + 72 * HOUR
+    with cloud.client(READ) as reader, cloud.client(ADMIN) as admin:
+        assert reader.put("/api/v1/retention", json={"days": 1}).status_code == 403
+        assert admin.put("/api/v1/retention", json={"days": 40_000}).status_code == 422
+        shown = reader.get("/api/v1/retention").json()
+        assert (shown["days"], shown["size_bytes"], shown["is_own"]) == (180, 0, False) and shown["used_bytes"] > 0
+        turn(cloud.service)
+        assert counts(database)["attacks"] == 2
+        assert admin.put("/api/v1/retention", json={"days": 2, "size_bytes": 10**12}).status_code == 204
+        shown = reader.get("/api/v1/retention").json()
+        assert (shown["days"], shown["size_bytes"], shown["is_own"]) == (2, 10**12, True)
+        turn(cloud.service)
+        assert counts(database)["attacks"] == 1
+        admin.put("/api/v1/retention", json={})
+        assert reader.get("/api/v1/retention").json()["days"] == 180
+    told = list_audit(database, AuditFilter(action="retention"), 9)
+    assert [row.details["after"] for row in told] == [None, {"days": 2, "size_bytes": 10**12}]

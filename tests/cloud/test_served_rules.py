@@ -127,7 +127,7 @@ def test_older_rules_are_not_taken_again(cloud: RunningCloud, node: Node) -> Non
     assert "older" in str(node.rules.describe()["problem"])
 
 
-def test_node_without_a_pinned_key_takes_no_rules(cloud: RunningCloud, tmp_path: Path) -> None:
+def test_node_without_a_pinned_key_pins_it_and_takes_rules(cloud: RunningCloud, tmp_path: Path) -> None:
     keep_pack(cloud.service.database, "shop", PACK, MARIA, NOON)
     first = Node(cloud, tmp_path)
     first.client.heartbeat({})
@@ -136,7 +136,8 @@ def test_node_without_a_pinned_key_takes_no_rules(cloud: RunningCloud, tmp_path:
     (tmp_path / "node.json").write_text(json.dumps(stored))
     second = Node(cloud, tmp_path)
     second.beat()
-    assert second.files == {}
+    assert set(second.files) == {"cloud.shop.yaml"}
+    assert json.loads((tmp_path / "node.json").read_bytes())["rules_key"] == public_key(cloud.service.database)
 
 
 KEY = Ed25519PrivateKey.generate()

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tcpmirror.cloud.sessions.intake import key_of
 from tests.cloud.running import finding
+from tests.console import test_sessions
 from tests.console.browsing import recent, send, sign_in
 from tests.console.conftest import RunningConsole
+from tests.console.test_sessions import digest
+from tests.console.test_vulnerabilities import tell, weakness
 
 pytestmark = pytest.mark.browser
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+_SESSION = digest(0xACE, "axe.example", "sqli")
+SESSION_PAGE = f"/sessions/{key_of(_SESSION.id, _SESSION.day)}"
 PAGES = [
     "/overview",
     "/attacks",
@@ -26,7 +34,12 @@ PAGES = [
     "/attacks/1",
     "/incidents",
     "/sources",
+    "/vulnerabilities?status=any",
+    "/vulnerabilities/1",
+    "/sessions",
+    SESSION_PAGE,
     "/apis",
+    "/apis/specifications",
     "/rules",
     "/rules/sqli-union-select",
     "/nodes",
@@ -48,14 +61,31 @@ def violations(page: Page) -> list[str]:
     ]
 
 
+def misfits(page: Page, width: int) -> list[str]:
+    """Return what reaches beyond the page, and what of the text is cut without an ellipsis."""
+    cut: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll('.tm-page *')].filter(node => {
+            const style = getComputedStyle(node);
+            return node.childElementCount === 0 && style.overflowX === 'hidden' && style.textOverflow !== 'ellipsis'
+                && node.clientWidth > 1 && node.scrollWidth > node.clientWidth + 1;
+        }).map(node => `cut: ${node.textContent.slice(0, 80)}`)"""
+    )
+    reach = page.evaluate("document.documentElement.scrollWidth")
+    return cut + ([f"{reach} pixels wide"] if reach > width else [])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_no_page_has_a_serious_violation(browser: Browser, console: RunningConsole, scheme: Any, width: int) -> None:
+def test_every_page_fits_and_has_no_serious_violation(
+    browser: Browser, console: RunningConsole, artefacts: Path, scheme: Any, width: int
+) -> None:
     send(
         console,
         recent(1901, host="axe.example", findings=[finding(evidence="uid=0(root)"), finding(type="xss", payload="<b>")]),
         recent(1902, host="axe.example", status=500, real_ip="192.0.2.3"),
     )
+    tell(console, weakness("exposed-file", "axe.example"))
+    test_sessions.tell(console, _SESSION)
     context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, base_url=console.url)
     page = context.new_page()
     page.goto("/sign-in")
@@ -65,7 +95,8 @@ def test_no_page_has_a_serious_violation(browser: Browser, console: RunningConso
         page.goto(path)
         expect(page.locator("main h1")).to_be_visible()
         page.wait_for_function("document.body.className.includes('body--')")
-        found[path] = violations(page)
+        page.screenshot(path=artefacts / f"{re.sub('[^a-z0-9]+', '-', path[1:])}-{scheme}-{width}.png", full_page=True)
+        found[path] = violations(page) + misfits(page, width)
     context.close()
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
 

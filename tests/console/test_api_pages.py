@@ -94,9 +94,11 @@ def test_a_specification_is_uploaded_compared_and_removed(page: Page, apis: Runn
     sign_in(page, apis, "/apis/specifications?host=api.example")
     documents = page.locator(".tm-panel", has=page.get_by_role("heading", name="OpenAPI documents"))
     documents.get_by_label("Name; the same again is a newer version").fill(XSS)
-    chosen = documents.locator("input[type=file]")
-    chosen.set_input_files({"name": "x.yaml", "mimeType": "application/yaml", "buffer": b"no: document"})
+    with page.expect_file_chooser() as chooser:
+        documents.get_by_role("button", name="Choose a document").click()
+    chooser.value.set_files({"name": "x.yaml", "mimeType": "application/yaml", "buffer": b"no: document"})
     expect(page.get_by_text("openapi", exact=False).filter(has_text="accepted").last).to_be_visible()
+    chosen = documents.locator("input[type=file]")
     chosen.set_input_files({"name": "x.yaml", "mimeType": "application/yaml", "buffer": DOCUMENT.encode()})
     rows = page.get_by_role("table", name="OpenAPI documents").locator("tbody tr")
     expect(rows).to_have_count(1)

@@ -364,8 +364,7 @@ def test_payload_seen_only_after_decoding_is_shown_decoded(page: Page, console: 
     expect(page.locator(".tm-payload-full")).to_have_text("; cat /etc/shadow")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 1280), ("light", 390)])
 def test_pages_fit_in_both_themes(
     browser: Browser, console: RunningConsole, artefacts: Path, scheme: Any, width: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,3 +194,53 @@ def _reader_sees_what_a_reader_may(browser: Browser, console: RunningConsole) ->
     expect(page.get_by_text("looked after by nobody")).to_be_visible()
     assert page.get_by_role("button", name="Mark as a false positive").count() == 0
     context.close()
+
+
+def test_settings_are_given_to_nodes_and_wrong_ones_are_refused(
+    page: Page, console: RunningConsole, problems: Problems, artefacts: Path
+) -> None:
+    with console.node() as node:
+        refused = "log.level: the value cannot be taken " + XSS
+        stats = {"settings": {"serial": 4, "problem": refused}, "capture_packets": 10**40}
+        node.post("/api/v1/nodes/heartbeat", json={"stats": stats}).raise_for_status()
+        sign_in(page, console, "/nodes")
+        expect(page.get_by_text("settings refused: log.level: the value cannot be taken <script>")).to_be_visible()
+        text = page.get_by_label("Settings, YAML")
+        text.fill("cloud: {token: mine}")
+        page.get_by_role("button", name="Give them to the nodes").click()
+        expect(page.get_by_text("settings for all:1: cloud.token: this key is the sensor's own")).to_be_visible()
+        text.fill("log: {level: debug}")
+        page.get_by_role("button", name="Give them to the nodes").click()
+        expect(page.locator(".tm-comments li")).to_contain_text("log: {level: debug}")
+        page.screenshot(path=artefacts / "node-settings.png", full_page=True)
+        served = node.get("/api/v1/nodes/settings")
+        assert served.json()["layers"] == [["all", "log: {level: debug}"]]
+    page.goto("/settings")
+    changes = page.get_by_role("table", name="Log of changes")
+    expect(changes.locator("tbody tr", has_text="settings.keep")).to_contain_text("log: {level: debug}")
+    assert page.evaluate("window.pwned") is None
+    assert problems == []
+
+
+def test_sessions_are_ended_and_retention_is_changed(browser: Browser, page: Page, console: RunningConsole) -> None:
+    other = browser.new_context(base_url=console.url, user_agent="Other browser " + XSS[:40])
+    assert other.request.post("/api/v1/session", data={"user": "admin", "password": console.password}).ok
+    elsewhere = other.new_page()
+    sign_in(page, console, "/settings")
+    row = page.get_by_role("table", name="Signed in").locator("tbody tr", has_text="Other browser")
+    expect(row).to_have_count(1)
+    row.get_by_role("button").click()
+    expect(row).to_have_count(0)
+    elsewhere.goto("/settings")
+    expect(elsewhere.get_by_role("button", name="Sign in")).to_be_visible()
+    other.close()
+    page.get_by_label("Days; 0: no limit").fill("many")
+    page.get_by_role("button", name="Keep so").click()
+    expect(page.get_by_text("Accepted: 0 to 36500 days")).to_be_visible()
+    page.get_by_label("Days; 0: no limit").fill("30")
+    page.get_by_label("Size, as 20GiB").fill("20GiB")
+    page.get_by_role("button", name="Keep so").click()
+    expect(page.get_by_text("of the last 30 days are kept, the newest where the store is larger than 20GiB")).to_be_visible()
+    page.get_by_role("button", name="As the settings say").click()
+    expect(page.get_by_text("of the last 180 days are kept")).to_be_visible()
+    assert page.evaluate("window.pwned") is None

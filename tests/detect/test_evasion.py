@@ -18,8 +18,6 @@ WEAK = {
     "path backslash percent-encoded": 91.0,
     "path doubled": 75.0,
     "CSS escapes": 66.0,
-    "SQL line comments": 60.0,
-    "SQL NBSP for blanks": 45.0,
 }
 # What the rules' examples show too seldom for some disguise.
 MORE = [

@@ -21,7 +21,7 @@ def test_the_page_shows_what_was_measured() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not CORPORA, reason="TCPMIRROR_CORPORA names no directory of labelled requests")
 def test_what_was_reached_is_kept() -> None:
-    """Attacks may only be found more often, harmless requests only less often, than the figures say."""
+    """Attacks may only be found more often, also of each category, and harmless requests only less often than the figures say."""
     before, now = json.loads(FIGURES.read_text()), measure([Path(CORPORA)])
     worse = {}
     for key, row in before.items():
@@ -29,4 +29,8 @@ def test_what_was_reached_is_kept() -> None:
         change = now[key]["flagged"] - row["flagged"]
         if (-change if label == "attack" else change) > SLACK[label]:
             worse[key] = (row["flagged"], now[key]["flagged"])
+        for name, item in row["categories"].items():
+            found = now[key]["categories"][name]["flagged"]
+            if item["flagged"] - found > max(SLACK["attack"], 100.5 / item["n"]):  # one record in the smallest
+                worse[f"{key}: {name}"] = (item["flagged"], found)
     assert worse == {}

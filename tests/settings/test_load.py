@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -440,3 +441,35 @@ def test_embedded_cloud_beyond_loopback_needs_tls_or_a_word(cloud: str) -> None:
 def test_key_without_a_certificate_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"cloud\.tls_key.*a key alone"):
         parse_settings(V3 + "cloud: {tls_key: /etc/c.key}\n", "f")
+
+
+SINK_FAULTS = {
+    "no address": ("{name: a, type: webhook}", "needs a `url`"),
+    "another scheme": ("{name: a, type: syslog, url: 'http://x'}", "does not begin with udp://, tcp://, tls://"),
+    "no topic": ("{name: a, type: kafka, url: 'x:9092'}", "needs a `target`"),
+    "a path from here": ("{name: a, type: file, url: hits.jsonl}", "no absolute path"),
+    "the cloud's name": ("{name: cloud, type: stdout}", "sinks"),
+    "a name twice": ("{name: a, type: stdout}, {name: a, type: stdout}", "the name of several"),
+    "an unknown type": ("{name: a, type: fax}", "`syslog`"),
+    "an unknown attack": ("{name: a, type: stdout, types: [sql]}", "`sqli`"),
+}
+
+
+@pytest.mark.parametrize(("sinks", "problem"), SINK_FAULTS.values(), ids=SINK_FAULTS.keys())
+def test_a_sink_that_cannot_work_is_refused_with_what_it_lacks(sinks: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(problem)):
+        parse_settings(f"{V4}sinks: [{sinks}]\n", "f")
+
+
+def test_a_sink_is_read_whole() -> None:
+    text = (
+        f"{V4}sinks: [{{name: siem, type: syslog, url: 'tls://siem:6514', format: cef, confidence: 50%, hosts: ['*.x']}}]\n"
+    )
+    (sink,) = parse_settings(text, "f").settings.sinks
+    assert (sink.name, sink.url, sink.format, sink.confidence, sink.hosts) == (
+        "siem",
+        "tls://siem:6514",
+        "cef",
+        0.5,
+        ("*.x",),
+    )

@@ -18,6 +18,8 @@ from typing import Any
 
 from tcpmirror.errors import EnvironmentFault, SettingsError
 from tcpmirror.processes.context import Context
+from tcpmirror.settings import LoadedSettings
+from tcpmirror.settings.pushed import with_kept
 from tcpmirror.settings.tree import Capture, Log, Settings, Source
 from tcpmirror.supervisor.credentials import Credentials
 from tcpmirror.supervisor.notify import Notifier
@@ -160,7 +162,7 @@ def settings_of(plan: dict[str, Any]) -> Settings:
         default,
         workers=plan.get("workers", 2),
         capture=Capture(sources=tuple(Source(**source) for source in plan.get("sources", [{}]))),
-        limits=replace(default.limits, segment_ring_bytes=1 << 16, report_ring_bytes=1 << 16),
+        limits=replace(default.limits, segment_ring_bytes=1 << 16, report_ring_bytes=1 << 19),
         log=Log(level=str(plan.get("log_level", "info"))),
         cloud=replace(default.cloud, **plan.get("cloud", {})),
         supervisor=replace(default.supervisor, **plan["supervisor"]),
@@ -174,7 +176,7 @@ def run(path: Path) -> int:
     configure_logging("supervisor", settings.log.level)
     installation = Installation(
         settings,
-        lambda: settings_of(json.loads(path.read_text())),
+        lambda: with_kept(LoadedSettings(settings_of(json.loads(path.read_text())))).settings,
         str(path),
         "stderr",
         Credentials("deploy-token", "first-password"),

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_SETTINGS
+from tcpmirror.export.atomic_file import write_atomically
+from tcpmirror.model.settings_document import SettingsDocument, encode_settings
+from tcpmirror.settings.pushed import NAME
 from tcpmirror.supervisor.control import ask
 from tcpmirror.telemetry.names import KINDS
 from tests.supervisor.conftest import Sensor, eventually, is_alive
@@ -200,6 +203,18 @@ class TestReload:
         sensor.change(log_level="debug")
         ask(sensor.directory, {"command": "reload"})
         eventually(lambda: sensor.events("started", name="exporter-0", level="debug"))
+
+    def test_settings_of_the_cloud_are_taken_when_they_are_kept_and_workers_live_on(self, run_sensor: Run) -> None:
+        sensor = run_sensor().ready()
+        before = {process["name"]: process["pid"] for process in sensor.status()["processes"]}
+        document = SettingsDocument(1, "n", (("all", "log: {level: debug}"),))
+        write_atomically(sensor.directory / NAME, encode_settings(document))
+        eventually(lambda: sensor.events("started", name="exporter-0", level="debug"))
+        eventually(lambda: sensor.status()["state"] == "running")
+        after = {process["name"]: process["pid"] for process in sensor.status()["processes"]}
+        assert {name for name in ALL if before[name] != after[name]} == {"exporter-0", "cloud-0"}
+        write_atomically(sensor.directory / NAME, encode_settings(SettingsDocument(2, "n", ())))
+        eventually(lambda: len(sensor.events("started", name="exporter-0", level="info")) == 2)
 
     def test_what_the_shared_memory_is_cut_for_waits_for_a_restart(self, run_sensor: Run) -> None:
         sensor = run_sensor(workers=2).ready()

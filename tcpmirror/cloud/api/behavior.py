@@ -23,6 +23,6 @@ async def digests(request: Request, service: Shared, node_id: Annotated[str, Dep
 
     def take(body: bytes) -> bool:
         digest_id, counters = decode_rows(body)
-        return take_counters(service.database, node_id, digest_id, counters, service.clock())
+        return take_counters(service.database, node_id, digest_id, counters, service.clock(), service.book)
 
     return await receipt_of(request, take)

@@ -166,12 +166,27 @@ async def take_batch(request: Request, service: Shared, node_id: Annotated[str, 
 def heartbeat(beat: Heartbeat, service: Shared, node_id: Annotated[str, Depends(calling_node)]) -> None:
     """Tell that the node is alive, and how it is doing."""
     try:
-        size = len(orjson.dumps(beat.stats))
-    except orjson.JSONEncodeError as error:
+        stats = bounded(beat.stats)
+        size = len(orjson.dumps(stats))
+    except (orjson.JSONEncodeError, RecursionError) as error:
         raise HTTPException(400, f"stats: {error}") from error
     if size > _STATS_LIMIT:
         raise HTTPException(413, f"stats: at most {_STATS_LIMIT} bytes.")
-    record_heartbeat(service.database, node_id, beat.stats, service.clock())
+    record_heartbeat(service.database, node_id, stats, service.clock())
+
+
+def bounded(value: Any) -> Any:
+    """Return *value* with integers beyond 64 bits, which no store takes, cut to the nearest that is not."""
+    match value:
+        case dict():
+            return {name: bounded(each) for name, each in value.items()}
+        case list():
+            return [bounded(each) for each in value]
+        case bool():
+            return value
+        case int():
+            return max(-(2**63), min(value, 2**63 - 1))
+    return value
 
 
 def batch_schemas() -> dict[str, Any]:

@@ -196,7 +196,7 @@ def change_password(wish: PasswordChange, service: Shared, caller: Calling) -> N
     change_own_password(service.database, known, wish.new, caller.session, caller.actor, now_ns)
 
 
-@router.get("/sessions")
+@router.get("/sign-ins")
 def sessions(service: Shared, caller: Calling) -> SessionList:
     """List the sessions that hold: an administrator sees everybody's, others their own."""
     own = None if caller.role is Role.ADMIN else (caller.account.id if caller.account is not None else -1)
@@ -216,7 +216,7 @@ def sessions(service: Shared, caller: Calling) -> SessionList:
     return SessionList(sessions=shown)
 
 
-@router.delete("/sessions/{session_id}", status_code=204, responses=_MISSING)
+@router.delete("/sign-ins/{session_id}", status_code=204, responses=_MISSING)
 def end_session(session_id: str, service: Shared, caller: Calling) -> None:
     """End a session: an administrator anybody's, others one of their own."""
     own = None if caller.role is Role.ADMIN else (caller.account.id if caller.account is not None else -1)

@@ -188,6 +188,8 @@ class NodeHealthShown(BaseModel):
     backlog: Annotated[int | None, Field(description="Reports in its spool that wait for us.", examples=[0])]
     rules_serial: Annotated[int | None, Field(description="Which of our rules it took.", examples=[12])]
     rules_problem: Annotated[str, Field(description="Why it took no newer ones.", examples=[""])]
+    settings_serial: Annotated[int | None, Field(description="Which of our settings it took.", examples=[3])]
+    settings_problem: Annotated[str, Field(description="Why it took no newer ones.", examples=[""])]
 
 
 class Node(BaseModel):

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from tcpmirror.cloud import vulnerabilities as store
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, calling_node, only
 from tcpmirror.cloud.api.digests import DIGEST_BYTES, bounded_body
+from tcpmirror.cloud.api.exports import cell
 from tcpmirror.cloud.api.fields import RowId, optional_time_of, time_of
 from tcpmirror.cloud.batch import BatchTooLarge, MalformedBatch, decoded_body
 from tcpmirror.cloud.roles import Role
 from tcpmirror.vulns.catalog import KINDS, SEVERITIES, TYPES
 from tcpmirror.vulns.weakness import decode_weaknesses
 
+_CSV: Final = (
+    "id", "severity", "status", "kind", "type", "title", "host", "method", "path", "subject", "count",
+    "first_time", "last_time", "judged_by", "comment",
+)  # fmt: skip
+_CSV_LIMIT: Final = 20_000  # rows of one file
 _SEVERITY = f"^({'|'.join(SEVERITIES)}|)$"
 
 
@@ -114,6 +122,30 @@ def vulnerabilities(
         total=page.total,
         open=store.count_vulnerabilities(service.database),
     )
+
+
+@router.get(".csv", dependencies=[only(Role.READ)], response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+def vulnerabilities_as_csv(
+    *,
+    service: Shared,
+    status: Annotated[str, Query(pattern="^(open|closed|false_positive|)$")] = "",
+    kind: Annotated[str, Query(pattern=f"^({'|'.join(KINDS)}|)$")] = "",
+    host: Annotated[str, Query(max_length=200)] = "",
+    severity: Annotated[str, Query(pattern=_SEVERITY)] = "",
+    text: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """List them as CSV (RFC 4180), the gravest first. A cell that a spreadsheet would calculate is quoted."""
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(_CSV)
+    wanted = store.VulnerabilityFilter(status, "", kind, host, severity, text)
+    for offset in range(0, _CSV_LIMIT, store.PAGE_LIMIT):
+        page = store.list_vulnerabilities(service.database, wanted, "severity", store.PAGE_LIMIT, offset)
+        table.writerows([cell(_shown(row)[name]) for name in _CSV] for row in page.rows)
+        if len(page.rows) < store.PAGE_LIMIT:
+            break
+    headers = {"Content-Disposition": 'attachment; filename="vulnerabilities.csv"'}
+    return Response(out.getvalue(), media_type="text/csv", headers=headers)
 
 
 @router.get("/{vulnerability_id}", dependencies=[only(Role.READ)], responses=_MISSING)

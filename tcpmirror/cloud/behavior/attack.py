@@ -38,14 +38,14 @@ class Marked:
     samples: tuple[Sample, ...]
 
 
-def add_marked(connection: Connection, node_id: str, marked: Marked, attack_id: int | None) -> int:
+def add_marked(connection: Connection, node_id: str, marked: Marked, attack_id: int | None, book: SourceBook) -> int:
     """Add *marked* to the attack *attack_id*, or where that is None to the one it belongs to; return that."""
     reports = [report for sample in marked.samples if (report := _of_sample(sample, marked.key)) is not None]
     if not reports and attack_id is None:
         reports = [_without_sample(marked)]
     stored = _hits_of(connection, [report.fields.id for report in reports])
     if reports:
-        _add_hits(connection, node_id, marked.key, reports)
+        _add_hits(connection, node_id, marked.key, reports, book)
         now = _hits_of(connection, [report.fields.id for report in reports])
         attack_id = now[max(reports, key=lambda report: report.fields.time_ns).fields.id]
         stored = {name: attack for name, attack in now.items() if name not in stored}
@@ -70,13 +70,13 @@ def _most_of_others(connection: Connection, key: CounterKey, attack_id: int) -> 
     return connection.execute(most).scalar() or 0
 
 
-def _add_hits(connection: Connection, node_id: str, key: CounterKey, reports: list[SoundReport]) -> None:
+def _add_hits(connection: Connection, node_id: str, key: CounterKey, reports: list[SoundReport], book: SourceBook) -> None:
     name = attack_key(key.type, (*_point(key), *((key.subject,) if key.type in _OF_SOURCE else ())), key.host, key.path)
     found = [
         (report, [replace(hit, key=name, host=key.host or hit.host, path=key.path or hit.path) for hit in hits_of(report)])
         for report in reports
     ]
-    add_reports(connection, node_id, found, SourceBook())
+    add_reports(connection, node_id, found, book)
 
 
 def _add_count(connection: Connection, attack_id: int, marked: Marked, more: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -13,6 +14,7 @@ from tcpmirror.behavior.counter import Counter, Excess, Sample, merged, read_row
 from tcpmirror.cloud.behavior.attack import Marked, add_marked
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.digest_ids import remember, was_taken
+from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.grouping import EXTENDS_NS
 from tcpmirror.cloud.schema import behavior_counters
 
@@ -22,14 +24,30 @@ _LIMIT: Final = 1 << 20
 _NEW: Final = {"base": 0, "marked": 0, "since": 0, "attack_id": None, "attack_ns": 0}
 
 
-def take_counters(database: Database, node_id: str, digest_id: str, counters: Iterable[Counter], now_ns: int) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Intake:
+    """Whose counters are taken, and what is known of addresses."""
+
+    node_id: str
+    book: SourceBook
+
+
+def take_counters(
+    database: Database,
+    node_id: str,
+    digest_id: str,
+    counters: Iterable[Counter],
+    now_ns: int,
+    book: SourceBook | None = None,
+) -> bool:
     """Merge *counters* of a digest; False if it was taken before. On return it is committed."""
     fresh = list(merged(counters).values())
+    intake = _Intake(node_id, book or SourceBook())
     with database.writing() as connection:
         if was_taken(connection, node_id, digest_id):
             return False
         for at in range(0, len(fresh), _CHUNK):
-            _merge(connection, node_id, fresh[at : at + _CHUNK])
+            _merge(connection, intake, fresh[at : at + _CHUNK])
         remember(connection, node_id, digest_id, now_ns)
     return True
 
@@ -40,19 +58,19 @@ def forget_old(database: Database, now_ns: int) -> None:
         connection.execute(delete(behavior_counters).where(behavior_counters.c.last_ns < now_ns - KEPT_NS))
 
 
-def _merge(connection: Connection, node_id: str, fresh: list[Counter]) -> None:
+def _merge(connection: Connection, intake: _Intake, fresh: list[Counter]) -> None:
     names = {counter.key.digest: counter for counter in fresh}
     stored = connection.execute(select(behavior_counters).where(behavior_counters.c.key.in_(list(names))))
     before = {row.key: row for row in stored}
     for name, counter in names.items():
-        row = _merged_row(connection, node_id, counter, before.get(name))
+        row = _merged_row(connection, intake, counter, before.get(name))
         if name in before:
             connection.execute(update(behavior_counters).where(behavior_counters.c.key == name).values(**row))
         else:
             connection.execute(insert(behavior_counters), row | {"key": name})
 
 
-def _merged_row(connection: Connection, node_id: str, fresh: Counter, before: Row[Any] | None) -> dict[str, Any]:
+def _merged_row(connection: Connection, intake: _Intake, fresh: Counter, before: Row[Any] | None) -> dict[str, Any]:
     """Return the row of *fresh* added to what was there *before*, after its attack was brought up to date."""
     whole = Counter(fresh.key) if before is None else _unpacked(before.counter)
     earlier = whole.excess()
@@ -67,7 +85,7 @@ def _merged_row(connection: Connection, node_id: str, fresh: Counter, before: Ro
         is_news = row["attack_id"] is None or total >= 2 * row["marked"]
         samples = _chosen(whole, found, total - row["marked"]) if is_news else ()
         marked = Marked(whole.key, found, row["marked"] - row["since"], total - row["since"], samples)
-        row |= {"attack_id": add_marked(connection, node_id, marked, row["attack_id"]), "marked": total}
+        row |= {"attack_id": add_marked(connection, intake.node_id, marked, row["attack_id"], intake.book), "marked": total}
         row["attack_ns"] = found.last_ns
         whole.samples.clear()  # they are stored as hits
     row |= {"last_ns": max(slot.last_ns for slot in whole.slots.values()), "counter": _packed(whole)}

@@ -9,8 +9,25 @@ import orjson
 from sqlalchemy import ColumnElement, Integer, Text, and_, case, cast, false, not_, or_, select, true, type_coerce
 
 from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes
+from tcpmirror.cloud.search.alike import alike
+from tcpmirror.cloud.search.grammar import Piece
+from tcpmirror.cloud.search.keys import read_pattern
 from tcpmirror.cloud.search.kinds import OWASP, RISKS, TARGETS
-from tcpmirror.cloud.search.tree import Absent, Addresses, All, Any, Between, During, Match, Not, Pattern, Query, Value, Word
+from tcpmirror.cloud.search.tree import (
+    UNBOUNDED,
+    Absent,
+    Addresses,
+    All,
+    Any,
+    Between,
+    During,
+    Match,
+    Not,
+    Pattern,
+    Query,
+    Value,
+    Word,
+)
 from tcpmirror.cloud.traits import trait
 from tcpmirror.model.attack import ATTACK_TYPES
 
@@ -27,7 +44,7 @@ def condition(query: Query) -> Condition:
         case Not(part):
             return not_(condition(part))
         case During(since_ns, until_ns):
-            return and_(attacks.c.last_ns >= since_ns, attacks.c.first_ns <= until_ns)
+            return _during(since_ns, until_ns)
         case Word(text):
             return _contains(text)
         case Match("incident", _):
@@ -39,14 +56,22 @@ def condition(query: Query) -> Condition:
     assert_never(query)
 
 
+def _during(since_ns: int, until_ns: int) -> Condition:
+    # A bound that holds for every attack is left out: SQLite would enter an index by it, and read all rows.
+    since = [attacks.c.last_ns >= since_ns] if since_ns > 0 else []
+    until = [attacks.c.first_ns <= until_ns] if until_ns < UNBOUNDED else []
+    return and_(true(), *since, *until)
+
+
 def _contains(text: str) -> Condition:
+    pattern = f"%{read_pattern(Piece(text, 0, quoted=True)).like}%"
     columns = (attacks.c.host, attacks.c.path, attacks.c.parameter, attacks.c.last_payload, attacks.c.last_source)
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+    return or_(*(alike(column, pattern) for column in columns))
 
 
 def _like(column: ColumnElement[str], value: Value) -> Condition:
     assert isinstance(value, Pattern), "what the key's reader returns"
-    return column.ilike(value.like, escape="\\")
+    return alike(column, value.like)
 
 
 def _between(low: ColumnElement[int], high: ColumnElement[int], value: Value) -> Condition:
@@ -126,7 +151,7 @@ def _parameter(value: Value) -> Condition:
     if "[" not in value.like:
         return _like(attacks.c.parameter, value)
     tags = [orjson.dumps(tag).decode()[1:-1].replace("\\\\", "\\") for tag in value.like.strip("[]").split("][")]
-    return type_coerce(attacks.c.point, Text).ilike('["' + '","'.join(tags) + "%", escape="\\")
+    return alike(type_coerce(attacks.c.point, Text), '["' + '","'.join(tags) + "%")
 
 
 def _payload(value: Value) -> Condition:
@@ -154,10 +179,12 @@ def _application(value: Value) -> Condition:
 
 def _node(value: Value) -> Condition:
     """The nodes of that name or id, and the attacks with a hit of theirs."""
-    is_meant = or_(_like(nodes.c.name, value), _like(nodes.c.id, value))
-    theirs = select(nodes.c.id).where(is_meant, attacks.c.traits.contains(" node:" + nodes.c.id + " "))
+    meant = (
+        select(nodes.c.id).where(or_(_like(nodes.c.name, value), _like(nodes.c.id, value))).cte().prefix_with("MATERIALIZED")
+    )
+    theirs = select(meant.c.id).where(attacks.c.traits.contains(" node:" + meant.c.id + " "))
     # The first is asked once, the second for each attack.
-    return and_(select(nodes.c.id).where(is_meant).exists(), theirs.exists())
+    return and_(select(meant.c.id).exists(), theirs.exists())
 
 
 def _request(value: Value) -> Condition:

@@ -157,7 +157,6 @@ def test_heartbeat_is_stored(cloud: RunningCloud) -> None:
 
 BAD_STATS = {
     "too large": (b'{"stats": {"a": "%s"}}' % (b"x" * 70_000), 413),
-    "past 64 bits": (b'{"stats": {"a": 99999999999999999999999}}', 400),
     "lone surrogate": (b'{"stats": {"a": "\\ud800"}}', 400),
     "nested deeply": (b'{"stats": {"a": %s}}' % (b"[" * 300 + b"]" * 300), 400),
     "nested very deeply": (b'{"stats": {"a": %s}}' % (b"[" * 100_000 + b"]" * 100_000), 400),

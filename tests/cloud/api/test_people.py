@@ -76,18 +76,18 @@ def test_sessions_are_listed_and_revoked(cloud: RunningCloud) -> None:
         signed_in(cloud, "nina", PASSWORD) as other,
         cloud.client(ADMIN) as admin,
     ):
-        own = here.get("/api/v1/sessions").json()["sessions"]
+        own = here.get("/api/v1/sign-ins").json()["sessions"]
         assert [(one["account"], one["address"], one["current"]) for one in own] == [
             ("nina", "127.0.0.1", False), ("nina", "127.0.0.1", True)
         ]  # fmt: skip
         assert own[0]["browser"].startswith("python-httpx")
-        assert len(admin.get("/api/v1/sessions").json()["sessions"]) >= 2
-        assert here.delete(f"/api/v1/sessions/{own[0]['id']}").status_code == 204
+        assert len(admin.get("/api/v1/sign-ins").json()["sessions"]) >= 2
+        assert here.delete(f"/api/v1/sign-ins/{own[0]['id']}").status_code == 204
         assert [client.get("/api/v1/session").status_code for client in (here, other)] == [200, 401]
         with signed_in(cloud, "admin", PASSWORD) as someone:
-            theirs = next(one for one in someone.get("/api/v1/sessions").json()["sessions"] if one["current"])
-            assert here.delete(f"/api/v1/sessions/{theirs['id']}").status_code == 404
-            assert someone.delete(f"/api/v1/sessions/{own[1]['id']}").status_code == 204
+            theirs = next(one for one in someone.get("/api/v1/sign-ins").json()["sessions"] if one["current"])
+            assert here.delete(f"/api/v1/sign-ins/{theirs['id']}").status_code == 404
+            assert someone.delete(f"/api/v1/sign-ins/{own[1]['id']}").status_code == 204
         assert here.get("/api/v1/session").status_code == 401
         admin.delete(f"/api/v1/accounts/{number}")
 

@@ -110,3 +110,11 @@ def test_old_ones_go(cloud: RunningCloud, node: httpx.Client, reader: httpx.Clie
 def test_what_is_no_record_is_refused(node: httpx.Client) -> None:
     for body in (b"", b"{}", b'{"id": "a", "rows": [{}]}'):
         assert node.post("/api/v1/vulnerabilities/records", content=body).status_code == 400
+
+
+def test_a_filtered_list_is_a_file_that_no_spreadsheet_calculates(node: httpx.Client, reader: httpx.Client) -> None:
+    send(node, "1", weakness(subject="=1+1"), weakness(host="b.example"))
+    text = reader.get("/api/v1/vulnerabilities.csv", params={"host": "a.example"}).raise_for_status().text
+    head, row = text.splitlines()
+    assert head.startswith("id,severity,status,kind")
+    assert "'=1+1" in row and "a.example" in row
