@@ -73,6 +73,17 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_rules(commands.add_parser("rules", help="the detection rules").add_subparsers(required=True, metavar="COMMAND"))
 
+    watched = commands.add_parser("top", help="what each process of a running sensor does now, until Ctrl-C")
+    watched.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file, for supervisor.run_dir")
+    watched.add_argument("--seconds", type=_seconds, default=2.0, metavar="N", help="between two looks (default: 2)")
+    watched.set_defaults(command=_top)
+
+    collected = commands.add_parser("collect-info", help="one archive for support, without secrets and without traffic")
+    collected.add_argument("archive", type=Path, metavar="OUT.tar.gz")
+    collected.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file")
+    collected.add_argument("--log", type=Path, metavar="FILE", help="the log (default: where `start` writes it)")
+    collected.set_defaults(command=_collect_info)
+
     check = commands.add_parser("check-config", help="check a settings file and print the effective settings")
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command=_check_config)
@@ -200,6 +211,26 @@ def _compile_rules(arguments: argparse.Namespace) -> int:
     where = compile_rules()
     if not any(where.glob("*.hs")):
         raise EnvironmentFault(f"{where}: compiled rules could not be written there")
+    return EXIT_OK
+
+
+def _top(arguments: argparse.Namespace) -> int:
+    from tcpmirror.supervisor.top import top
+
+    top(Path(_settings(arguments.config).supervisor.run_dir), arguments.seconds)
+    return EXIT_OK
+
+
+def _collect_info(arguments: argparse.Namespace) -> int:
+    from tcpmirror.supervisor.collect_info import collect_info
+    from tcpmirror.supervisor.command import log_path
+
+    settings = _settings(arguments.config)
+    try:
+        names = collect_info(settings, arguments.log or log_path(settings), arguments.archive)
+    except OSError as fault:
+        raise EnvironmentFault(f"{arguments.archive} cannot be written: {fault.strerror}") from fault
+    print(f"{arguments.archive}: {', '.join(names)}")
     return EXIT_OK
 
 

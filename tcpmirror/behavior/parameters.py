@@ -10,7 +10,7 @@ import orjson
 
 from tcpmirror.model.exchange import Request
 
-BODY_BYTES: Final = 16 * 1024  # of a body that is read; credentials come in small ones
+BODY_BYTES: Final = 4 * 1024  # of a body that is read; credentials come in small ones
 LEAVES: Final = 64
 DEPTH: Final = 6
 Parameter = tuple[tuple[str, ...], str, bytes]  # point, name, value

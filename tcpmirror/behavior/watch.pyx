@@ -44,7 +44,7 @@ cdef class Check:
 
     cdef object control
     cdef int index, count
-    cdef bint by_session, by_all
+    cdef bint by_session, by_all, by_account
     cdef uint64_t slot_ns
     cdef object names           # of parameters, None: identifiers
     cdef object networks
@@ -55,7 +55,7 @@ cdef class Check:
         self.control = control
         self.index = index
         self.count = COUNTS.index(control.count)
-        self.by_session, self.by_all = control.by == "session", control.by == "endpoint"
+        self.by_session, self.by_all, self.by_account = (control.by == each for each in ("session", "endpoint", "account"))
         self.slot_ns = max(1, control.window_ns // SLOTS_A_WINDOW)
         self.names = Names(control.parameters).matches if control.parameters else None
         self.networks = Networks(control.networks).hold if control.networks else None
@@ -139,6 +139,8 @@ cdef class Watch:
     cdef uint64_t mask
     cdef dict routes
     cdef object choice, breached, is_password, is_login, is_identifier
+    cdef dict identifying       # names of query parameters: as text where they identify, else None
+    cdef dict shown             # media types: whether pages show them
     cdef tuple checks, payload_checks
     cdef int samples
     cdef readonly uint64_t evicted, observed, used
@@ -162,6 +164,7 @@ cdef class Watch:
                                     if (<Check>check).count == OF_PAYLOADS and (<Check>check).control.mode != "off")
         self.is_password, self.is_login = Names(PASSWORDS).matches, Names(LOGINS).matches
         self.is_identifier = Names(IDENTIFIERS).matches
+        self.identifying, self.shown = {}, {}
 
     def observe(self, Exchange exchange not None, list findings, bytes source=None, bytes session=None):
         """Count *exchange*. *source*: the client's real address, packed; None: the packets'. *session*: names its session.
@@ -197,8 +200,12 @@ cdef class Watch:
             if check.count == REQUESTS:
                 self._count(exchange, check, route, place, subject, None, 0, False)
             elif check.count == OF_PATHS:
+                if status < 400 and (route.is_asset or (exchange.response is not None and self._is_shown(exchange.response))):
+                    continue  # what pages load by themselves
                 self._count(exchange, check, route, place, subject, None, _path_hash(request.target), True)
             elif check.count == OF_AGENTS:
+                if check.by_session and session is None:
+                    continue  # an address has as many agents as people behind it
                 agent = request.header(b"user-agent") or b""
                 self._count(exchange, check, route, place, subject, ("header", "user-agent"), _hash(agent), True)
             elif check.names is None and check.count == OF_VALUES:
@@ -242,7 +249,7 @@ cdef class Watch:
         cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(request.target)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(request.target), at = 0, end, number = 0
         cdef const uint8_t* query
-        if route.is_asset or (exchange.response is not None and _is_shown(exchange.response)):
+        if route.is_asset or (exchange.response is not None and self._is_shown(exchange.response)):
             return
         while at < size and data[at] == 47:
             end = at + 1
@@ -255,9 +262,35 @@ cdef class Watch:
             at = end
         query = <const uint8_t*>memchr(data, 63, size)
         if query != NULL:
-            for name, value in _pairs(request.target[query - data + 1:]):
-                if value and self.is_identifier(name):
-                    self._count(exchange, check, route, place, subject, ("get", name), _hash(value), True)
+            for pair in request.target[query - data + 1:].split(b"&", PAIRS)[:PAIRS]:
+                name, _, value = pair.partition(b"=")
+                named = self._identifying(name) if value else None
+                if named is not None:
+                    self._count(exchange, check, route, place, subject, named, _hash(value), True)
+
+    cdef tuple _identifying(self, bytes name):
+        """Return the point of the query's parameter *name* if it identifies something, else None."""
+        found = self.identifying.get(name, self)
+        if found is not self:
+            return found
+        text = name.decode("latin-1")
+        found = ("get", text) if len(name) <= 64 and self.is_identifier(text) else None
+        if len(self.identifying) >= ROUTES:
+            self.identifying.clear()
+        self.identifying[name] = found
+        return found
+
+    cdef bint _is_shown(self, Response response):
+        """Tell whether the answer is what a page loads many of: a picture, a font, a script."""
+        kind = response.header(b"content-type")
+        if kind is None:
+            return False
+        found = self.shown.get(kind)
+        if found is None:
+            if len(self.shown) >= 256:
+                self.shown.clear()
+            found = self.shown[kind] = (<bytes>kind).lower().startswith(SHOWN)
+        return found
 
     cdef void _values(self, Exchange exchange, Check check, Route route, int place, bytes subject, list parameters):
         if check.count == OF_LOGINS:
@@ -267,6 +300,11 @@ cdef class Watch:
                 point, login = logins[0] if logins else ((), secrets[0])
                 self._count(exchange, check, route, place, subject, point, _hash(login), True)
             return
+        if check.by_account:
+            accounts = [value for _, name, value in parameters if self.is_login(name)]
+            if not accounts:
+                return
+            subject = b"account %016x" % _hash64(accounts[0])
         for point, name, value in parameters:
             if value and check.names(name):
                 self._count(exchange, check, route, place, subject, point, _hash(value), True)
@@ -396,12 +434,6 @@ cdef Exchange _heads_of(Exchange exchange):
     kept.index, kept.source, kept.vlan, kept.inner_vlan = exchange.index, exchange.source, exchange.vlan, exchange.inner_vlan
     kept.vni, kept.tunnel, kept.flow_hash = exchange.vni, exchange.tunnel, exchange.flow_hash
     return kept
-
-
-cdef bint _is_shown(Response response):
-    """Tell whether the answer is what a page loads many of: a picture, a font, a script."""
-    kind = response.header(b"content-type")
-    return kind is not None and (<bytes>kind).lower().startswith(SHOWN)
 
 
 cdef str _text_of(bytes subject):

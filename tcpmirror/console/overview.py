@@ -12,12 +12,14 @@ from urllib.parse import urlencode
 from nicegui import ui
 from sqlalchemy import Row
 
+from tcpmirror.cloud.apis.reading import EndpointFilter, list_endpoints
 from tcpmirror.cloud.attacks import Group, count_attacks, group_attacks
 from tcpmirror.cloud.nodes import SILENT_NS, list_nodes
 from tcpmirror.cloud.search.tree import All, During, Match
 from tcpmirror.cloud.search.writing import term
 from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.trends import Trend, trend
+from tcpmirror.cloud.vulnerabilities import count_vulnerabilities
 from tcpmirror.console import mirror_health
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.mirror_health import NodeHealth
@@ -29,6 +31,7 @@ SLOW_REFRESH_S: Final = 60.0  # of periods over a day: they change little, and c
 _COUNTED: Final = 100_000
 _SHOWN: Final = 6
 _SERIES: Final = 6  # types that have a colour of their own; the rest is one more series
+_AT_RISK: Final = EndpointFilter(min_risk=8)
 _HOUR_NS: Final = 3_600 * 1_000_000_000
 
 
@@ -64,6 +67,8 @@ class Overview:
     attacks: int
     incidents: int
     groups: dict[str, tuple[Group, ...]]
+    endpoints: tuple[Row[Any], ...]
+    weaknesses: dict[str, int]
     nodes: tuple[Row[Any], ...]
     health: tuple[NodeHealth, ...]
     now_ns: int
@@ -84,6 +89,8 @@ def read(service: Service, period: Period) -> Overview:
             count_attacks(database, during, _COUNTED),
             count_attacks(database, All((during, Match("incident", ()))), _COUNTED),
             {"target": targets.result(), "source": sources.result()},
+            tuple(list_endpoints(database, _AT_RISK, now_ns, "risk", _SHOWN).rows),
+            count_vulnerabilities(database),
             tuple(nodes),
             tuple(mirror_health.read(nodes)),
             now_ns,
@@ -125,6 +132,7 @@ class OverviewPage:
                 _types(shown)
                 _top("Top targets", "target", "domain", shown)
                 _top("Top sources", "source", "ip", shown)
+            _apis(shown)
             _nodes(shown)
 
 
@@ -255,6 +263,26 @@ def _bars(title: str, rows: list[tuple[str, int, str]], shown: Overview) -> None
                         link(name, f"/attacks?{search}", "tm-facet-value")
                         Text("span", f"{number:,}", "tm-facet-hits")
                     block("span", "tm-facet-bar").style(f"width: {100 * number / max(most, 1):.1f}%")
+
+
+def _apis(shown: Overview) -> None:
+    """Show the riskiest endpoints and how many vulnerabilities are open, where there are any."""
+    open_ones = [(name, number) for name, number in reversed(shown.weaknesses.items()) if number]
+    if not shown.endpoints and not open_ones:
+        return
+    with block("section", "tm-panel"):
+        with block("div", "tm-panel-head"):
+            Text("h2", "APIs at risk")
+            for name, number in open_ones:
+                told = f"{number:,} {name}"
+                chip = link(told, f"/vulnerabilities?severity={name}", "tm-chip")
+                chip._props["aria-label"] = f"Open vulnerabilities: {told}"
+        with block("ul", "tm-facets"):
+            for row in shown.endpoints:
+                with block("li"), block("span", "tm-facet-line"):
+                    told = f"{shortened(row.method, 16)} {shortened(row.host + row.path, 160)}"
+                    link(told, f"/apis/{row.id}", "tm-facet-value tm-mono")
+                    Text("span", f"risk {row.risk}", "tm-facet-hits")
 
 
 def _nodes(shown: Overview) -> None:

@@ -6,7 +6,9 @@ restarted process finds its rings as the dead one left them.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
+import os
 from dataclasses import dataclass
 
 from tcpmirror.ring.ring import Doorbell, RingReader, RingWriter, ring_bytes
@@ -16,6 +18,7 @@ from tcpmirror.telemetry.names import KINDS
 from tcpmirror.telemetry.notes import NOTE_BYTES, Note
 
 DOORBELL_BYTES = 64
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,9 @@ class SharedLayout:
         self.workers = workers
         self._segment_ring = ring_bytes(limits.segment_ring_bytes)
         self._report_ring = ring_bytes(limits.report_ring_bytes)
+        # From one ring to the next: whole pages, so that those of other workers can be taken away from one.
+        self._segment_stride = _whole_pages(self._segment_ring)
+        self._report_stride = _whole_pages(self._report_ring)
         self.names = (
             *(ProcessName("capture", index) for index in range(sources)),
             *(ProcessName("worker", index) for index in range(workers)),
@@ -46,8 +52,8 @@ class SharedLayout:
         self._pages_at = 0
         self._bells_at = PAGE_BYTES * len(self.names)
         self._segments_at = self._bells_at + PAGE_BYTES * -(-DOORBELL_BYTES * (workers + 1) // PAGE_BYTES)
-        self._reports_at = self._segments_at + sources * workers * self._segment_ring
-        self._notes_at = self._reports_at + workers * self._report_ring
+        self._reports_at = self._segments_at + sources * workers * self._segment_stride
+        self._notes_at = self._reports_at + workers * self._report_stride
         total = self._notes_at + sources * NOTE_BYTES
         self._memory = memoryview(mmap.mmap(-1, total, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS))
 
@@ -79,14 +85,43 @@ class SharedLayout:
     def report_reader(self, worker: int) -> RingReader:
         return RingReader(self._report_memory(worker))
 
+    def keep_only(self, worker: ProcessName) -> None:
+        """Unmap, from this process alone and for good, what a worker has no business with: other processes' rings and pages.
+
+        Its doorbells stay; they are words that wake somebody, and share a page. OSError if the kernel refuses.
+        """
+        kept = [(self._bells_at, self._segments_at)]
+        at = self._pages_at + PAGE_BYTES * self.names.index(worker)
+        kept.append((at, at + PAGE_BYTES))
+        for source in range(self.sources):
+            at = self._segments_at + (source * self.workers + worker.index) * self._segment_stride
+            kept.append((at, at + self._segment_stride))
+        at = self._reports_at + worker.index * self._report_stride
+        kept.append((at, at + self._report_stride))
+        end = 0
+        for start, stop in (*sorted(kept), (_whole_pages(len(self._memory)), 0)):
+            self._unmap(end, start)
+            end = stop
+
+    def _unmap(self, start: int, stop: int) -> None:
+        if start < stop:
+            first = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+            if _libc.munmap(ctypes.c_void_p(first + start), ctypes.c_size_t(stop - start)):
+                number = ctypes.get_errno()
+                raise OSError(number, f"munmap: {os.strerror(number)}")
+
     def _bell(self, index: int) -> Doorbell:
         at = self._bells_at + DOORBELL_BYTES * index
         return Doorbell(self._memory[at : at + DOORBELL_BYTES])
 
     def _segment_memory(self, source: int, worker: int) -> memoryview:
-        at = self._segments_at + (source * self.workers + worker) * self._segment_ring
+        at = self._segments_at + (source * self.workers + worker) * self._segment_stride
         return self._memory[at : at + self._segment_ring]
 
     def _report_memory(self, worker: int) -> memoryview:
-        at = self._reports_at + worker * self._report_ring
+        at = self._reports_at + worker * self._report_stride
         return self._memory[at : at + self._report_ring]
+
+
+def _whole_pages(size: int) -> int:
+    return mmap.PAGESIZE * -(-size // mmap.PAGESIZE)

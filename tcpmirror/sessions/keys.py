@@ -60,26 +60,61 @@ class SessionKeys:
         own = tuple(parameters)
         self._own = tuple(item for item in own if item.type == "key")
         self.told = tuple(item for item in own if item.type != "key")
-        names = [*HEADERS, "cookie", "user-agent", *(item.name.lower() for item in own if item.place == "header")]
+        self._by_headers_alone = all(item.place in ("header", "cookie") for item in self._own)
+        names = [*HEADERS, "cookie", "user-agent", "host", *(item.name.lower() for item in own if item.place == "header")]
         self._wanted: dict[int, tuple[bytes, ...]] = {}
         for name in dict.fromkeys(names):
             self._wanted[len(name)] = (*self._wanted.get(len(name), ()), name.encode("latin-1"))
         self._headers: dict[bytes, bytes] = {}
+        self._known: dict[tuple[bytes | None, bytes | None], SessionName | None] = {}
+        self._clients: dict[tuple[str | bytes, bytes], SessionName] = {}
         self._names: dict[tuple[str, bytes], SessionName] = {}
 
     def of(self, exchange: Exchange, source: str | None = None) -> SessionName:
         """Return what names the session of *exchange*; *source*: the client's real address, None: the packets'."""
         assert exchange.request is not None, "who tracks sessions passes over answers without a request"
         headers = self._headers = header_values(exchange.request.head, self._wanted)
-        for kind, value in self._candidates(exchange.request, headers):
-            if value and len(value) <= VALUE_BYTES:
-                return self._named(kind, value)
+        found = self._brought(exchange.request, headers)
+        if found is not None:
+            return found
         if exchange.response is not None and may_hand_out(exchange.response):
             for kind, value in handed_out(exchange.response):
                 return self._named(kind, value)
-        agent = headers.get(b"user-agent", b"")[:VALUE_BYTES]
-        address = source if source is not None else ip_text(exchange.client_ip)
-        return self._named("address and user agent", address.encode() + b"\n" + agent)
+        return self._of_client(source or exchange.client_ip, headers.get(b"user-agent", b"")[:VALUE_BYTES])
+
+    def _brought(self, request: Request, headers: dict[bytes, bytes]) -> SessionName | None:
+        """Return what names the session by a key that *request* brings; None: it brings none.
+
+        Clients repeat their headers, so what those came to is remembered, unless the operator's keys stand elsewhere too.
+        """
+        brought = (headers.get(b"cookie"), headers.get(b"authorization"))
+        plain = (b"host" in headers) + (b"user-agent" in headers) + (brought[0] is not None) + (brought[1] is not None)
+        is_known = self._by_headers_alone and len(headers) == plain
+        if is_known and brought == (None, None):
+            return None
+        if is_known and brought in self._known:
+            return self._known[brought]
+        candidates = self._candidates(request, headers)
+        found = next((self._named(kind, value) for kind, value in candidates if value and len(value) <= VALUE_BYTES), None)
+        if is_known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[brought] = found
+        return found
+
+    def _of_client(self, source: str | bytes, agent: bytes) -> SessionName:
+        found = self._clients.get((source, agent))
+        if found is None:
+            address = source if isinstance(source, str) else ip_text(source)
+            if len(self._clients) >= _REMEMBERED:
+                self._clients.clear()
+            found = self._clients[source, agent] = self._named("address and user agent", address.encode() + b"\n" + agent)
+        return found
+
+    @property
+    def host(self) -> bytes:
+        """The host of the exchange last asked about."""
+        return self._headers.get(b"host", b"")
 
     @property
     def teller(self) -> tuple[bytes | None, bytes | None]:

@@ -101,7 +101,7 @@ cdef class Tracker:
         cdef bytes path = request.target.partition(b"?")[0][:PATH_CHARS]
         cdef long long duration = -1
         digest = session.digest
-        host = (request.header(b"host") or b"").decode("latin-1")[:128].lower()
+        host = self.keys.host.decode("latin-1")[:128].lower()
         if source is None:
             source = ip_text(exchange.client_ip)
         if response is not None:

@@ -51,8 +51,8 @@ CONTROL: Final = (
     ),
     Key(
         "by",
-        Choice(("source", "session", "endpoint")),
-        "Whose are counted together: of one address, of one session, or everybody's.",
+        Choice(("source", "session", "endpoint", "account")),
+        "Whose are counted together: of one address, one session, everybody, or, for values, all that try one account.",
         "by",
         own=True,
     ),

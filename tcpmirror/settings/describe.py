@@ -50,20 +50,20 @@ def _section(section: Section, value_of: Any, hide_secrets: bool = False) -> dic
         value = value_of(key)
         if value is MISSING or value is None:
             continue
-        written[key.name] = HIDDEN if key.secret and value and hide_secrets else write(key.kind, value)
+        written[key.name] = HIDDEN if key.secret and value and hide_secrets else write(key.kind, value, hide_secrets)
     return written
 
 
-def write(kind: Kind, value: Any) -> Any:
-    """Return *value* of *kind* in YAML's types."""
+def write(kind: Kind, value: Any, hide_secrets: bool = False) -> Any:
+    """Return *value* of *kind* in YAML's types; with *hide_secrets* the secrets in it as `describe_settings` has them."""
     match kind:
         case ListOf() | OneOrMany():
-            return [write(kind.item, item) for item in value]
+            return [write(kind.item, item, hide_secrets) for item in value]
         case MapOf():
             return {kind.name.write(name): kind.value.write(item) for name, item in value}
         case Section():
             fields = kind.take(value) if kind.take else {}
-            return _section(kind, lambda key: fields.get(key.target, MISSING))
+            return _section(kind, lambda key: fields.get(key.target, MISSING), hide_secrets)
         case Anything():
             return value
         case _:

@@ -85,6 +85,7 @@ SINK: Final = (
         "is Amazon's), `HOST:PORT,...` (`kafka`), `nats://` or `tls://` (`nats`).",
         "url",
         example="tls://siem.example:6514",
+        secret=True,  # that of a chat's webhook is all that it asks for
     ),
     _key(
         "target",

@@ -221,7 +221,8 @@ class Control:
 
     ``count``: ``requests``, ``values`` (different ones of ``parameters``, of identifiers in paths where that is empty),
     ``paths``, ``payloads``, ``logins`` (with breached passwords), ``agents``. ``by``: whose are counted together: of a
-    ``source`` address, a ``session``, or all (``endpoint``). ``path``, ``parameters``: a glob, or ``~`` and an expression.
+    ``source`` address, a ``session``, all (``endpoint``), or an ``account`` (for values). ``path``, ``parameters``: a glob,
+    or ``~`` and an expression.
     ``statuses``: of the answer, such as ``404`` and ``5xx``. All conditions have to hold; an empty one holds for everything.
     """
 

@@ -47,7 +47,7 @@ from tcpmirror.supervisor.tree import START_HEARTBEATS
 from tcpmirror.telemetry.logs import configure_logging
 
 DEFAULT_FILE: Final = Path("/etc/tcpmirror/tcpmirror.yaml")
-LOG_FILE: Final = "tcpmirror.log"  # under supervisor.state_dir, for `start` with log.file on a standard stream
+LOG_FILE: Final = "log/tcpmirror.log"  # under supervisor.state_dir, for `start` with log.file on a standard stream
 RULES_POLL_S: Final = 0.1
 RULES: Final = RuleWork(prepare_rules, rules_signature)
 PATIENCE_S: Final = 5.0  # beyond a deadline that the supervisor keeps itself
@@ -74,7 +74,9 @@ def start(arguments: argparse.Namespace) -> int:
     settings, file = _read(arguments.config, tells=True)
     pid_file = _take_place(settings)
     credentials = _credentials(settings)
-    log_file = _log_path(settings)
+    log_file = log_path(settings)
+    if LOG_FILE in str(log_file):
+        _make_directory("supervisor.state_dir", log_file.parent, 0o700)
 
     def serve(announce: Callable[[Outcome], None], release: Callable[[], None]) -> int:
         return _serve(
@@ -326,7 +328,7 @@ def _credentials(settings: Settings) -> Credentials:
     return load_or_create(Path(settings.supervisor.state_dir)) if settings.cloud.embedded else Credentials()
 
 
-def _log_path(settings: Settings) -> Path:
+def log_path(settings: Settings) -> Path:
     """Where a sensor in the background logs: there is no terminal, so a standard stream becomes a file."""
     if settings.log.file in ("stdout", "stderr"):
         return Path(settings.supervisor.state_dir).absolute() / LOG_FILE

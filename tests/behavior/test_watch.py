@@ -56,7 +56,9 @@ def test_what_is_too_much_is_marked_from_the_threshold_on(make, control, marked)
 CALM = {
     "one user, the same password": lambda: every(0.5, 80, target="/login", method="POST", body=JSON % 7),
     "a user who mistypes": lambda: logins(8),
-    "logins over a day": lambda: logins(200, 60.0),
+    "logins of many over a day": lambda: every(
+        60.0, 200, target="/login", method="POST", body=lambda n: b'{"username":"user-%d","password":"p-%d"}' % (n, n)
+    ),
     "a gallery of pictures": lambda: every(0.05, 200, target=lambda n: f"/photo/{n}", media="image/jpeg"),
     "the parts of a page": lambda: every(0.01, 200, target=lambda n: f"/assets/app-{n}0000.js", media="text/javascript"),
     "a few dead links": lambda: every(1.0, 20, target=lambda n: f"/gone/{n}", status=404),
@@ -96,6 +98,34 @@ def test_stuffing_by_many_sources_that_try_once_each() -> None:
     assert (set(found), found["stuffing-of-all"].marked) == ({"stuffing-of-all"}, 30)
 
 
+def test_guesses_at_one_account_by_many_sources() -> None:
+    found = judged(
+        every(
+            60.0,
+            40,
+            target="/login",
+            method="POST",
+            status=401,
+            client=lambda n: f"198.51.100.{n}",
+            body=lambda n: b"login=bob&password=guess-%d" % n,
+        )
+    )
+    assert (set(found), found["guesses-at-account"].marked) == ({"guesses-at-account"}, 20)
+
+
+def test_user_agents_that_change_under_one_session() -> None:
+    watch = Watch((Control("a", "api_abuse", "agents", "session", window_ns=600 * SECOND, threshold=5),), 1)
+    for number, each in enumerate(every(1.0, 9, User_Agent=lambda n: f"agent {n}")):
+        watch.observe(each, [], None, b"session 0123456789abcdef" if number else None)
+    found = merged(counter for counter, _ in watch.take()).values()
+    assert [(counter.key.subject, counter.peak) for counter in found] == [("session 0123456789abcdef", 8)]
+
+
+def test_pages_read_one_after_another_are_scraping_and_pictures_are_not() -> None:
+    assert judged(every(0.2, 600, target=lambda n: f"/item/{n}", media="text/html"))["pages-of-session"].marked == 100
+    assert "pages-of-session" not in judged(every(0.2, 600, target=lambda n: f"/item/{n}", media="image/png"))
+
+
 def test_different_payloads_of_one_source() -> None:
     watch = Watch((Control("p", "multiple_payloads", "payloads", window_ns=3600 * SECOND, threshold=3),), 1)
     for number in range(6):
@@ -125,7 +155,7 @@ def test_of_the_operators_controls_the_longest_path_counts() -> None:
 
 def test_a_control_for_a_path_goes_before_the_built_in_ones_of_its_type() -> None:
     off = Control("quiet", "brute", path="/login", mode="off")
-    assert judged(logins(40), off) == {}
+    assert set(judged(logins(40), off)) == {"guesses-at-account"}  # which is of another type
     assert "brute-passwords" in judged(logins(40), Control("quiet", "brute", path="/elsewhere", mode="off"))
 
 

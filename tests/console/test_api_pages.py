@@ -51,6 +51,10 @@ def test_endpoints_are_listed_filtered_paged_opened_and_exported(
     page.get_by_role("link", name="Next").click()
     expect(rows).to_have_count(13)
 
+    page.goto("/overview")
+    at_risk = page.locator(".tm-panel", has=page.get_by_role("heading", name="APIs at risk"))
+    expect(at_risk.get_by_role("link", name="GET api.example/users/{user_id}")).to_be_visible()
+
     page.goto("/apis?sort=requests")
     first = rows.first
     expect(first).to_contain_text("GET /users/{user_id}")

@@ -131,7 +131,8 @@ def feeds_poison(context: Context) -> int:
 
 def powers(context: Context) -> int:
     """Tells what this process may do once it has opened what it needs, then runs."""
-    context.give_up_privileges()
+    if context.name.kind != "worker":  # which has given up what it had, and shut in could not tell
+        context.give_up_privileges()
     lines = dict(line.split(":\t") for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
     facts = {name: lines[name].strip() for name in ("CapEff", "CapPrm", "NoNewPrivs", "Name")}
     descriptors = sorted(str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
