@@ -8,7 +8,20 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    false,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -500,6 +513,7 @@ api_specifications = Table(
     Column("operations", Integer, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("enforced", Boolean, nullable=False, server_default=false()),  # nodes compare requests with it
     Index("api_specifications_of_host", "host", "name", "id"),
     sqlite_autoincrement=True,
 )

@@ -14,10 +14,12 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from tcpmirror.cloud.apis.specifications import specification_pack
 from tcpmirror.cloud.audit import Actor, record
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.facts import fact, keep_fact
 from tcpmirror.cloud.ignore_rules import ignore_pack
+from tcpmirror.cloud.masks import mask_pack
 from tcpmirror.cloud.schema import rule_packs
 from tcpmirror.cloud.serial import rules_serial, rules_were_changed
 from tcpmirror.detect.pack import read_pack
@@ -27,7 +29,7 @@ from tcpmirror.model.rule_document import PACK_NAME, RuleDocument, encode_rules,
 PACK_LIMIT: Final = 512 * 1024  # characters of one pack
 PACKS: Final = 8
 _KEY: Final = "rules_key"
-_IGNORED: Final = "ignored"  # the pack of what is to be ignored; no other may be called so
+_MADE: Final = {"ignored": ignore_pack, "masks": mask_pack, "specifications": specification_pack}  # packs that are made here
 
 
 class BadPack(Exception):
@@ -102,13 +104,13 @@ def list_packs(database: Database) -> list[Row[Any]]:
 
 def _packs(connection: Connection) -> list[tuple[str, str]]:
     packs = [(row.name, row.text) for row in connection.execute(select(rule_packs.c.name, rule_packs.c.text))]
-    ignored = ignore_pack(connection)
-    return [*packs, (_IGNORED, ignored)] if ignored else packs
+    made = [(name, make(connection)) for name, make in _MADE.items()]
+    return [*packs, *((name, text) for name, text in made if text)]
 
 
 def _checked(name: str, text: str) -> int:
-    if not PACK_NAME.fullmatch(name) or name == _IGNORED:
-        raise BadPack(f"name: {name!r}; accepted: small letters, digits and dashes, not {_IGNORED!r}")
+    if not PACK_NAME.fullmatch(name) or name in _MADE:
+        raise BadPack(f"name: {name!r}; accepted: small letters, digits and dashes, not {', '.join(_MADE)}")
     if len(text) > PACK_LIMIT:
         raise BadPack(f"text: {len(text)} characters; accepted: at most {PACK_LIMIT}")
     try:

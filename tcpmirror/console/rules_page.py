@@ -10,10 +10,12 @@ from nicegui import ui
 from sqlalchemy import Row
 
 from tcpmirror.cloud.ignore_rules import list_rules, remove_rule
+from tcpmirror.cloud.masks import list_masks
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.served_rules import list_packs
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.judgement import entry_text
+from tcpmirror.console.mask_panel import MaskPanel
 from tcpmirror.console.parts import LocalTime, Text, block, button, link, table, text_cell
 from tcpmirror.console.rule_book import attack_pattern_address, rule_book, weakness_address
 from tcpmirror.console.rule_packs import RulePacks
@@ -41,6 +43,7 @@ class RulesPage:
                 Text("h2", "Ignored by order of the people here")
                 self._ignored = block("div")
             self._show_ignored(ignored)
+            MaskPanel(visited, list_masks(visited.service.database))
             with block("section", "tm-panel"):
                 Text("h2", "Built-in rules")
                 filter_ = ui.input(

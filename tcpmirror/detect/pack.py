@@ -89,11 +89,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """All rules in force, ids unique; ``ignores``: what is not to be reported of what they find; ``masks``: nor told."""
+    """All rules in force, ids unique; ``ignores``: what is not to be reported of what they find; ``masks``: nor told.
+
+    ``specifications``: (host, name, OpenAPI document) with which requests are compared.
+    """
 
     rules: tuple[Rule, ...]
     ignores: tuple[Ignore, ...] = ()
     masks: tuple[Mask, ...] = ()
+    specifications: tuple[tuple[str, str, str], ...] = ()
 
 
 def load_pack(*folders: Path) -> Pack:
@@ -120,19 +124,21 @@ def join_packs(own: Iterable[tuple[str, str]]) -> Pack:
     rules: dict[str, Rule] = {}
     ignores: list[Ignore] = []
     masks: list[Mask] = []
+    specifications: list[tuple[str, str, str]] = []
     built_in = [(str(file), file.read_text(encoding="utf-8")) for file in sorted(BUILT_IN.glob("*.yaml"))]
     for is_own, packs in ((False, built_in), (True, own)):
         for file, text in packs:
             read = read_pack(file, text, is_own)
             ignores += read.ignores
             masks += read.masks
+            specifications += read.specifications
             for rule in read.rules:
                 if rule.id in rules:
                     taken = rules[rule.id]
                     problem = f"{rule.id!r} stands in {taken.file}:{taken.line} already"
                     raise SettingsError(file, rule.line, "id", rule.id, "an id that no other rule has", problem)
                 rules[rule.id] = rule
-    return Pack(tuple(rules.values()), tuple(ignores), tuple(masks))
+    return Pack(tuple(rules.values()), tuple(ignores), tuple(masks), tuple(specifications))
 
 
 def read_rules(file: str, text: str, own: bool = True) -> list[Rule]:
@@ -163,10 +169,11 @@ def examine_pack(file: str, text: str, own: bool = True) -> tuple[Pack, list[Set
         top = _Section(file, node, "(document)")
         ignores: tuple[Ignore, ...] = _entries(file, top.node("ignore"), IGNORES, "ignore", problems)
         masks: tuple[Mask, ...] = _entries(file, top.node("mask"), MASKS, "mask", problems)
+        documents = _specifications(file, top)
         listed = top.node("rules")
-        if listed is None and (top.node("ignore") is not None or top.node("mask") is not None):
+        if listed is None and any(top.node(key) is not None for key in ("ignore", "mask", "specifications")):
             top.finish()
-            return Pack((), ignores, masks), problems
+            return Pack((), ignores, masks, documents), problems
         common = _common(top)
         if not isinstance(listed, yaml.SequenceNode) or not listed.value:
             raise SettingsError(file, top.line, "rules", None, "a list of rules")
@@ -178,7 +185,7 @@ def examine_pack(file: str, text: str, own: bool = True) -> tuple[Pack, list[Set
             rules.append(_rule(_Section(file, item, f"rules[{index}]"), common, own))
         except SettingsError as problem:
             problems.append(problem)
-    return Pack(tuple(rules), ignores, masks), problems
+    return Pack(tuple(rules), ignores, masks, documents), problems
 
 
 def _entries(file: str, node: yaml.Node | None, kind: ListOf, key: str, problems: list[SettingsError]) -> tuple[Any, ...]:
@@ -189,6 +196,21 @@ def _entries(file: str, node: yaml.Node | None, kind: ListOf, key: str, problems
     found = reading.value(kind, node, key)
     problems += reading.problems
     return () if found is MISSING else tuple(found)
+
+
+def _specifications(file: str, top: _Section) -> tuple[tuple[str, str, str], ...]:
+    """Return (host, name, document) of each entry under ``specifications``."""
+    node = top.node("specifications")
+    if node is None:
+        return ()
+    if not isinstance(node, yaml.SequenceNode):
+        raise top.fail("specifications", None, "a list of host, name and document")
+    found = []
+    for index, item in enumerate(node.value):
+        section = _Section(file, item, f"specifications[{index}]")
+        found.append((section.text("host"), section.text("name"), section.text("document")))
+        section.finish()
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def read_specification(raw: bytes) -> Specification:
     """Return what *raw* (JSON or YAML) specifies; ValueError says why it is no OpenAPI document."""
     if len(raw) > DOCUMENT_BYTES:
         raise ValueError(f"the document has {len(raw)} bytes; at most {DOCUMENT_BYTES} are accepted")
-    document = _parsed(raw)
+    document = parsed_document(raw)
     version = str(document.get("openapi") or document.get("swagger") or "")
     if not re.match(r"2\.0|3\.[01]", version):
         raise ValueError(f"openapi or swagger: {version[:20]!r} is not accepted; accepted: 2.0, 3.0.x, 3.1.x")
@@ -74,10 +74,11 @@ def read_specification(raw: bytes) -> Specification:
     )
     if len(operations) > OPERATIONS:
         raise ValueError(f"{len(operations)} operations; at most {OPERATIONS} are accepted")
-    return Specification(str(info.get("title", "")), str(info.get("version", "")), operations, _bases(document))
+    return Specification(str(info.get("title", "")), str(info.get("version", "")), operations, base_paths(document))
 
 
-def _parsed(raw: bytes) -> dict[str, Any]:
+def parsed_document(raw: bytes) -> dict[str, Any]:
+    """Return the map that *raw* (JSON or YAML) holds; ValueError if it holds none."""
     try:
         document = orjson.loads(raw) if raw.lstrip()[:1] == b"{" else yaml.load(raw, _Loader)
     except (orjson.JSONDecodeError, yaml.YAMLError, ValueError, RecursionError) as problem:
@@ -101,7 +102,8 @@ def bare_path(path: str) -> Path:
     return tuple(_PARAMETER.sub(VALUE, path.partition("?")[0].partition("#")[0]).split("/")[1:])
 
 
-def _bases(document: dict[str, Any]) -> tuple[Path, ...]:
+def base_paths(document: dict[str, Any]) -> tuple[Path, ...]:
+    """Return what the paths of *document* may stand below, at least the empty path."""
     said = [document.get("basePath")]
     servers = document.get("servers")
     said += [server.get("url") for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []

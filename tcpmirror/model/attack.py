@@ -43,5 +43,25 @@ ATTACK_TYPES: Final[dict[str, tuple[int, str, tuple[int, ...]]]] = {
     "resource_consumption": (1 << 52, "Unrestricted resource consumption", (770, 799)),
     "enum": (1 << 55, "Enumeration", (204,)),
     "request_smuggling": (1 << 54, "HTTP request smuggling", (444,)),
+    "undefined_endpoint": (1 << 32, "Endpoint outside of the specification", ()),
+    "undefined_parameter": (1 << 33, "Parameter outside of the specification", ()),
+    "missing_auth": (1 << 34, "Authentication that the specification asks for is missing", ()),
+    "missing_parameter": (1 << 35, "Parameter that the specification asks for is missing", ()),
+    "invalid_parameter_value": (1 << 36, "Value that the specification does not allow", ()),
+    "invalid_request": (1 << 37, "Body that the specification does not allow", ()),
+    "processing_overlimit": (1 << 38, "Too large or slow to be compared with the specification", ()),
     "weak_auth": (1 << 53, "Weak authentication", (1270, 1294, 347)),
 }
+
+# What a request is called that differs from the specification of its API: no attack by itself.
+SPECIFICATION_TYPES: Final = frozenset(
+    {
+        "undefined_endpoint",
+        "undefined_parameter",
+        "missing_auth",
+        "missing_parameter",
+        "invalid_parameter_value",
+        "invalid_request",
+        "processing_overlimit",
+    }
+)

@@ -70,6 +70,10 @@ def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None, seclang:
         from tcpmirror.processes.seclang import seclang_engine  # lark is loaded where it is needed only
 
         detector.others = (seclang_engine(settings.inspection.seclang, detector.shows, cache_dir, seclang).inspect,)
+    if pack.specifications and settings.inspection.api_specification:
+        from tcpmirror.processes.enforcing import enforcing  # jsonschema-rs is loaded where it is needed only
+
+        detector.others = (*detector.others, enforcing(pack.specifications, settings))
     return detector
 
 

@@ -13,6 +13,7 @@ from tcpmirror.decode.scope import ScopeRules
 from tcpmirror.detect.ignoring import Ignored
 from tcpmirror.detect.masks import CompiledMask
 from tcpmirror.model.anomaly import Anomaly, anomaly_names
+from tcpmirror.model.attack import SPECIFICATION_TYPES
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.ignored_news import IgnoredCounts, add_ignored
@@ -147,7 +148,8 @@ class Judge:
         self._page.add("inspected")
         if findings:
             findings = self._proofs.added(findings, exchange, self._address.host(exchange) or "")
-        self._pass_on(exchange, findings, bool(findings) or bool(self._detector.ignored))
+        is_attack = any(found.type not in SPECIFICATION_TYPES for found in findings) or bool(self._detector.ignored)
+        self._pass_on(exchange, findings, is_attack)
         return findings
 
     def _pass_on(self, exchange: Exchange, findings: list[Finding], is_attack: bool) -> None:

@@ -26,6 +26,8 @@ from tcpmirror.discovery.sensitive import class_of, classes_within
 from tcpmirror.model.exchange import Exchange, Message, Request
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import Report
+from tcpmirror.sessions.digest import Event, SessionDigest
+from tcpmirror.sessions.keys import ROLES, USERS
 from tcpmirror.settings.tree import Limits, Mask
 
 MARGIN: Final = 8192  # bytes beyond what is kept that are looked at too: a value may be cut by the limit
@@ -298,6 +300,44 @@ def _forms(secret: bytes) -> list[bytes]:
 def concealing(masks: Masks) -> Callable[[EndpointDigest], EndpointDigest] | None:
     """Return what masks digests of the inventory; None: nothing has to."""
     return (lambda digest: masked_digest(digest, masks)) if masks else None
+
+
+def concealing_sessions(masks: Masks) -> Callable[[SessionDigest], SessionDigest] | None:
+    """Return what masks digests of sessions; None: nothing has to."""
+    return (lambda digest: masked_session(digest, masks)) if masks else None
+
+
+def masked_session(digest: SessionDigest, masks: Masks) -> SessionDigest:
+    """Return *digest* without what masks cover, whatever their conditions about a request.
+
+    Users and roles go where any of the names that they are read from is masked.
+    """
+    veil = Veil(list(masks.all))
+    return replace(
+        digest,
+        users=set() if any(_is_masked(name, masks) for name in USERS) else set(map(veil.line, digest.users)),
+        roles=set() if any(_is_masked(name, masks) for name in ROLES) else set(map(veil.line, digest.roles)),
+        context={veil.line(text) for text in digest.context if not _is_masked(text.partition("=")[0], masks)},
+        agents=set() if _is_masked("USER-AGENT", masks) else set(map(veil.line, digest.agents)),
+        hosts=set(map(veil.line, digest.hosts)),
+        endpoints=Counter({veil.line(name): count for name, count in digest.endpoints.items()}),
+        events={_masked_event(event, veil) for event in digest.events},
+        attack_events={_masked_event(event, veil) for event in digest.attack_events},
+    )
+
+
+def _masked_event(event: Event, veil: Veil) -> Event:
+    target = event.path.encode("utf-8", "surrogateescape")
+    return event._replace(path=veil.line(_readable(veil.target(target))), host=veil.line(event.host))
+
+
+def _is_masked(name: str, masks: Masks) -> bool:
+    """Tell whether a mask covers all values of *name*, wherever it may stand."""
+    places = (
+        ("header", name.upper()), ("header", "COOKIE", "cookie", name), ("get", name), ("post", "form_urlencoded", name),
+        ("post", "json_doc", "hash", name),
+    )  # fmt: skip
+    return any(mask.is_whole and mask.reaches(place) for mask in masks.all for place in places)
 
 
 def masked_digest(digest: EndpointDigest, masks: Masks) -> EndpointDigest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from tcpmirror.decode.client_address import ClientAddress
@@ -32,6 +32,7 @@ class SessionNews:
         self._sent = self._seen = self._failures = 0
         self._left: list[SessionDigest] = []
         self._told = (0, 0)
+        self.conceal: Callable[[SessionDigest], SessionDigest] | None = None  # takes out what is not to be told
         self._tracker = Tracker(SessionKeys())
         self.configure(settings)
 
@@ -65,7 +66,8 @@ class SessionNews:
         self._publish()
         found, self._left = self._left + self._tracker.take(), []
         kept = 0
-        for rows in chunks(map(wire_row, found), min(limit_bytes, RECORD_BYTES)):
+        told = found if self.conceal is None else list(map(self.conceal, found))
+        for rows in chunks(map(wire_row, told), min(limit_bytes, RECORD_BYTES)):
             kept += len(rows)
             self._sent += 1
             yield encode_rows(f"{self._epoch}-{self._sent}", rows)

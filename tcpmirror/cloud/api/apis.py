@@ -108,6 +108,11 @@ class ApiSpecification(BaseModel):
     version: str
     operations: int
     time: datetime
+    enforced: Annotated[bool, Field(description="Nodes compare requests to the host with it.")]
+
+
+class ApiEnforcement(BaseModel):
+    enforced: bool
 
 
 class ApiSpecificationList(BaseModel):
@@ -291,6 +296,22 @@ async def add_specification(
     except ValueError as error:
         raise HTTPException(400, str(error)[:300]) from error
     return await asyncio.to_thread(list_specifications, service, host.lower())
+
+
+@router.patch(
+    "/specifications/{specification_id}",
+    status_code=204,
+    dependencies=[only(Role.ADMIN)],
+    responses={400: {"model": Problem}, 404: {"model": Problem}},
+)
+def enforce_specification(specification_id: _Id, wish: ApiEnforcement, service: Shared, caller: Calling) -> None:
+    """Have nodes compare requests with a specification, in its newest version, or no longer."""
+    try:
+        found = specifications.enforce(service.database, caller.actor, specification_id, wish.enforced, service.clock())
+    except ValueError as error:
+        raise HTTPException(400, str(error)[:300]) from error
+    if not found:
+        raise HTTPException(404, "There is no such specification.")
 
 
 @router.delete(

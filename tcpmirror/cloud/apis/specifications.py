@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import yaml
 import zstandard
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tcpmirror.cloud.audit import Actor, record
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import api_hosts, api_specifications
+from tcpmirror.cloud.serial import rules_were_changed
 from tcpmirror.discovery.specification import DOCUMENT_BYTES, Specification, read_specification
 
 KEPT: Final = 5  # versions of one name
+ENFORCED_CHARACTERS: Final = 1 << 20  # of one document that nodes get
+PACK_CHARACTERS: Final = 4 << 20  # of all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,17 @@ def add_specification(database: Database, actor: Actor, host: str, name: str, ra
         "version": found.version,
         "operations": len(found.operations),
         "created_ns": now_ns,
+        "enforced": False,
         "document": zstandard.ZstdCompressor(level=9).compress(raw),
     }
     with database.writing() as connection:
+        named = (api_specifications.c.host == host, api_specifications.c.name == row["name"])
+        enforced = select(api_specifications.c.id).where(*named, api_specifications.c.enforced.is_(True))
+        row["enforced"] = connection.execute(enforced.limit(1)).first() is not None
         connection.execute(insert(api_specifications), row)
-        same = select(api_specifications.c.id).where(
-            api_specifications.c.host == host, api_specifications.c.name == row["name"]
-        )
+        if row["enforced"]:
+            rules_were_changed(connection)
+        same = select(api_specifications.c.id).where(*named)
         old = connection.execute(same.order_by(api_specifications.c.id.desc()).offset(KEPT)).scalars().all()
         if old:
             connection.execute(delete(api_specifications).where(api_specifications.c.id.in_(old)))
@@ -63,7 +71,9 @@ def add_specification(database: Database, actor: Actor, host: str, name: str, ra
 def list_specifications(database: Database, host: str = "") -> list[Row[Any]]:
     """Return the specifications without their documents, newest first."""
     table = api_specifications
-    columns = select(table.c.id, table.c.host, table.c.name, table.c.version, table.c.operations, table.c.created_ns)
+    columns = select(
+        table.c.id, table.c.host, table.c.name, table.c.version, table.c.operations, table.c.created_ns, table.c.enforced
+    )
     if host:
         columns = columns.where(table.c.host == host)
     with database.reading() as connection:
@@ -74,13 +84,54 @@ def delete_specification(database: Database, actor: Actor, specification_id: int
     """Take a specification away; False if there is none."""
     with database.writing() as connection:
         wanted = api_specifications.c.id == specification_id
-        row = connection.execute(select(api_specifications.c.host, api_specifications.c.name).where(wanted)).first()
+        row = connection.execute(select(api_specifications).where(wanted)).first()
         if row is None:
             return False
         connection.execute(delete(api_specifications).where(wanted))
+        if row.enforced:
+            rules_were_changed(connection)
         _stale(connection, row.host, now_ns)
         record(connection, actor, "specification.delete", row.host, {"name": row.name}, now_ns)
     return True
+
+
+def enforce(database: Database, actor: Actor, specification_id: int, enforced: bool, now_ns: int) -> bool:
+    """Have nodes compare requests with the newest version of a specification's name, or no longer; False if there is none.
+
+    ValueError: it is too large to go to nodes.
+    """
+    table = api_specifications
+    with database.writing() as connection:
+        row = connection.execute(select(table).where(table.c.id == specification_id)).first()
+        if row is None:
+            return False
+        if enforced and len(_document(row)) > ENFORCED_CHARACTERS:
+            raise ValueError(f"the document has {len(_document(row))} characters; nodes take up to {ENFORCED_CHARACTERS}")
+        same = update(table).where(table.c.host == row.host, table.c.name == row.name)
+        connection.execute(same.values(enforced=enforced))
+        rules_were_changed(connection)
+        record(connection, actor, "specification.enforce", row.host, {"name": row.name, "enforced": enforced}, now_ns)
+    return True
+
+
+def specification_pack(connection: Connection) -> str:
+    """Return the rule pack with the newest version of every enforced specification, empty without one."""
+    table = api_specifications
+    newest: dict[tuple[str, str], Row[Any]] = {}
+    for row in connection.execute(select(table).where(table.c.enforced.is_(True)).order_by(table.c.id)).all():
+        newest[row.host, row.name] = row
+    entries, room = [], PACK_CHARACTERS
+    for (host, name), row in sorted(newest.items()):
+        document = _document(row)
+        room -= len(document)
+        if len(document) <= ENFORCED_CHARACTERS and room >= 0:
+            entries.append({"host": host, "name": name, "document": document})
+    return yaml.safe_dump({"specifications": entries}, allow_unicode=True, sort_keys=False) if entries else ""
+
+
+def _document(row: Row[Any]) -> str:
+    raw = zstandard.ZstdDecompressor().decompress(row.document, max_output_size=DOCUMENT_BYTES)
+    return raw.decode("utf-8", "replace")
 
 
 def _stale(connection: Connection, host: str, now_ns: int) -> None:
