@@ -168,12 +168,16 @@ class Sensor:
 
     def is_settled(self) -> bool:
         """Whether workers have taken all segments, and capture got nothing for half a second."""
-        processes = self._status()["processes"]
+        behind = self.behind()
         before = self.read().received
         time.sleep(0.6)
+        return not behind and self.read().received == before
+
+    def behind(self) -> int:
+        """Return how many segments workers have still to take."""
+        processes = self._status()["processes"]
         taken = sum(each["counters"]["segments"] for each in processes if each["kind"] == "worker")
-        given = sum(each["counters"]["segments"] for each in processes if each["kind"] == "capture")
-        return taken == given and self.read().received == before
+        return int(sum(each["counters"]["segments"] for each in processes if each["kind"] == "capture") - taken)
 
     def _command(self, *words: str) -> list[str]:
         return [str(Path(sys.executable).with_name("tcpmirror-supervisor")), words[0], "-c", str(self._file), *words[1:]]

@@ -16,9 +16,9 @@ import contextlib
 import os
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,8 +30,9 @@ from bench.network import missing, network, wait_until
 from bench.replay import Replay
 from bench.traffic import capture_of
 
-CLIMB_KPPS: Final = tuple(range(10, 160, 10))
-CLIMB_S: Final = 2.0
+CLIMB_KPPS: Final = (2, 5, *range(10, 160, 10))
+CLIMB_S: Final = 4.0
+BEHIND_S: Final = 0.1  # of packets may lie on the rings at the end of a step
 POLL_S: Final = 0.01
 MEDIAN_S: Final = 0.150
 P99_S: Final = 1.0
@@ -61,59 +62,70 @@ class Row:
         return sorted(self.latencies)[len(self.latencies) * 99 // 100] if self.latencies else 0.0
 
 
-class Watch(threading.Thread):
-    """Looks into the cloud's store and notes how old each finding is when it is there."""
+class Watch:
+    """A process of its own that looks into the cloud's store and notes how old each finding is when it is there."""
 
-    def __init__(self, database: Path) -> None:
-        super().__init__(daemon=True)
-        self._database = database
-        self._is_over = threading.Event()
-        self._seen: list[float] = []
+    def __init__(self, notes: Path) -> None:
+        self._notes = notes
+        self._read = 0
 
-    def run(self) -> None:
-        with contextlib.closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as store:
-            last = store.execute("SELECT coalesce(max(id), 0) FROM hits").fetchone()[0]
-            while not self._is_over.wait(POLL_S):
-                for number, told_ns in store.execute(FINDINGS, (last,)).fetchall():
-                    last = number
-                    self._seen.append((time.time_ns() - told_ns) / 1e9)
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, database: Path, notes: Path) -> Iterator[Watch]:
+        notes.touch()
+        process = subprocess.Popen([sys.executable, "-m", "bench.soak", "--watch", str(database), str(notes)])
+        try:
+            yield cls(notes)
+        finally:
+            process.kill()
+            process.wait()
 
     def taken(self) -> list[float]:
         """Return the latencies since the last call."""
-        seen, self._seen = self._seen, []
-        return seen
+        lines = self._notes.read_text().splitlines()[self._read :]
+        self._read += len(lines)
+        return [float(line) for line in lines]
 
-    def stop(self) -> None:
-        self._is_over.set()
-        self.join()
+
+def watch(database: Path, notes: Path) -> None:
+    """Write the age in seconds of each finding to *notes* when it is in the store, until killed."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as store, notes.open("a") as file:
+        last = store.execute("SELECT coalesce(max(id), 0) FROM hits").fetchone()[0]
+        while True:
+            for number, told_ns in store.execute(FINDINGS, (last,)).fetchall():
+                last = number
+                file.write(f"{(time.time_ns() - told_ns) / 1e9}\n")
+            file.flush()
+            time.sleep(POLL_S)
 
 
 def capacity(sensor: Sensor, replay: Replay) -> float:
-    """Return the highest rate, in packets a second, up to which nothing is dropped or skipped."""
+    """Return the highest rate, in packets a second, at which nothing is skipped and workers do not fall behind."""
     best = 0.0
     for kpps in CLIMB_KPPS:
         before = sensor.read()
         sent, took_s = replay.send(kpps * 1000, CLIMB_S)
+        behind = sensor.behind()
         with contextlib.suppress(TimeoutError):
             wait_until(sensor.is_settled, "all packets taken", 20.0, 0.2)
         after = sensor.read()
-        if after.received - before.received < sent or after.shed > before.shed or after.ring_full > before.ring_full:
+        if after.received - before.received < sent or after.shed > before.shed or behind > BEHIND_S * kpps * 1000:
             break
         best = sent / took_s
     return best
 
 
-def rows(sensor: Sensor, replay: Replay, watch: Watch, rate: float, seconds: float, row_s: float) -> Iterator[Row]:
+def rows(sensor: Sensor, replay: Replay, watching: Watch, rate: float, seconds: float, row_s: float) -> Iterator[Row]:
     """Send at *rate* for *seconds*, and yield what every *row_s* was like."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         before = sensor.read()
-        watch.taken()
+        watching.taken()
         sent, _ = replay.send(rate, min(row_s, max(1.0, until - time.monotonic())))
         after = sensor.read()
         pids = sensor.pids()
         skipped = sum(getattr(after, name) - getattr(before, name) for name in ("shed", "ring_full", "dropped"))
-        yield Row(watch.taken(), sum(map(proportional, pids)), sum(map(open_files, pids)), sent, skipped)
+        yield Row(watching.taken(), sum(map(proportional, pids)), sum(map(open_files, pids)), sent, skipped)
 
 
 def proportional(pid: int) -> int:
@@ -151,6 +163,8 @@ def problems(seen: Sequence[Row]) -> Iterator[str]:
 
 def main() -> int:
     options = arguments().parse_args()
+    if options.watch:
+        watch(*options.watch)
     reason = missing()
     if reason:
         print(f"bench.soak: {reason}", file=sys.stderr)
@@ -163,14 +177,12 @@ def main() -> int:
         with contextlib.closing(replay), Sensor.running(receiver, Path(scratch), options.engine, options.workers) as sensor:
             rate = options.kpps * 1000 or capacity(sensor, replay) * options.load
             print(f"{rate:,.0f} packets/s, load average {os.getloadavg()[0]:.1f}", flush=True)
-            watch = Watch(Path(scratch) / "state" / "cloud.db")
-            watch.start()
             print("| findings | median ms | p99 ms | MiB | open files | packets | skipped |\n" + "| --- " * 7 + "|")
             seen = []
-            for row in rows(sensor, replay, watch, rate, options.seconds, options.row):
-                seen.append(row)
-                print(written(row), flush=True)
-            watch.stop()
+            with Watch.running(Path(scratch) / "state" / "cloud.db", Path(scratch) / "latencies") as watching:
+                for row in rows(sensor, replay, watching, rate, options.seconds, options.row):
+                    seen.append(row)
+                    print(written(row), flush=True)
     found = list(problems(seen))
     print("\n".join(f"bench.soak: {problem}" for problem in found), file=sys.stderr)
     return int(bool(found))
@@ -184,6 +196,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--kpps", type=float, default=0.0, help="thousands of packets a second, instead of --load")
     parser.add_argument("--engine", default="af_packet")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--watch", type=Path, nargs=2, help=argparse.SUPPRESS)  # what a process of its own does
     parser.add_argument("--data", type=Path, default=HERE / "data", help="where the capture is kept")
     return parser
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -83,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     collected.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file")
     collected.add_argument("--log", type=Path, metavar="FILE", help="the log (default: where `start` writes it)")
     collected.set_defaults(command=_collect_info)
+
+    migrated = commands.add_parser("migrate", help="print a settings file of an older or of the native node as ours")
+    migrated.add_argument("file", type=Path, metavar="FILE", help="such as /opt/wallarm/etc/wallarm/go-node.yaml")
+    migrated.set_defaults(command=_migrate)
 
     check = commands.add_parser("check-config", help="check a settings file and print the effective settings")
     check.add_argument("file", type=Path, metavar="FILE")
@@ -231,6 +236,16 @@ def _collect_info(arguments: argparse.Namespace) -> int:
     except OSError as fault:
         raise EnvironmentFault(f"{arguments.archive} cannot be written: {fault.strerror}") from fault
     print(f"{arguments.archive}: {', '.join(names)}")
+    return EXIT_OK
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    """Print the file in version 4, every key with its value, after a note on each key that means something else here."""
+    loaded = load_settings(arguments.file)
+    print(f"# Made from {arguments.file}.")
+    for warning in loaded.warnings:
+        print(f"# {warning}")
+    print(describe_settings(replace(loaded.settings, version=4)), end="")
     return EXIT_OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -62,6 +63,7 @@ class Sender:
     _digests_at_s: float = field(default=0.0, init=False)
     _heartbeat_at_s: float = field(default=0.0, init=False)
     _patient_until_s: float = field(default=0.0, init=False)
+    _delivered_s: float = field(default=-math.inf, init=False)
 
     def __post_init__(self) -> None:
         self.rounds = Rounds("sender", self._attempt, self.clock)
@@ -75,9 +77,7 @@ class Sender:
         """Send everything there is; return the seconds to stand off, 0.0 if all went well."""
         try:
             self._heartbeat()
-            while self._batch_is_due() and (batch := next_batch(self.reader, self.batch_reports)) is not None:
-                self._deliver(batch)
-                self.back_off.reset()
+            while self._batch_is_due() and self._send_batch():
                 self._heartbeat()
             self._send_digests()
         except CloudError as error:
@@ -89,14 +89,27 @@ class Sender:
         return 0.0
 
     def _batch_is_due(self) -> bool:
-        """Return whether there is something to send, after giving a batch that is not full its time to fill."""
-        until_s = self.clock.now_s() + self.batch_interval_s
+        """Return whether there is something to send, after giving a batch that is not full its time to fill.
+
+        That time runs from the batch before, so what comes after a pause goes at once.
+        """
+        until_s = self._delivered_s + self.batch_interval_s
         while 0 < self.reader.backlog < self.batch_reports and not self.rounds.is_finishing:
             left_s = until_s - self.clock.now_s()
             if left_s <= 0:
                 break
             self.rounds.wait_for_news(left_s)
         return self.reader.backlog > 0
+
+    def _send_batch(self) -> bool:
+        """Send the next batch; False if there is none."""
+        batch = next_batch(self.reader, self.batch_reports)
+        if batch is None:
+            return False
+        self._deliver(batch)
+        self._delivered_s = self.clock.now_s()
+        self.back_off.reset()
+        return True
 
     def _deliver(self, batch: Batch) -> None:
         """Bring *batch* off the spool: sent, or halved until the refused reports stand alone. CloudError: not yet."""
@@ -158,8 +171,10 @@ class Sender:
                 return
 
     def _emptied(self, outbox: Outbox) -> bool:
-        """Send what is in *outbox*; False where the cloud cannot be reached."""
+        """Send what is in *outbox*; False where the cloud cannot be reached. Reports that came meanwhile go first."""
         while (call := outbox.next()) is not None:
+            while self.reader.backlog > 0 and self._send_batch():
+                pass
             try:
                 self.client.send_digests(call[0], outbox.path)
             except BatchRefusedError as error:

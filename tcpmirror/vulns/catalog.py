@@ -90,11 +90,6 @@ KINDS: Final[dict[str, Kind]] = {
         "A form on a page of an attacker changes data in the visitor's name.",
         "Ask for a token that other sites do not know, check Origin, and set SameSite on the session cookie.", needed=2,
     ),
-    "missing-auth": Kind(
-        "auth", "An endpoint without authentication among others that ask for it", "high", (306, 862),
-        "Whoever finds the address reads or changes what its siblings protect.",
-        "Check the caller here as the siblings do, or move what is meant to be public elsewhere.",
-    ),
     "idor": Kind(
         "idor", "Objects of one user are given to others", "high", (639,),
         "Whoever counts up the id gets the personal data of everyone.",

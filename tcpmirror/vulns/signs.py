@@ -179,6 +179,8 @@ def of_address(request: Request, class_of: ClassOf) -> Iterator[Sign]:
         if len(value) < 3 or _PAGED.search(name):
             continue
         found = class_of(name, value[:4096])
+        if found == "session" and (len(value) < 16 or value.isdigit()):
+            continue  # what analytics call a session: a number or a time
         kind = "secret-in-url" if found in _SECRET else "pii-in-url" if found in _PERSONAL else ""
         if kind:
             yield Sign(kind, name[:SUBJECT], found, f"the parameter {name[:SUBJECT]} holds {found.replace('_', ' ')}")
