@@ -12,10 +12,12 @@ from tcpmirror.decap.decapsulator import Decapsulator
 from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
 from tcpmirror.processes.api_news import ApiNews
+from tcpmirror.processes.behavior_news import BehaviorNews
 from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
 from tcpmirror.processes.layout import ProcessName, SharedLayout
+from tcpmirror.processes.session_news import SessionNews
 from tcpmirror.processes.worker import open_table
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
@@ -46,7 +48,16 @@ class Road:
         self._page = layout.counters(ProcessName("worker", 0))
         self.apis = ApiNews(settings.discovery.endpoints, self._page)
         detector = build_detector(settings, cache_dir)
-        judge = Judge(settings, detector, lambda exchange, findings: None, self._page, observe=self.apis)
+        sessions = SessionNews(settings, self._page)
+        behavior = BehaviorNews(settings, self._page, lambda exchange, findings: judge.report(exchange, findings))  # noqa: PLW0108
+        judge = Judge(
+            settings,
+            detector,
+            lambda exchange, findings: None,
+            self._page,
+            observe=self.apis,
+            count=lambda exchange, findings: behavior(exchange, findings, sessions(exchange, findings)),
+        )
         factory = ProtocolFactory(judge, settings.limits, response_timeout_ns=5 * 10**9)
         self.table = open_table(factory, settings, layout.workers)
         self._worker = WorkerRoad([layout.segment_reader(0, 0)], self.table, self._page)

@@ -88,7 +88,8 @@ def _fields(path: Path, data: bytes, at: int) -> Iterator[Leaf]:
         name, mark, value = field.partition(b"=")
         if field:
             key = percent(name, True)
-            yield Leaf((*path[:-1], f"{path[-1]}_name"), key, at, at + len(name))
+            if name:
+                yield Leaf((*path[:-1], f"{path[-1]}_name"), key, at, at + len(name))
             steps = (*path, *name_steps(key))
             if key in repeated:
                 seen[key] = seen.get(key, -1) + 1
@@ -191,7 +192,8 @@ def json_leaves(path: Path, data: bytes, at: int) -> Iterator[Leaf]:
             value = unescaped(data[begin:end])
             if expects_key:
                 key, expects_key = text_key(value), False
-                yield Leaf((*here, "hash_name"), value, at + begin, at + end)
+                if end > begin:
+                    yield Leaf((*here, "hash_name"), value, at + begin, at + end)
             elif end > begin:
                 yield Leaf(_step(here, is_object, key, index) if open_ else path, value, at + begin, at + end)
 
