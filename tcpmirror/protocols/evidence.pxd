@@ -45,6 +45,7 @@ cdef class Evidence:
     cdef Py_ssize_t losses          # of response bytes, since order was last certain
     cdef Py_ssize_t loss_place      # how many responses were held before the first of them
     cdef Py_ssize_t loss_room       # responses that it may have held beyond those known
+    cdef Py_ssize_t turns           # requests in a row, each begun when all before it was answered
     cdef bint is_uncertain
     cdef bint is_countable          # all that is uncertain is how many responses were lost
     cdef bint may_pipeline          # nothing told yet that the client waits for its answers
@@ -68,6 +69,7 @@ cdef class Evidence:
     cdef bint is_first_pair(self)
     cdef int finish(self, Entry entry) except -1
     cdef int settle_before_request(self, Entry entry) except -1
+    cdef bint is_answered(self, uint64_t now_ns) noexcept
     cdef bint is_last_whole(self) noexcept
     cdef int pair_held(self, uint64_t anomaly) except -1
     cdef int part_held(self, uint64_t anomaly) except -1

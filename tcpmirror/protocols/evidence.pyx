@@ -15,9 +15,11 @@ numbers only; so is one where a request follows lost request bytes with no respo
 does not do. Order is certain again as well once nothing was in flight for as long as a response may take.
 
 A flow joined after its start begins uncertain, for its client may keep several requests in flight; so may one that loses
-bytes before it showed whether it waits. It is certain once a request begins after a silence much longer than any answer took,
-while all that was asked is answered; a client that always has something in flight sends when an answer comes. A response
-more than there are requests is one to a request before. A flow of one request and one response is taken for a pair.
+bytes before it showed whether it waits. It is certain once all that was asked is answered and a silence follows that is much
+longer than any answer took, or once eight requests in a row began when all before them was answered. (A client that never
+has less than two in flight looks the same only if the server never answers twice in a row; nothing in the bytes could tell
+these apart, and clients that pipeline are rare.) A response more than there are requests is one to a request before. A flow of
+one request and one response is taken for a pair.
 """
 cimport cython
 from libc.stdint cimport uint64_t
@@ -34,6 +36,7 @@ cdef enum:
     LATE_REQUESTS = 16  # remembered of the requests given up, for the framing of their late responses
     SILENCES = 4        # times the slowest answer: a silence in which an answer would have come
     HABIT = 4           # answers after which it is known whether a client waits for them
+    TURNS = 8           # requests in a row, each begun when all was answered, after which a joined flow's client is known to wait
     LEAST_RESPONSE = 19  # bytes: a status line and an empty line
 
 
@@ -165,6 +168,7 @@ cdef class Evidence:
         self.is_uncertain = True
         self.is_countable = False
         self.may_pipeline = self.may_pipeline or self.seen < HABIT
+        self.turns = 0
         self.is_request_missing = self.answered_ns <= loss.since_ns
         return 0
 
@@ -172,6 +176,7 @@ cdef class Evidence:
         """Requests that began after the first byte behind the lost ones were not answered in them."""
         cdef Entry entry
         cdef bint may_count = self.is_countable or (not self.is_uncertain and self.late == 0)
+        self.turns = 0
         while self.waiting and (<Entry>self.waiting[len(self.waiting) - 1]).begin_ns > loss.response_ns:
             entry = self.waiting.pop()
             entry.is_certain = False
@@ -200,6 +205,7 @@ cdef class Evidence:
     cdef int settle_before_request(self, Entry entry) except -1:
         """Look whether the request about to begin tells something about what is held."""
         cdef bint is_even = len(self.held) == len(self.waiting) and not self.is_tainted
+        self.turns = self.turns + 1 if is_even and not self.is_request_missing and self.busy_ns <= entry.begin_ns else 0
         if not self.held or (<Entry>self.waiting[0]).is_certain:
             return 0
         if self.is_countable and is_even:
@@ -209,13 +215,18 @@ cdef class Evidence:
         if len(self.waiting) > len(self.held) + 1:  # more than the one whose answer was lost: the others may be in flight
             self.is_pipelined = True
         if (self.is_pipelined or self.may_pipeline) and not self.is_tainted:
-            if is_even and not self.is_request_missing and entry.begin_ns - self.busy_ns >= max(SILENCE_NS, SILENCES * self.slowest_ns):
+            if self.is_answered(entry.begin_ns) or (self.turns >= TURNS and not self.is_pipelined):
                 self.pair_held(0)
         elif is_even and len(self.held) == 1:
             self.pair_held(0)
         elif self.is_last_whole():
             self.part_held(0)
         return 0
+
+    cdef bint is_answered(self, uint64_t now_ns) noexcept:
+        """Whether nothing can be in flight at *now_ns*: as many answers as requests, and silence since."""
+        return (len(self.held) > 0 and len(self.held) == len(self.waiting) and not self.is_tainted and not self.is_request_missing
+                and self.busy_ns < now_ns and now_ns - self.busy_ns >= max(SILENCE_NS, SILENCES * self.slowest_ns))
 
     cdef bint is_last_whole(self) noexcept:
         return (<Entry>self.waiting[len(self.waiting) - 1]).is_request_whole

@@ -146,7 +146,7 @@ cdef class Http1Connection(Http1Exchanges):
             if front.is_certain:
                 self.pairing.give_up_front(RESPONSE_TIMEOUT)
             else:
-                self.pairing.settle(RESPONSE_TIMEOUT, self.is_even())
+                self.pairing.settle(RESPONSE_TIMEOUT, self.is_even() or self.pairing.is_answered(self.deadline_ns))
             self.settle(self.server)
         return 0
 

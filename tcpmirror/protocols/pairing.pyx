@@ -306,6 +306,7 @@ cdef class Pairing(Evidence):
             self.is_pipelined = True
         if self.may_pipeline and len(self.held) == len(self.waiting) and not self.is_response_missing:
             self.leave_alone(self.held.pop(0))  # one was under way when the flow was joined
+            self.turns = 0
         if self.is_countable and len(self.held) >= len(self.waiting):  # so a request was lost that nobody told of yet
             self.is_countable = False
             self.is_tainted = True

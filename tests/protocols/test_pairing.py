@@ -179,6 +179,39 @@ def test_uncertain_request_is_settled_by_time_too():
     assert flow.sink.held_bytes < 1024
 
 
+def talk(flow: Flow, exchanges: int, pause_s: float = 0.02) -> Flow:
+    """Let a client that waits for its answers ask so many times."""
+    for number in range(exchanges):
+        flow.client(request(number)[1]).wait(pause_s).server(plain(number)[1]).wait(pause_s)
+    return flow
+
+
+def test_a_busy_connection_joined_in_the_middle_is_paired_after_some_turns():
+    flow = talk(Flow(is_client_known=False), 30)
+    assert assert_no_mispair(flow) >= 29
+
+
+def test_a_joined_connection_that_falls_silent_is_paired_when_no_answer_can_come_any_more():
+    flow = talk(Flow(is_client_known=False), 4)
+    flow.wait(6)
+    flow.sink.expire(flow.time_ns)
+    assert assert_no_mispair(flow) == 4
+    assert flow.sink.deadline_ns == 0
+
+
+def test_a_joined_client_that_is_seen_to_pipeline_is_not_taken_for_one_that_waits():
+    flow, under_way, number = Flow(is_client_known=False), [1, 2], 3
+    for turn in range(60):
+        answers = 2 if turn % 5 == 4 else 1  # now and then the server is quicker than the next request
+        for _ in range(answers):
+            flow.server(plain(under_way.pop(0))[1]).wait(0.02)
+        for _ in range(answers):
+            flow.client(request(number)[1]).wait(0.02)
+            under_way.append(number)
+            number += 1
+    assert_no_mispair(flow)
+
+
 def test_uncertain_flow_holds_no_more_than_the_limit():
     flow = Flow(is_client_known=False)
     flow.client(request(0)[1]).server(plain(0)[1])
