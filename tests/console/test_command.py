@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tcpmirror.cloud.database import open_database
-from tcpmirror.cloud.schema import hits
+from tcpmirror.cloud.schema import attacks
 from tcpmirror.console.command import main
 from tests.cloud.running import report
 from tests.console.conftest import RunningConsole
@@ -55,7 +55,7 @@ def test_killed_in_the_middle_it_keeps_what_it_acknowledged_and_doubles_nothing(
         assert not again.printed("Traceback")
     database = open_database(tmp_path / "cloud.db")
     with database.reading() as connection:
-        assert connection.execute(select(func.count()).select_from(hits)).scalar_one() == 800
+        assert connection.execute(select(func.sum(attacks.c.hits))).scalar_one() == 800
     database.close()
 
 

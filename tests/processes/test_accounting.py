@@ -250,7 +250,17 @@ def test_every_reason_occurs() -> None:
             road.publish()
             for ledger in closed(road):
                 seen[ledger.unit] |= {reason for reason, count in ledger.reasons.items() if count}
-    elsewhere = {"nic_drop", "kernel_drop", "unwatched", "interrupted", "skipped", "shed", "unknown_link", "discarded"}
+    elsewhere = {
+        "nic_drop",
+        "kernel_drop",
+        "unwatched",
+        "interrupted",
+        "skipped",
+        "shed",
+        "unknown_link",
+        "discarded",
+        "other_shard",
+    }
     packets, payload, exchanges = closed(world("as it comes", 1, None)[0])
     assert seen["packets"] == packets.reasons.keys() - elsewhere
     assert seen["bytes"] == payload.reasons.keys() - elsewhere - {"abandoned"}

@@ -12,7 +12,14 @@ def filled(lasting_cloud: RunningCloud) -> RunningCloud:
     sent = [
         report(1),
         report(2, findings=[finding(), finding(type="xss", payload="<x>")], anomalies=["gap"], host=None, method=None),
-        report(3, real_ip="192.0.2.7", status=None, duration_ns=None, uri="/b", findings=[finding(type="brute", point=[])]),
+        report(
+            3,
+            real_ip="192.0.2.7",
+            status=None,
+            duration_ns=None,
+            uri="/b",
+            findings=[finding(type="not_yet_known", point=[])],
+        ),
     ]
     with lasting_cloud.node() as node:
         node.post("/api/v1/batches", json={"batch_id": "a", "reports": sent}).raise_for_status()
@@ -36,8 +43,8 @@ def test_attacks_are_listed_with_their_hits_and_exchange(filled: RunningCloud) -
 
 def test_attack_of_a_type_this_version_does_not_know_is_shown(filled: RunningCloud) -> None:
     with filled.client(READ) as client:
-        (attack,) = client.get("/api/v1/attacks?q=type:brute").json()["attacks"]
-    assert (attack["type_name"], attack["parameter"], attack["last_status"]) == ("brute", "", None)
+        (attack,) = client.get("/api/v1/attacks?q=type:not_yet_known").json()["attacks"]
+    assert (attack["type_name"], attack["parameter"], attack["last_status"]) == ("not_yet_known", "", None)
 
 
 def test_pages(filled: RunningCloud) -> None:
