@@ -16,7 +16,7 @@ import zstandard
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, CounterKey, add
 from tcpmirror.behavior.record import decode_rows, encode_rows, records
 
-COUNTERS: Final = 65_536  # followed at once: about 1 KiB each; where there are more, those that count least go
+COUNTERS: Final = 16_384  # followed at once: about 1 KiB each; where there are more, those that count least go
 NEAR: Final = 8  # the part of its threshold from which on a counter goes to the cloud
 CALL_BYTES: Final = 4 << 20  # of JSON in one call
 LOG_AGAIN_NS: Final = 3_600 * 10**9

@@ -11,7 +11,7 @@ import zstandard
 from tcpmirror.sessions.digest import SessionDigest, SessionKey, add
 from tcpmirror.sessions.record import chunks, decode_rows, encode_rows, wire_row
 
-SESSIONS: Final = 32_768  # waiting at once; digests of further ones are left out
+SESSIONS: Final = 8_192  # waiting at once; digests of further ones are left out
 CALL_BYTES: Final = 8 << 20  # of JSON in one call
 
 

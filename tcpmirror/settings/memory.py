@@ -14,10 +14,10 @@ from typing import Final
 from tcpmirror.settings.tree import MIB, Limits, Settings
 
 # Proportional set sizes of a sensor without traffic and with all rules (measured), and room to work on one exchange.
-SENSOR_BYTES: Final = 48 * MIB  # supervisor and exporter
-CLOUD_BYTES: Final = 112 * MIB  # the embedded one, with its console
-CAPTURE_BYTES: Final = 24 * MIB
-WORKER_BYTES: Final = 96 * MIB
+SENSOR_BYTES: Final = 144 * MIB  # supervisor, and exporter with as many counters and sessions as it follows
+CLOUD_BYTES: Final = 124 * MIB  # the embedded one, with its console
+CAPTURE_BYTES: Final = 30 * MIB
+WORKER_BYTES: Final = 160 * MIB  # with all the sessions and counters that it follows
 USUAL_STREAMS: Final = 128 * MIB  # of a worker, where no figure is set
 LEAST_STREAMS: Final = 16 * MIB  # of a worker: a few messages at their limits, and flows enough to follow
 LEAST_RING: Final = MIB

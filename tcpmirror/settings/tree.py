@@ -272,7 +272,7 @@ class Sessions:
     enabled: bool = True
     parameters: tuple[SessionParameter, ...] = ()  # keys before the built-in ones, in this order
     interval_ns: int = 10 * SECOND  # how often a worker hands on what is new
-    sessions: int = 16_384  # that a worker follows between two digests; requests of further ones are counted and left out
+    sessions: int = 4_096  # that a worker follows between two digests; requests of further ones are counted and left out
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from tests.live.sensor import Sensor, running
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
-FIGURE_MIB: Final = 512
+FIGURE_MIB: Final = 768
 HALF_OPEN, ENDLESS = 300_000, 60_000
 MIB: Final = 1 << 20
 

@@ -71,4 +71,4 @@ def test_too_little_names_the_least_that_works() -> None:
 
 def test_the_parts_are_written_in_one_line() -> None:
     line = written(memory_shares(sensor(1, memory_bytes=1024 * MIB), 2).described(2))
-    assert line.startswith("limits.memory 1024 MiB: processes 376, rings 96, kernel buffers 64, fragments 64, streams 4")
+    assert line.startswith("limits.memory 1024 MiB: processes 618, rings 48, kernel buffers 58, fragments 58, streams 2")
