@@ -11,6 +11,7 @@ cdef class Entry:
     cdef uint64_t response_order
     cdef uint64_t begin_ns          # packet time of the request's first byte
     cdef uint64_t response_ns       # packet time of the response's first byte
+    cdef uint64_t answered_ns       # packet time of the first byte of the response that was joined to it, 0: none was
     cdef uint64_t anomalies
     cdef object readings            # Readings of the request, if something about its end is odd
     cdef Py_ssize_t held_bytes
@@ -62,6 +63,7 @@ cdef class Evidence:
     cdef int keep_order(self) except -1
     cdef int requests_lost(self, Entry loss) except -1
     cdef int responses_lost(self, Entry loss) except -1
+    cdef int finish_joined(self, Entry entry) except -1
     cdef int join(self, Entry asked, Entry answered) except -1
     cdef int give_up_front(self, uint64_t anomaly) except -1
     cdef int settle(self, uint64_t anomaly, bint may_pair) except -1

@@ -102,6 +102,12 @@ cdef class Evidence:
         self.finish(entry)
         return self.part_orphans()
 
+    cdef int finish_joined(self, Entry entry) except -1:
+        """Finish what `join` made; packet times tell whether its response began before the end of its request."""
+        if entry.request.end_ns > entry.answered_ns:
+            entry.anomalies |= EARLY_RESPONSE
+        return self.finish(entry)
+
     cdef int join(self, Entry asked, Entry answered) except -1:
         """Make one entry of a request and its response, either of which may be under way."""
         answered.is_kept = False
@@ -110,10 +116,9 @@ cdef class Evidence:
             asked.anomalies |= answered.anomalies
             asked.held_bytes += answered.held_bytes
             asked.is_response_whole = True
+            asked.answered_ns = answered.response_ns
             if asked.is_request_whole:
-                self.finish(asked)
-            else:
-                asked.anomalies |= EARLY_RESPONSE
+                self.finish_joined(asked)
         elif asked.is_request_whole:
             answered.request = asked.request
             answered.readings = asked.readings

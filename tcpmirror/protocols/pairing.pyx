@@ -73,7 +73,9 @@ cdef class Pairing(Evidence):
         entry.is_request_whole = True
         entry.held_bytes += size
         self.held_bytes += size
-        if entry.is_response_whole:
+        if entry.is_response_whole and entry.answered_ns:
+            self.finish_joined(entry)
+        elif entry.is_response_whole:
             self.finish(entry)
         if entry.request.method == b"HEAD" and entry.response is not None and entry.response.wire_length:
             self.doubt()  # it was read with a body, which held others
