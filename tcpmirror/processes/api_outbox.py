@@ -1,55 +1,26 @@
-"""The inventory's news in the exporter: the workers' digests, merged until the cloud takes them.
-
-Digests merge, so a cloud that is away costs no disk: they wait in memory, as large as the endpoints are many. What was
-sent and not acknowledged is sent again under the same id, so the cloud takes it once.
-"""
+"""The inventory's news in the exporter: the workers' digests, merged until the cloud takes them."""
 
 from __future__ import annotations
 
-import os
-import threading
+from collections.abc import Iterable, Iterator
 from typing import Final
-
-import zstandard
 
 from tcpmirror.discovery.digest import EndpointDigest, EndpointKey, add
 from tcpmirror.discovery.record import chunks, decode_rows, encode_rows, wire_row
-
-ENDPOINTS: Final = 32_768  # waiting at once; digests of further ones are left out
-CALL_BYTES: Final = 8 << 20  # of JSON in one call
+from tcpmirror.processes.outbox import CALL_BYTES, MergingOutbox, new_id
 
 
-class ApiOutbox:
-    """One thread adds, another sends."""
-
+class ApiOutbox(MergingOutbox[EndpointKey, EndpointDigest]):
     path: Final = "/api/v1/inventory/digests"
     sent_counter: Final = "api_digests_sent"
     what: Final = "digests of the inventory"
+    most = 32_768
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: dict[EndpointKey, EndpointDigest] = {}
-        self._calls: list[tuple[bytes, int]] = []  # of which the first is under way
+    def _read(self, record: bytes) -> list[EndpointDigest]:
+        return decode_rows(record)[1]
 
-    def add(self, record: bytes) -> int:
-        """Merge the digests of *record*; return how many. ValueError if it is no record of digests."""
-        _, digests = decode_rows(record)
-        with self._lock:
-            for digest in digests:
-                if len(self._waiting) < ENDPOINTS or digest.key in self._waiting:
-                    add(self._waiting, digest)
-        return len(digests)
+    def _merge(self, table: dict[EndpointKey, EndpointDigest], row: EndpointDigest) -> None:
+        add(table, row)
 
-    def next(self) -> tuple[bytes, int] | None:
-        """Return the body of the next call to the cloud and how many digests it holds; the same until `done`."""
-        if not self._calls:
-            with self._lock:
-                taken, self._waiting = self._waiting, {}
-            compress = zstandard.ZstdCompressor(level=3).compress
-            for chunk in chunks(map(wire_row, taken.values()), CALL_BYTES):
-                self._calls.append((compress(encode_rows(os.urandom(16).hex(), chunk)), len(chunk)))
-        return self._calls[0] if self._calls else None
-
-    def done(self) -> None:
-        """The cloud has taken what `next` returned, or never will."""
-        self._calls.pop(0)
+    def _records(self, rows: Iterable[EndpointDigest]) -> Iterator[tuple[bytes, int]]:
+        return ((encode_rows(new_id(), chunk), len(chunk)) for chunk in chunks(map(wire_row, rows), CALL_BYTES))

@@ -7,14 +7,12 @@ eight sensors that each see their part of an attack, all tell of it. What stays 
 from __future__ import annotations
 
 import logging
-import os
-import threading
+from collections.abc import Iterator
 from typing import Final
-
-import zstandard
 
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, CounterKey, add
 from tcpmirror.behavior.record import decode_rows, encode_rows, records
+from tcpmirror.processes.outbox import Outbox, new_id
 
 COUNTERS: Final = 16_384  # followed at once: about 1 KiB each; where there are more, those that count least go
 NEAR: Final = 8  # the part of its threshold from which on a counter goes to the cloud
@@ -23,21 +21,20 @@ LOG_AGAIN_NS: Final = 3_600 * 10**9
 log = logging.getLogger("tcpmirror.attacks")
 
 
-class BehaviorOutbox:
-    """One thread adds, another sends. With *withhold* nothing is sent: what is found is logged only."""
+class BehaviorOutbox(Outbox):
+    """With *withhold* nothing is sent: what is found is logged only."""
 
     path: Final = "/api/v1/behavior/digests"
     sent_counter: Final = "behavior_counters_sent"
     what: Final = "counters of behaviour"
 
     def __init__(self, withhold: bool = False, limit: int = COUNTERS) -> None:
-        self._lock = threading.Lock()
+        super().__init__()
         self._withhold = withhold
         self._limit = limit
         self._whole: dict[CounterKey, Counter] = {}
         self._unsent: dict[CounterKey, Counter] = {}
         self._logged: dict[CounterKey, int] = {}
-        self._calls: list[tuple[bytes, int]] = []  # of which the first is under way
         self._latest_ns = 0
         self.dropped = 0
 
@@ -58,20 +55,14 @@ class BehaviorOutbox:
                 self._make_room()
         return len(counters)
 
-    def next(self) -> tuple[bytes, int] | None:
-        """Return the body of the next call to the cloud and how many counters it holds; the same until `done`."""
-        if not self._calls and not self._withhold:
-            with self._lock:
-                near = [key for key in self._unsent if self._is_near(self._whole[key])]
-                taken = [self._unsent.pop(key) for key in near]
-            compress = zstandard.ZstdCompressor(level=3).compress
-            for rows in records(taken, CALL_BYTES):
-                self._calls.append((compress(encode_rows(os.urandom(16).hex(), rows)), len(rows)))
-        return self._calls[0] if self._calls else None
-
-    def done(self) -> None:
-        """The cloud has taken what `next` returned, or never will."""
-        self._calls.pop(0)
+    def _take(self) -> Iterator[tuple[bytes, int]]:
+        if self._withhold:
+            return
+        with self._lock:
+            near = [key for key in self._unsent if self._is_near(self._whole[key])]
+            taken = [self._unsent.pop(key) for key in near]
+        for rows in records(taken, CALL_BYTES):
+            yield encode_rows(new_id(), rows), len(rows)
 
     def _is_near(self, whole: Counter) -> bool:
         return whole.peak * NEAR >= whole.key.threshold
