@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from tcpmirror.discovery.digest import EndpointDigest, read_row
+from tcpmirror.model import rows as wire
+from tcpmirror.model.rows import encode_rows
+
+__all__ = ["ROWS", "chunks", "decode_rows", "encode_rows", "wire_row"]
 
 ROWS: Final = 2_000  # of one record
-_ENVELOPE: Final = 128  # bytes around the rows
-
-
-def encode_rows(digest_id: str, rows: Iterable[bytes]) -> bytes:
-    """Return the record of *rows* (JSON each) under *digest_id*; `decode_rows` is the inverse."""
-    return orjson.dumps({"id": digest_id, "rows": [orjson.Fragment(row) for row in rows]})
 
 
 def wire_row(digest: EndpointDigest) -> bytes:
@@ -24,25 +22,10 @@ def wire_row(digest: EndpointDigest) -> bytes:
 
 def chunks(rows: Iterable[bytes], limit_bytes: int) -> Iterator[list[bytes]]:
     """Yield *rows* in lists whose record keeps within *limit_bytes*; a row that alone is larger is left out."""
-    chunk, size = list[bytes](), _ENVELOPE
-    for row in rows:
-        if len(row) + _ENVELOPE > limit_bytes:
-            continue
-        if chunk and (size + len(row) + 1 > limit_bytes or len(chunk) >= ROWS):
-            yield chunk
-            chunk, size = [], _ENVELOPE
-        chunk.append(row)
-        size += len(row) + 1
-    if chunk:
-        yield chunk
+    return wire.chunks(rows, limit_bytes, ROWS)
 
 
 def decode_rows(record: bytes) -> tuple[str, list[EndpointDigest]]:
-    """Return (id, digests) of *record*; ValueError if it is none. Its writer parses hostile traffic: all is checked."""
-    found: Any = orjson.loads(record)
-    if not isinstance(found, dict) or not isinstance(found.get("rows"), list) or len(found["rows"]) > ROWS:
-        raise ValueError(f"a digest needs a list of up to {ROWS} rows")
-    digest_id = found.get("id")
-    if not isinstance(digest_id, str) or not 1 <= len(digest_id) <= 64 or not digest_id.isprintable():
-        raise ValueError("id: 1 to 64 printable characters are needed")
-    return digest_id, [read_row(row) for row in found["rows"]]
+    """Return (id, digests) of *record*, which `encode_rows` wrote; ValueError if it is none."""
+    digest_id, rows = wire.checked_rows(orjson.loads(record), ROWS)
+    return digest_id, [read_row(row) for row in rows]
