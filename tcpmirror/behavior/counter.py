@@ -124,15 +124,15 @@ class Counter:
     def excess(self) -> dict[int, int]:
         """Return how many requests of each slot followed the threshold; slots without any are left out.
 
-        Of the slot in which it is passed those above it count, of later ones all, until a window is below it again.
+        Of the slot in which it is passed those above it count, of later ones all, until a window is below it again. Windows
+        without a slot at their end are looked at too: what is merged later then never takes marks away.
         """
         found: dict[int, int] = {}
-        passed_at = -SLOTS_A_WINDOW
-        for number in sorted(self.slots):
-            above, count = self.amount(number) - self.key.threshold, self.slots[number].count
+        for number, slot in sorted(self.slots.items()):
+            above = self.amount(number) - self.key.threshold
             if above > 0:
-                found[number] = count if number - passed_at < SLOTS_A_WINDOW else min(above, count)
-            passed_at = number if above > 0 else -SLOTS_A_WINDOW
+                passed = self.amount(number - 1) > self.key.threshold
+                found[number] = slot.count if passed else min(above, slot.count)
         return found
 
     def judged(self) -> Excess | None:

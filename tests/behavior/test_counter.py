@@ -103,6 +103,8 @@ EXCESS = {
     "too slow for the window": ((4, 0, 0, 4, 0, 0, 4, 0, 0, 4), {}),
     "again after a quiet time": ((12, 0, 0, 0, 0, 0, 0, 0, 12), {100: 2, 108: 2}),
     "below and above again": ((9, 0, 0, 0, 0, 3, 3), {105: 2}),
+    "below in between, where nothing came": ((9, 0, 0, 0, 3, 0, 0, 0, 0, 8), {104: 2, 109: 1}),
+    "below in between, where one came": ((9, 0, 0, 0, 3, 0, 0, 1, 0, 8), {104: 2, 109: 2}),
 }
 
 
