@@ -78,6 +78,9 @@ cdef class Http1Connection(Http1Exchanges):
             if event == WANTS_DATA:
                 break
             self.take_event(half, event)
+            if self.pairing.is_replaying():  # the limit may have shown what is due already
+                self.settle(half)
+                self.reach(time_ns)
             if event == HEAD_WHOLE and half.entry is not None and half.entry.readings is not None and half is self.client:
                 self.watched = half.entry.readings
                 if self.factory.parse_responses:
