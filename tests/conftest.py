@@ -10,11 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A run judges the change, not the machine: examples take what time they take.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeat", settings.get_profile("explore"), derandomize=True, database=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", metavar="DIR", help="keep logs, captures and screenshots of the tests in DIR")
     parser.addoption("--complete", action="store_true", help="fail, not skip, where a server that tests need is missing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take other examples of the standing properties in each run; in a complete one the same, so that it can be repeated."""
+    settings.load_profile("repeat" if config.getoption("--complete") else "explore")
 
 
 @pytest.hookimpl(wrapper=True)
