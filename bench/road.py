@@ -18,7 +18,8 @@ from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.processes.session_news import SessionNews
-from tcpmirror.processes.worker import open_table
+from tcpmirror.processes.weakness_news import WeaknessNews
+from tcpmirror.processes.worker import followed, open_table
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
 from tcpmirror.ring.shedding import Shedder
@@ -55,8 +56,9 @@ class Road:
             detector,
             lambda exchange, findings: None,
             self._page,
-            observe=self.apis,
-            count=lambda exchange, findings: behavior(exchange, findings, sessions(exchange, findings)),
+            observe=self.apis.guard.observe,
+            assess=WeaknessNews(self._page, settings.limits).guard.observe,
+            count=followed(sessions, behavior),
         )
         factory = ProtocolFactory(judge, settings.limits, response_timeout_ns=5 * 10**9)
         self.table = open_table(factory, settings, layout.workers)

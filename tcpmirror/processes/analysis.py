@@ -135,7 +135,9 @@ class Analysis:
                 send(KIND_LINE, record)
 
         apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until == "apis" else None
-        judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, apis)
+        judge = Judge(
+            self.settings, detector, keep, page, self.exchanges is not None, None if apis is None else apis.guard.observe
+        )
         if apis is not None:
             apis.conceal = concealing(judge.masks)
         factory = self._factory(judge)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -13,6 +11,7 @@ from tcpmirror.discovery.sensitive import class_of, classes_within
 from tcpmirror.discovery.shape import segment_key
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
+from tcpmirror.processes.guard import Guard
 from tcpmirror.processes.masking import veil_of
 from tcpmirror.settings.tree import Limits
 from tcpmirror.telemetry.counters import CounterPage
@@ -21,10 +20,8 @@ from tcpmirror.vulns.signs import Sign
 from tcpmirror.vulns.weakness import ROWS, Weakness, encode_weaknesses
 
 RECORD_BYTES: Final = 256 * 1024
-TIMED: Final = 64  # one exchange in so many tells the time
 _ROW_BYTES: Final = 4096  # more than the longest texts of a row come to, but for what JSON escapes
 MasksOf = Callable[[Exchange], list[CompiledMask]]
-log = logging.getLogger(__name__)
 
 
 def template(target: bytes) -> tuple[str, ...]:
@@ -36,7 +33,10 @@ def template(target: bytes) -> tuple[str, ...]:
 
 
 class WeaknessNews:
-    """Looks at a worker's exchanges; `records` are what the exporter is to know, each under an id that comes once."""
+    """Looks at a worker's exchanges behind ``guard``.
+
+    `records`: what the exporter is to know, each under an id that comes once.
+    """
 
     def __init__(self, page: CounterPage, limits: Limits) -> None:
         self._assessor = Assessor(class_of, classes_within, template)
@@ -45,24 +45,12 @@ class WeaknessNews:
         self.masks_of: MasksOf = lambda exchange: []
         self._epoch = os.urandom(8).hex()
         self._sent = 0
-        self._seen = 0
-        self._failures = 0
+        self.guard = Guard(page, "weakness_ns", "looked at for weaknesses", self._look, tells=False)
 
-    def __call__(self, exchange: Exchange, findings: list[Finding]) -> None:
-        """Look at *exchange*. A fault of ours costs what this exchange shows, and nobody its findings."""
-        self._seen += 1
-        started = time.thread_time_ns() if self._seen % TIMED == 0 else 0
-        try:
-            found = self._assessor.look(exchange, findings)
-            if found:
-                self._note(exchange, found)
-        except Exception:  # noqa: BLE001 - the findings of the exchange are reported all the same; no text of traffic in the log
-            self._page.add("bugs")
-            self._failures += 1
-            if self._failures & (self._failures - 1) == 0:
-                log.error("an exchange cannot be looked at for weaknesses (%d so far)", self._failures)
-        if started:
-            self._page.add("weakness_ns", TIMED * (time.thread_time_ns() - started))
+    def _look(self, exchange: Exchange, findings: list[Finding]) -> None:
+        found = self._assessor.look(exchange, findings)
+        if found:
+            self._note(exchange, found)
 
     def _note(self, exchange: Exchange, found: list[Sign]) -> None:
         request = exchange.request

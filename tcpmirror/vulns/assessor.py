@@ -1,13 +1,12 @@
 """Weaknesses of many exchanges: which are looked at, what several of them come to, and records that are bounded.
 
-Looking costs tens of microseconds, so of each place (host, method, status, path without digits) the first exchanges are
-looked at and then one in 64; what findings tell is taken from every exchange. Whose object is read by whom is followed for
-one object in 16, for all of its readers.
+Looking costs tens of microseconds, so of each place (`places`) the first exchanges are looked at and then one in 64; what
+findings tell is taken from every exchange. Whose object is read by whom is followed for one object in 16, for all of its
+readers.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -16,54 +15,43 @@ from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.vulns import signs
 from tcpmirror.vulns.catalog import KINDS
+from tcpmirror.vulns.places import Places
 from tcpmirror.vulns.signs import ClassOf, Sign
 from tcpmirror.vulns.weakness import EVIDENCE, SEGMENTS, TEXT, Sample, Weakness, WeaknessKey, add
 
-FIRST: Final = 3  # exchanges of a place that are looked at
-EVERY: Final = 64
-PLACES: Final = 16_384
 RECORDS: Final = 1_024  # waiting to be handed on; further ones are counted
 OWNERS: Final = 4_096
 PROTECTED: Final = 4_096
-_OBJECTS: Final = 15  # mask of the hash: one object in 16
-_DIGITS: Final = b"0123456789abcdefABCDEF"
 _PUBLIC: Final = "*"
 
 Template = Callable[[bytes], tuple[str, ...]]
 Within = Callable[[str], Iterator[tuple[int, int, str]]]
 
 
-class Assessor:
+class Assessor(Places):
     """What one worker saw. *template* makes a path of a target, values as ``{}``; not to be shared between threads."""
 
     def __init__(self, class_of: ClassOf, within: Within, template: Template) -> None:
         self._class_of = class_of
         self._within = within
         self._template = template
-        self._places: dict[tuple[bytes | None, bytes, int, bytes], int] = {}
         self._owners: OrderedDict[tuple[str, bytes], str] = OrderedDict()
         self._protected: set[tuple[str, str]] = set()
         self._records: dict[WeaknessKey, Weakness] = {}
-        self.looked_at = 0
         self.refused = 0
 
-    def look(self, exchange: Exchange, findings: list[Finding]) -> list[Sign]:
-        """Return the signs that *exchange* shows."""
+    def shown(
+        self, exchange: Exchange, findings: list[Finding], is_due: bool, is_new: bool, is_followed: bool
+    ) -> list[Sign]:
+        """Return the signs that *exchange* shows: *is_due*: it is looked at, *is_followed*: as an object of somebody's."""
         request, response = exchange.request, exchange.response
         if request is None or response is None:
             return []
-        path = request.target.partition(b"?")[0]
-        place = (request.header(b"host"), request.method, response.status, path.translate(None, _DIGITS))
-        seen = self._places.get(place, 0) + 1
-        if seen == 1 and len(self._places) >= PLACES:
-            self._places.clear()
-        self._places[place] = seen
         found = list(signs.of_findings(findings, response.status)) if findings else []
-        if signs.is_owned(request, response) and zlib.crc32(path) & _OBJECTS == 0:
-            found += self._of_readers(exchange, request, response, path)
-        if seen <= FIRST or seen % EVERY == 0:
-            self.looked_at += 1
-            found += self._signs(exchange, request, response, not findings, seen <= FIRST)
+        if is_followed:
+            found += self._of_readers(exchange, request, response, request.target.partition(b"?")[0])
+        if is_due:
+            found += self._signs(exchange, request, response, not findings, is_new)
         return found
 
     def _signs(

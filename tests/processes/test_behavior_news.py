@@ -29,7 +29,7 @@ def counted(exchanges: Iterable[Exchange], workers: int = 1) -> BehaviorOutbox:
     reporter = Judge(SETTINGS, None, lambda exchange, findings: None, page)
     for _ in range(workers):
         news = BehaviorNews(SETTINGS, page, reporter.report)
-        judges.append((Judge(SETTINGS, None, lambda exchange, findings: None, page, count=news), news))
+        judges.append((Judge(SETTINGS, None, lambda exchange, findings: None, page, count=news.guard.observe), news))
     for number, each in enumerate(exchanges):
         judges[number % workers][0](each)
     for _, news in judges:
