@@ -170,9 +170,8 @@ cdef class Watch:
         self.is_identifier = Names(IDENTIFIERS).matches
         self.identifying, self.counting, self.shown = {}, {}, {}
 
-    def observe(self, Exchange exchange not None, list findings, bytes source=None, bytes session=None):
-        """Count *exchange*. *source*: the client's real address, packed; None: the packets'. *session*: names its session.
-
+    def observe(self, Exchange exchange not None, list findings, bytes session=None, bytes source=None):
+        """Count *exchange*. *session*: names its session. *source*: the client's real address, packed; None: the packets'.
 
         Requests that show an attack count for what is asked of payloads alone: they are reported as they are.
         """
@@ -335,16 +334,16 @@ cdef class Watch:
     cdef list _parameters(self, Request request, Route route):
         """Return the parameters of the query and, where the route has some that count, of the body."""
         cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(request.target)
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(request.target), at, end = 0, name = 0, value = 0
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(request.target), at, end = 0, first = 0, value = 0
         cdef const uint8_t* query = <const uint8_t*>memchr(data, 63, size)
         cdef list found = []
         if query != NULL:
             at = query - data + 1
             for _ in range(PAIRS):
-                if not _next_pair(data, size, &at, &name, &value, &end):
+                if not _next_pair(data, size, &at, &first, &value, &end):
                     break
-                if value and value - 1 - name <= 64:
-                    text = self._counting(PyBytes_FromStringAndSize(<const char*>data + name, value - 1 - name))
+                if value and value - 1 - first <= 64:
+                    text = self._counting(PyBytes_FromStringAndSize(<const char*>data + first, value - 1 - first))
                     if text is not None:
                         found.append((("get", text), text, PyBytes_FromStringAndSize(<const char*>data + value, end - value)))
         if request.body and (route.reads_body or route.seen <= SEEN_ALL or route.seen % SEEN_STEP == 0
