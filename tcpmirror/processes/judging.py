@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.decode.scope import ScopeRules
-from tcpmirror.detect.ignoring import Ignored
+from tcpmirror.detect.ignoring import EXPERIMENTAL, Ignored
 from tcpmirror.detect.masks import CompiledMask
 from tcpmirror.model.anomaly import Anomaly, anomaly_names
 from tcpmirror.model.attack import SPECIFICATION_TYPES
@@ -148,8 +148,8 @@ class Judge:
         if findings:
             findings = self._proofs.added(findings, exchange, self._address.host(exchange) or "")
         if self._learn is not None:
-            is_attack = any(found.type not in SPECIFICATION_TYPES for found in findings) or bool(self._detector.ignored)
-            self._learn(exchange, findings, is_attack)
+            held_back = any(item.by != EXPERIMENTAL for item in self._detector.ignored)
+            self._learn(exchange, findings, held_back or any(found.type not in SPECIFICATION_TYPES for found in findings))
         return findings
 
     def _count_ignored(self, ignored: Sequence[Ignored]) -> None:
