@@ -18,7 +18,7 @@ from tcpmirror.cloud.schema.found import attacks, behavior_counters, comments, f
 from tcpmirror.cloud.schema.intake import batches, counted_reports, nodes, quarantine, reports
 from tcpmirror.cloud.schema.rules import facts, ignore_rules, mask_rules, node_settings, rule_packs
 from tcpmirror.cloud.schema.sources import addresses, api_sessions, source_entries
-from tcpmirror.cloud.schema.sums import hit_counts, traffic
+from tcpmirror.cloud.schema.sums import attack_sums, hit_counts, traffic
 
 __all__ = (
     "NUL_SIGN",
@@ -34,6 +34,7 @@ __all__ = (
     "api_sessions",
     "api_specifications",
     "api_templates",
+    "attack_sums",
     "attacks",
     "audit",
     "batches",

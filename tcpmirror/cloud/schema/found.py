@@ -40,6 +40,7 @@ attacks = Table(
     Column("response_least", BigInteger, nullable=False, server_default="0"),
     Column("response_most", BigInteger, nullable=False, server_default="0"),
     Column("counted", BigInteger, nullable=False, server_default="0"),  # of its hits: those that are not stored
+    Column("severity", Integer, nullable=False, server_default="0"),  # place in model.finding.SEVERITIES from 1; 0: unknown
     Index("attacks_by_key", "key", "last_ns"),
     Index("attacks_by_time", "last_ns", "id"),
     Index("attacks_by_type", "type", "last_ns"),
@@ -82,6 +83,8 @@ hits = Table(
     Column("rule", TrafficText, nullable=False),
     Column("confidence", Float, nullable=False),
     Column("evidence", TrafficText, nullable=False, server_default=""),
+    Column("grade", TrafficText, nullable=False, server_default=""),
+    Column("severity", Integer, nullable=False, server_default="0"),
     Index("hits_of_attack", "attack_id", "time_ns", "id"),
     Index("hits_of_report", "report_id"),
     sqlite_autoincrement=True,

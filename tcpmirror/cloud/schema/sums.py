@@ -27,3 +27,16 @@ traffic = Table(
     Column("coverage", Float),
     sqlite_with_rowid=False,
 )
+
+# Attacks and hits of each source and each target (``kind``), by attack type: see `attack_sums`.
+attack_sums = Table(
+    "attack_sums",
+    metadata,
+    Column("kind", TrafficText, primary_key=True),
+    Column("value", TrafficText, primary_key=True),
+    Column("type", TrafficText, primary_key=True),
+    Column("attacks", BigInteger, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
