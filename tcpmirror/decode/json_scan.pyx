@@ -5,9 +5,18 @@ It accepts what the full path accepts, and nothing else that the full path refus
 read as a text, so calling it a document here would hide the text. Bytes below 0x20 may stand in strings. Deeper than
 JSON_DEPTH, or with a constant that RFC 8259 does not know (NaN), it is no document.
 """
-from libc.string cimport memchr, memcmp
+from libc.stdint cimport uint64_t
+from libc.string cimport memcmp, memcpy
 
 from tcpmirror.decode.text cimport uchar
+
+cdef extern from *:
+    int __builtin_ctzll(unsigned long long) noexcept nogil
+
+cdef uint64_t ONES = 0x0101010101010101
+cdef uint64_t HIGHS = 0x8080808080808080
+cdef uint64_t QUOTES = 0x2222222222222222
+cdef uint64_t BACKSLASHES = 0x5C5C5C5C5C5C5C5C
 
 cdef enum State:
     WANT_VALUE        # at the start, after a colon
@@ -30,71 +39,88 @@ cdef void json_start(JsonScan* scan, const uchar* data, Py_ssize_t size) noexcep
 cdef JsonToken json_next(JsonScan* scan) noexcept nogil:
     """Return the next token; JSON_END after a whole document, JSON_BAD where it is none."""
     cdef const uchar* data = scan.data
+    cdef Py_ssize_t at = scan.at, stop = scan.stop
+    cdef int state = scan.state
     cdef uchar byte
     while True:
-        while scan.at < scan.stop and data[scan.at] in (32, 9, 10, 13):
-            scan.at += 1
-        if scan.at == scan.stop:
-            return JSON_END if scan.depth == 0 and scan.state == WANT_MORE else JSON_BAD
-        byte = data[scan.at]
-        if scan.state == WANT_MORE:
+        while at < stop and data[at] <= 32 and (data[at] == 32 or data[at] in (9, 10, 13)):
+            at += 1
+        if at == stop:
+            return JSON_END if scan.depth == 0 and state == WANT_MORE else JSON_BAD
+        byte = data[at]
+        if state == WANT_MORE:
             if scan.depth == 0:
                 return JSON_BAD
-            scan.at += 1
+            at += 1
             if byte == 44:
-                scan.state = WANT_KEY if scan.in_object[scan.depth - 1] else WANT_ELEMENT
+                state = WANT_KEY if scan.in_object[scan.depth - 1] else WANT_ELEMENT
             elif byte == (125 if scan.in_object[scan.depth - 1] else 93):
                 scan.depth -= 1
             else:
                 return JSON_BAD
-        elif scan.state == WANT_COLON:
+        elif state == WANT_COLON:
             if byte != 58:
                 return JSON_BAD
-            scan.at += 1
-            scan.state = WANT_VALUE
-        elif scan.state == WANT_FIRST_KEY or scan.state == WANT_KEY:
+            at += 1
+            state = WANT_VALUE
+        elif state == WANT_FIRST_KEY or state == WANT_KEY:
             if byte == 34:
                 scan.state = WANT_COLON
-                return JSON_KEY if _string(scan) else JSON_BAD
-            if byte != 125 or scan.state == WANT_KEY:
+                return JSON_KEY if _string(scan, at) else JSON_BAD
+            if byte != 125 or state == WANT_KEY:
                 return JSON_BAD
-            scan.at += 1
+            at += 1
             scan.depth -= 1
+            state = WANT_MORE
+        elif byte == 34:
             scan.state = WANT_MORE
-        elif byte == 93 and scan.state == WANT_FIRST:
-            scan.at += 1
+            return JSON_STRING if _string(scan, at) else JSON_BAD
+        elif byte == 93 and state == WANT_FIRST:
+            at += 1
             scan.depth -= 1
-            scan.state = WANT_MORE
+            state = WANT_MORE
         elif byte == 123 or byte == 91:
             if scan.depth == JSON_DEPTH:
                 return JSON_BAD
             scan.in_object[scan.depth] = byte == 123
             scan.depth += 1
-            scan.at += 1
-            scan.state = WANT_FIRST_KEY if byte == 123 else WANT_FIRST
+            at += 1
+            state = WANT_FIRST_KEY if byte == 123 else WANT_FIRST
         else:
             scan.state = WANT_MORE
-            if byte == 34:
-                return JSON_STRING if _string(scan) else JSON_BAD
-            return JSON_SCALAR if _scalar(scan) else JSON_BAD
+            return JSON_SCALAR if _scalar(scan, at) else JSON_BAD
 
 
-cdef bint _string(JsonScan* scan) noexcept nogil:
-    """Read the string whose opening quote is next; False if it does not end or has a bad escape."""
-    cdef const uchar* begin = scan.data + scan.at + 1
-    cdef Py_ssize_t left = scan.stop - scan.at - 1
-    cdef const uchar* quote = <const uchar*>memchr(begin, 34, left)
-    cdef const uchar* escape
-    if quote == NULL:
-        return False
-    escape = <const uchar*>memchr(begin, 92, quote - begin)
-    scan.begin = scan.at + 1
-    scan.is_escaped = escape != NULL
+cdef inline bint _string(JsonScan* scan, Py_ssize_t at) noexcept nogil:
+    """Read the string whose opening quote is at *at*; False if it does not end or has a bad escape."""
+    cdef const uchar* data = scan.data
+    cdef Py_ssize_t stop = scan.stop
+    cdef uint64_t word, ends
+    at += 1
+    scan.begin = at
+    while at + 8 <= stop:  # eight bytes at a time: which of them is a quote or a backslash
+        memcpy(&word, data + at, 8)
+        ends = _zeros(word ^ QUOTES) | _zeros(word ^ BACKSLASHES)
+        if ends:
+            at += __builtin_ctzll(ends) >> 3
+            break
+        at += 8
+    while at < stop and data[at] != 34 and data[at] != 92:
+        at += 1
+    scan.is_escaped = at < stop and data[at] == 92
     if scan.is_escaped:
-        return _escaped_string(scan, scan.begin + (escape - begin))
-    scan.size = quote - begin
-    scan.at = scan.begin + scan.size + 1
-    return True
+        return _escaped_string(scan, at)
+    scan.size = at - scan.begin
+    scan.at = at + 1
+    return at < stop
+
+
+cdef inline uint64_t _zeros(uint64_t word) noexcept nogil:
+    """Return a word whose lowest set bit is the highest of the first byte of *word*, as it lies in memory, that is zero.
+
+    For processors that keep the lowest byte first, as all do that this runs on.
+    """
+    return (word - ONES) & ~word & HIGHS
 
 
 cdef bint _escaped_string(JsonScan* scan, Py_ssize_t at) noexcept nogil:
@@ -124,20 +150,20 @@ cdef inline int _hex(uchar byte) noexcept nogil:
     return byte - 87 if 97 <= byte <= 102 else -1
 
 
-cdef bint _scalar(JsonScan* scan) noexcept nogil:
-    """Read a number or one of the three constants."""
-    cdef const uchar* data = scan.data + scan.at
-    cdef Py_ssize_t size = scan.stop - scan.at, length
+cdef bint _scalar(JsonScan* scan, Py_ssize_t at) noexcept nogil:
+    """Read the number or one of the three constants that stands at *at*."""
+    cdef const uchar* data = scan.data + at
+    cdef Py_ssize_t size = scan.stop - at, length
     if size >= 4 and (memcmp(data, b"true", 4) == 0 or memcmp(data, b"null", 4) == 0):
         length = 4
     elif size >= 5 and memcmp(data, b"false", 5) == 0:
         length = 5
     else:
         length = _number(data, size)
-    scan.begin = scan.at
+    scan.begin = at
     scan.size = length
     scan.is_escaped = False
-    scan.at += length
+    scan.at = at + length
     return length > 0
 
 

@@ -4,11 +4,66 @@ from libc.stdint cimport uint16_t
 
 from tcpmirror.model.alphabet import ALPHABETS
 
-# The first bytes of the pairs that a fold changes; the second of each has the bit left of it.
-DEF BLANK = 1 << 8   # two blanks
-DEF ZERO = 1 << 10   # 0x
-DEF SLASH = 1 << 12  # /*
-DEF SECONDS = BLANK << 1 | ZERO << 1 | SLASH << 1
+# Sixteen bytes at a time. Most texts are letters, digits and few marks: of those nothing but pairs and runs is asked.
+cdef extern from *:
+    """
+    typedef unsigned char lanes __attribute__((vector_size(16)));
+    typedef unsigned long long halves __attribute__((vector_size(16)));
+
+    static inline lanes load(const unsigned char *data) {
+        lanes here;
+        __builtin_memcpy(&here, data, 16);
+        return here;
+    }
+
+    static inline int any(lanes found) {
+        halves both = (halves) found;
+        return (both[0] | both[1]) != 0;
+    }
+
+    /* Lanes that are no letter, digit or mark of the plain alphabet. Bytes beyond ASCII may be folded: they are not plain here. */
+    static inline lanes beyond_plain(lanes here) {
+        lanes letter = (lanes) ((here | 32) - 'a' < 26), digit = (lanes) (here - '0' <= ':' - '0');
+        return ~(letter | digit | (lanes) (here == ' ') | (lanes) (here == '.') | (lanes) (here == ',') | (lanes) (here == '-')
+                 | (lanes) (here == '_') | (lanes) (here == 1));
+    }
+
+    static inline lanes pairs(lanes here, lanes next) {
+        return ((lanes) (here == ' ') & (lanes) (next == ' ')) | ((lanes) (here == '0') & (lanes) (next == 'x'))
+            | ((lanes) (here == '/') & (lanes) (next == '*'));
+    }
+
+    static int is_plain(const unsigned char *data, Py_ssize_t size) {
+        unsigned char few[16];
+        Py_ssize_t at;
+        if (size < 16) {
+            __builtin_memset(few, ' ', 16);
+            __builtin_memcpy(few, data, size);
+            return !any(beyond_plain(load(few)));
+        }
+        for (at = 0; at + 16 <= size; at += 16)
+            if (any(beyond_plain(load(data + at))))
+                return 0;
+        return !any(beyond_plain(load(data + size - 16)));
+    }
+
+    /* Two bytes together that a fold changes: two blanks, 0x, the beginning of a comment. */
+    static int has_pair(const unsigned char *data, Py_ssize_t size) {
+        unsigned char few[17];
+        lanes found = {0};
+        Py_ssize_t at;
+        if (size < 17) {
+            __builtin_memset(few, 0, 17);
+            __builtin_memcpy(few, data, size);
+            return any(pairs(load(few), load(few + 1)));
+        }
+        for (at = 0; at + 17 <= size; at += 16)
+            found |= pairs(load(data + at), load(data + at + 1));
+        return any(found | pairs(load(data + size - 17), load(data + size - 16)));
+    }
+    """
+    bint is_plain(const unsigned char* data, Py_ssize_t size) noexcept nogil
+    bint has_pair(const unsigned char* data, Py_ssize_t size) noexcept nogil
 
 
 cdef void _fill_table():
@@ -24,11 +79,6 @@ cdef void _fill_table():
             | (DISGUISE if byte in disguised else 0)
             | (BASE64 if byte in base64 else 0)
         )
-    TRAITS_OF[32] |= BLANK | BLANK << 1
-    TRAITS_OF[48] |= ZERO
-    TRAITS_OF[120] |= ZERO << 1
-    TRAITS_OF[47] |= SLASH
-    TRAITS_OF[42] |= SLASH << 1
 
 
 _fill_table()
@@ -36,16 +86,27 @@ _fill_table()
 
 cdef uint16_t traits_of(const unsigned char* data, Py_ssize_t size) noexcept nogil:
     """Return the Traits of the text."""
-    cdef uint16_t seen = 0, pairs = 0, last = 0, here
-    cdef Py_ssize_t at, run = 0, longest = 0
-    for at in range(size):
-        here = TRAITS_OF[data[at]]
-        seen |= here
-        pairs |= (last << 1) & here
-        last = here
-        run = (run + 1) if here & BASE64 else 0
-        longest = run if run > longest else longest
-    seen &= BEYOND_PLAIN | BEYOND_URL | ESCAPE | PLUS | DISGUISE
-    if pairs & SECONDS:
+    cdef uint16_t seen = 0
+    cdef Py_ssize_t at
+    if not is_plain(data, size):
+        for at in range(size):
+            seen |= TRAITS_OF[data[at]]
+    if has_pair(data, size):
         seen |= DISGUISE
-    return seen | BASE64 if longest >= MIN_RUN else seen
+    return seen & ~BASE64 | (BASE64 if _has_run(data, size) else 0)
+
+
+cdef bint _has_run(const unsigned char* data, Py_ssize_t size) noexcept nogil:
+    """Tell whether MIN_RUN characters of Base64 stand one behind the other: any such run covers one place in MIN_RUN."""
+    cdef Py_ssize_t at = MIN_RUN - 1, begin, end
+    while at < size:
+        if TRAITS_OF[data[at]] & BASE64:
+            begin, end = at, at + 1
+            while begin > at - MIN_RUN + 1 and TRAITS_OF[data[begin - 1]] & BASE64:
+                begin -= 1
+            while end < size and end - begin < MIN_RUN and TRAITS_OF[data[end]] & BASE64:
+                end += 1
+            if end - begin >= MIN_RUN:
+                return True
+        at += MIN_RUN
+    return False

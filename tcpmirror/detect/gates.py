@@ -22,8 +22,10 @@ class Gates:
         texts = _searches(rules, expressions, cache_dir)
         files = _searches(rules, [item for item in expressions if rules[item.rule].files], cache_dir)
         self.cache_names = texts.cache_names | files.cache_names
-        of_texts, of_files = (search.scanners(self._noting(search.expressions)) for search in (texts, files))
-        self._scanners = (*(of_texts for _ in ALPHABETS), of_files)
+        note = self._noting(texts.expressions)
+        of_plain, of_others = (texts.scanners(note, is_plain=is_plain) for is_plain in (True, False))
+        of_files = files.scanners(self._noting(files.expressions))
+        self._scanners = (of_plain, *(of_others for _ in ALPHABETS[1:]), of_files)
 
     def _noting(self, expressions: Sequence[Expression]) -> OnMatch:
         """Return what notes a match of *expressions*, and ends the scan after one that decides alone."""

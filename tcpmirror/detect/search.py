@@ -88,8 +88,11 @@ class Search:
             if need.is_plain or (not is_plain and need.is_short)
         ]
 
-    def scanner(self, on_match: OnMatch) -> Callable[[bytes], None]:
-        """Return what searches a text and tells *on_match* of each expression's index; ScanTerminated if that ends it."""
+    def scanner(self, on_match: OnMatch, *, is_plain: bool = False) -> Callable[[bytes], None]:
+        """Return what searches a text and tells *on_match* of each expression's index; ScanTerminated if that ends it.
+
+        *is_plain*: the texts are of the plain alphabet, so nothing is asked of their bytes.
+        """
         asked: set[int] = set()
 
         def on_literal(index: int, start: int, end: int, flags: int, context: object) -> None:
@@ -109,7 +112,7 @@ class Search:
         short = [part.scanner(on_match) for part in self._short]
 
         def scan(text: bytes) -> None:
-            held = families(text)
+            held = 0 if is_plain else families(text)
             if held < len(short) and len(text) <= SHORT:
                 short[held](text)
                 return
@@ -132,16 +135,17 @@ class Searches:
         self._own = Search(own, cache_dir) if own else None
         self.cache_names = self._built_in.cache_names | (self._own.cache_names if self._own else frozenset())
 
-    def scanners(self, on_match: OnMatch) -> list[Callable[[bytes], None]]:
+    def scanners(self, on_match: OnMatch, *, is_plain: bool = False) -> list[Callable[[bytes], None]]:
         """Return the searches as calls; *on_match* is told the index in ``expressions``; ScanTerminated if that ends one."""
         first_own = len(self._built_in.expressions)
         own = self._own
         if own is None:
-            return [self._built_in.scanner(on_match)]
-        return [
-            self._built_in.scanner(on_match),
-            own.scanner(lambda index, start, end, flags, context: on_match(first_own + index, start, end, flags, context)),
-        ]
+            return [self._built_in.scanner(on_match, is_plain=is_plain)]
+
+        def on_own(index: int, start: int, end: int, flags: int, context: object) -> bool | None:
+            return on_match(first_own + index, start, end, flags, context)
+
+        return [self._built_in.scanner(on_match, is_plain=is_plain), own.scanner(on_own, is_plain=is_plain)]
 
 
 class _Part:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcpmirror.decode.normal import Normalizer
+from tcpmirror.model.alphabet import ALPHABETS
 from tcpmirror.model.exchange import Request
 
 PAYLOAD = b"<script>alert('x')</script>"
@@ -226,3 +227,15 @@ def test_fields_and_names_of_parts_are_no_files() -> None:
     form = Normalizer().normal_form(Request(b"POST / HTTP/1.1\r\n" + PARTS + b"\r\n", body))
     assert form is not None
     assert b"".join(form[:-1]).count(PAYLOAD) >= 2
+
+
+ODD_BYTES = st.sampled_from(b"aZ09 ._,-:/?=&%+@~'\"<(x*\x00\t\\\x7f\x80\xc2\xe2\xff")
+
+
+@given(value=st.lists(ODD_BYTES, min_size=1, max_size=70).map(bytes))
+def test_texts_are_sorted_by_the_bytes_that_they_hold(value: bytes) -> None:
+    form = Normalizer().normal_form(Request(b"GET / HTTP/1.1\r\nx: a" + value + b"y\r\n\r\n"))
+    if form is None:
+        return
+    kinds = [kind for kind, text in enumerate(form[:3]) if b"x: a" + value + b"y" in text.split(b"\x01")]
+    assert kinds == [next(kind for kind, alphabet in enumerate(ALPHABETS) if not set(value) - alphabet)]
