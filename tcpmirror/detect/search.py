@@ -169,7 +169,8 @@ class Conditions:
 
 def by_role(expressions: Iterable[Expression]) -> tuple[list[Expression], list[Expression]]:
     """Return the signs among *expressions*, and the conditions."""
-    signs, conditions = [], []
+    signs: list[Expression] = []
+    conditions: list[Expression] = []
     for item in expressions:
         (signs if item.role is Role.SIGN else conditions).append(item)
     return signs, conditions

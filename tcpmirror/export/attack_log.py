@@ -1,4 +1,4 @@
-"""One log line per report with findings, for whoever watches the log instead of a console."""
+"""One log line for each hit, for whoever watches the log instead of a console."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
+from tcpmirror.model.finding import Finding
 from tcpmirror.model.point import point_text
 from tcpmirror.model.report import Report
 
-LINE_LIMIT: Final = 2048  # characters: what rsyslog and journald keep whole by default
-URI_LIMIT: Final = 512
-FINDINGS_SHOWN: Final = 8
+TEXT_LIMIT: Final = 384  # bytes of one fact, its controls written as escapes; a line stays within what rsyslog keeps (8 KiB)
+HITS_SHOWN: Final = 8  # of one exchange
 log = logging.getLogger("tcpmirror.attacks")
 
 
@@ -37,43 +37,50 @@ class AttackLog:
         self._room, self._at_s = float(self.burst), self.clock()
 
     def write(self, report: Report) -> None:
-        """Write the line of *report*, if it has findings and there is room."""
+        """Write the lines of *report*, one for each of its first HITS_SHOWN findings, as far as there is room."""
         if not report.findings:
             return
         now_s = self.clock()
         self._room = min(float(self.burst), self._room + (now_s - self._at_s) * self.rate_s)
         self._at_s = now_s
-        if self._room < 1.0:
-            self._left_out += 1
-            return
-        self._room -= 1.0
-        if self._left_out:
-            log.warning("%d attacks were left out of this log, at more than %g a second", self._left_out, self.rate_s)
+        shown = report.findings[: min(HITS_SHOWN, int(self._room))]
+        self._room -= len(shown)
+        if self._left_out and shown:
+            log.warning("%d hits were left out of this log, at more than %g a second", self._left_out, self.rate_s)
             self._left_out = 0
-        log.warning("%s", attack_line(report))
+        self._left_out += len(report.findings[:HITS_SHOWN]) - len(shown)
+        for finding in shown:
+            log.warning("attack", extra=hit_facts(report, finding, len(report.findings)))
 
 
-def attack_line(report: Report) -> str:
-    """Return one line of printable ASCII, LINE_LIMIT long at most, whatever the traffic held."""
-    shown = report.findings[:FINDINGS_SHOWN]
-    fields = {
-        "id": report.id,
-        "types": ",".join(dict.fromkeys(finding.type for finding in report.findings)),
-        "time": datetime.fromtimestamp(report.time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+def hit_facts(report: Report, finding: Finding, hits: int) -> dict[str, Any]:
+    """Return what a line says of one of the *hits* of *report*; never the payload, and texts as they were masked."""
+    texts = {
+        "method": report.method,
+        "host": report.host,
+        "uri": report.uri,
+        "status": report.status,
+        "point": point_text(finding.point),
+        "rule": finding.rule,
         "client": report.client,
         "real_ip": report.real_ip,
         "server": report.server,
-        "method": report.method or "-",
-        "host": report.host or "-",
-        "uri": (report.uri or "-")[:URI_LIMIT],
-        "status": "-" if report.status is None else str(report.status),
-        "points": ",".join(point_text(finding.point) for finding in shown),
-        "rules": ",".join(finding.rule for finding in shown),
     }
-    return "attack " + " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())[: LINE_LIMIT - len("attack ")]
+    return {
+        "request_id": report.id,
+        "type": finding.type,
+        "confidence": finding.confidence,
+        "hits": hits,
+        "seen": datetime.fromtimestamp(report.time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **{name: short_text(value) if isinstance(value, str) else value for name, value in texts.items()},
+    }
 
 
-def _quoted(text: str) -> str:
-    """Return *text* in ASCII, in quotes if a reader could take it for more than one field."""
-    escaped = text.encode("unicode_escape").decode()
-    return '"' + escaped.replace('"', '\\"') + '"' if not escaped or any(mark in escaped for mark in ' "=') else escaped
+def short_text(text: str) -> str:
+    """Return as much of *text* as takes TEXT_LIMIT bytes when all that is not printable ASCII is written as an escape."""
+    escaped = text[:TEXT_LIMIT].encode("unicode_escape")
+    return (
+        text
+        if len(escaped) <= TEXT_LIMIT and len(text) <= TEXT_LIMIT
+        else escaped[:TEXT_LIMIT].decode("unicode_escape", "ignore")
+    )

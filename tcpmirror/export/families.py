@@ -342,6 +342,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "own_rules": "gauge: Of the detection rules, those of the operator's packs.",
         "rules_refused": "gauge: 1 while changed rules are refused and those before stay in force.",
         "masked_reports": "Reports in which a mask of `inspection.mask` or of a rule pack overwrote something.",
+        "access_lines": "Lines written to the access log.",
+        "access_left_out": "Exchanges left out of the access log: beyond `log.access_log.rate`, or its file took no more.",
         "ignored_findings": "Findings not reported because `inspection.ignore` or a rule pack says so.",
         "api_requests": "Exchanges that the inventory of APIs took up.",
         "api_samples": "Of them, those whose parameters were read.",

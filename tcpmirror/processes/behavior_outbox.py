@@ -12,6 +12,7 @@ from typing import Final
 
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, CounterKey, add
 from tcpmirror.behavior.record import decode_rows, encode_rows, records
+from tcpmirror.export.attack_log import short_text
 from tcpmirror.processes.outbox import Outbox, new_id
 
 COUNTERS: Final = 16_384  # followed at once: about 1 KiB each; where there are more, those that count least go
@@ -78,8 +79,8 @@ class BehaviorOutbox(Outbox):
             self._logged.clear()
         self._logged[whole.key] = last_ns
         key = whole.key
-        fields = {"types": key.type, "real_ip": key.subject or "*", "host": key.host, "uri": key.path, "rules": key.control}
-        log.warning("attack %s", " ".join(f"{name}={_quoted(value)}" for name, value in fields.items()))
+        texts = {"real_ip": key.subject or "*", "host": key.host, "uri": key.path, "rule": key.control}
+        log.warning("attack", extra={"type": key.type} | {name: short_text(text) for name, text in texts.items()})
 
     def _make_room(self) -> None:
         """Forget what is past its window; where that is not enough, the half that counts least."""
@@ -95,9 +96,3 @@ class BehaviorOutbox(Outbox):
                 continue  # it waits for the cloud
             self._unsent.pop(key, None)
             del self._whole[key]
-
-
-def _quoted(text: str) -> str:
-    """Return *text* in printable ASCII, in quotes if a reader could take it for more than one field."""
-    escaped = text[:512].encode("unicode_escape").decode()
-    return '"' + escaped.replace('"', '\\"') + '"' if not escaped or any(mark in escaped for mark in ' "=') else escaped

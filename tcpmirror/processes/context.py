@@ -27,7 +27,8 @@ class Context:
     the same in all processes of one sensor. ``deploy_token``/``admin_password``: of the embedded cloud, empty elsewhere.
     ``skip_positions`` (workers): per source the ring position of a record that killed this worker twice, -1 for none; empty
     when there is none at all. ``settings_file``: to be read again on `reloading`; empty when the sensor runs on defaults.
-    ``give_up_privileges``: to be called once all that needs them is open.
+    ``log_file``: as `Log.file`, where this process logs. ``give_up_privileges``: to be called once all that needs them is
+    open.
     """
 
     name: ProcessName
@@ -38,6 +39,7 @@ class Context:
     admin_password: str = field(default="", repr=False)
     skip_positions: tuple[int, ...] = ()
     settings_file: str = ""
+    log_file: str = "stderr"
     give_up_privileges: Callable[[], None] = field(default=lambda: None, repr=False)
     stopping: bool = False
     reloading: bool = False

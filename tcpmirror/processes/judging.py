@@ -19,6 +19,7 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.model.ignored_news import IgnoredCounts, add_ignored
 from tcpmirror.model.overlap import overlap_texts
 from tcpmirror.model.report import Report, report_id
+from tcpmirror.processes.access_log import TEXT_BYTES, AccessLog, Place
 from tcpmirror.processes.masking import bare_report, compiled_masks, masked_report
 from tcpmirror.settings.tree import Mask, Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -76,7 +77,7 @@ class Judge:
 
     *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list). ``ignored`` counts
     findings held back; who tells others of them takes them off. *observe* sees each exchange in scope, and whether it has
-    findings; *count* and *assess* see it with them.
+    findings; *count* and *assess* see it with them. ``access``: where each is noted, None (as at first): nowhere.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Judge:
         assess: Assess | None = None,
         count: Count | None = None,
     ) -> None:
+        self.access: AccessLog | None = None
         self._assess = assess
         self._has_learners = any(each is not None for each in (observe, assess, count))
         self._keep = keep
@@ -116,7 +118,11 @@ class Judge:
             findings = self._findings(exchange)
         except Exception:  # noqa: BLE001 - caught here so that who finds our fault hides one exchange, not all after it
             self._note_failure()
+            if self.access is not None:
+                self._note(self.access, exchange, [], "failed")
             return
+        if self.access is not None:
+            self._note(self.access, exchange, findings, self._verdict(exchange, findings))
         if findings:
             self._page.add("attacks")
             self._page.add("findings", len(findings))
@@ -166,6 +172,29 @@ class Judge:
         for item in ignored:
             add_ignored(self.ignored, (item.by, item.finding.rule))
 
+    def _verdict(self, exchange: Exchange, findings: list[Finding]) -> str:
+        """Return what an access log says became of *exchange*: attack, passed, or off where nothing is inspected."""
+        if findings:
+            return "attack"
+        return "passed" if self._detector is not None and self._is_in_scope(exchange) else "off"
+
+    def _note(self, access: AccessLog, exchange: Exchange, findings: list[Finding], verdict: str) -> None:
+        """Have *exchange* in the access log; messages of WebSocket are no exchanges. A fault of ours costs its line."""
+        if exchange.protocol == "websocket":
+            return
+        try:
+            masks = self.masks_of(exchange)
+            if masks:
+                report = self._masked(self._made(exchange, []), exchange, masks)
+                place = Place(report.host, report.uri, report.real_ip)
+            else:
+                target = None if exchange.request is None else text(exchange.request.target[:TEXT_BYTES])
+                place = Place(self._address.host(exchange), target, self._address.real_ip(exchange))
+            access.add(exchange, place, verdict, tuple(dict.fromkeys(found.type for found in findings)))
+        except Exception:  # noqa: BLE001 - as in `__call__`: this line is no reason to lose the exchange
+            self._page.add("bugs")
+            log.error("an exchange cannot be written to the access log")
+
     def _note_failure(self) -> None:
         """Count a fault of ours, and log the first, the second, the fourth and so on: traffic decides how many there are."""
         self._page.add("bugs")
@@ -181,13 +210,19 @@ class Judge:
 
     def report(self, exchange: Exchange, findings: list[Finding]) -> Report:
         """Return what is kept of *exchange*, masked and cut to the export limits."""
+        made = self._made(exchange, findings)
+        masks = self.masks_of(exchange)
+        return self._masked(made, exchange, masks) if masks else made
+
+    def _made(self, exchange: Exchange, findings: list[Finding]) -> Report:
+        """Return what is kept of *exchange*, not masked."""
         limits = self._settings.limits
         request, response = exchange.request, exchange.response
         real_ip = self._address.real_ip(exchange)
         host = self._address.host(exchange)
         application = self._application(exchange, host or "", real_ip)
         client, server = exchange.client, exchange.server
-        made = Report(
+        return Report(
             id=report_id(client, server, exchange.time_ns, exchange.index),
             time_ns=exchange.time_ns,
             duration_ns=exchange.duration_ns,
@@ -208,8 +243,6 @@ class Judge:
             request=_kept(request, limits.export_request_bytes),
             response=_kept(response, limits.export_response_bytes),
         )
-        masks = self.masks_of(exchange)
-        return self._masked(made, exchange, masks) if masks else made
 
     def masks_of(self, exchange: Exchange) -> list[CompiledMask]:
         """Return the masks that apply to *exchange*."""

@@ -13,6 +13,7 @@ from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import Report, encode_report
 from tcpmirror.model.stream import SinkFactory
+from tcpmirror.processes.access_log import AccessLog
 from tcpmirror.processes.api_news import ApiNews
 from tcpmirror.processes.behavior_news import BehaviorNews
 from tcpmirror.processes.census import Census
@@ -21,7 +22,7 @@ from tcpmirror.processes.digest_road import DigestRoad
 from tcpmirror.processes.ignored_news import send_ignored_news
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
-from tcpmirror.processes.masking import concealing, concealing_sessions
+from tcpmirror.processes.masking import concealing, concealing_counters, concealing_sessions
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.renewal import Renewal, Renewed
 from tcpmirror.processes.session_news import SessionNews
@@ -220,6 +221,7 @@ class Worker:
         if self._weaknesses is not None:
             self._weaknesses.masks_of = self._judge.masks_of
         self._roads = self._digest_roads(settings)
+        self._access: AccessLog | None = None
         self._use(self._renewal.read(settings))
         self._census = Census()
         self._factory = CensusFactory(
@@ -266,6 +268,8 @@ class Worker:
             self._send_news()
             for _, road in self._roads:
                 road.send()
+            if self._access is not None:
+                self._access.close()
             return False
         self._bell.wait(ticket, WAIT_MS)
         return True
@@ -278,6 +282,8 @@ class Worker:
             contained(self._page, self._table, lambda: self._table.advance(clock_ns))
             finish_waiting(self._factory, self._page, clock_ns)
         self._counts.publish()
+        if self._access is not None:
+            self._access.flush()
         self._page.set("ring_corruptions", self._road.ring_corruptions)
         if now - self._last_news > NEWS_NS:
             self._last_news = now
@@ -333,11 +339,12 @@ class Worker:
         if renewed is not None:
             self._use(renewed)
             log_settings = renewed.settings.log
-            configure_logging(str(self._context.name), log_settings.level, log_settings.pretty, log_settings.file)
+            configure_logging(str(self._context.name), log_settings.level, log_settings.pretty, self._context.log_file)
             log.info("took the settings and rules of the reload")
 
     def _use(self, renewed: Renewed) -> None:
         """Judge by these settings and rules from now on, and publish which rules they are."""
+        self._open_access_log(renewed.settings)
         detector = renewed.detector
         self._judge.configure(renewed.settings, detector)
         if self._behavior is not None:
@@ -348,9 +355,23 @@ class Worker:
             self._apis.conceal = concealing(self._judge.masks)
         if self._sessions is not None:
             self._sessions.conceal = concealing_sessions(self._judge.masks)
+        if self._behavior is not None:
+            self._behavior.conceal = concealing_counters(self._judge.masks)
         self._page.set("rules", detector.rule_count)
         self._page.set("own_rules", detector.own_rule_count)
         self._page.set("rules_refused", int(bool(renewed.problem)))
+
+    def _open_access_log(self, settings: Settings) -> None:
+        """Log exchanges as *settings* say from now on. EnvironmentFault: not there; the log before stays."""
+        before, wanted = self._access, settings.log
+        if wanted.access.enabled:
+            name, workers = str(self._context.name), self._context.layout.workers
+            self._access = AccessLog(wanted, self._context.log_file, name, workers, self._page)
+        else:
+            self._access = None
+        self._judge.access = self._access
+        if before is not None:
+            before.close()
 
     def _keep(self, exchange: Exchange, findings: list[Finding]) -> None:
         record = encode_report(self._judge.report(exchange, findings))

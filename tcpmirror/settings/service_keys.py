@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from tcpmirror.settings.kinds import FLAG, LISTEN, METRIC_PREFIX, NAMED_PATH, PATH, TEXT, Choice
+from tcpmirror.settings.kinds import FLAG, LISTEN, METRIC_PREFIX, NAMED_PATH, PATH, TEXT, Choice, Whole
 from tcpmirror.settings.schema import Anything, Key, Section
 
 ACCESS_LOG = (
     Key("enabled", FLAG, "Log one line for each exchange (in the native node: on by default).", "log.access.enabled"),
     Key("verbose", FLAG, "Say more about each exchange.", "log.access.verbose"),
     Key("log_file", PATH, "`stdout`, `stderr` or a path; empty: where `log.log_file` goes.", "log.access.file"),
+    Key(
+        "rate",
+        Whole(0, 10_000_000),
+        "Lines a second at most, all workers together; what is beyond is counted and left out; 0: no limit.",
+        "log.access.rate",
+        own=True,
+    ),
 )
 
 LOG = (

@@ -280,6 +280,7 @@ class AccessLog:
     enabled: bool = False
     verbose: bool = True
     file: str = ""
+    rate: int = 10_000  # lines a second of all workers together, 0: no limit
 
 
 @dataclass(frozen=True, slots=True)

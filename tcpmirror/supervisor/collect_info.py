@@ -25,7 +25,11 @@ from tcpmirror.supervisor.control import ask
 from tcpmirror.supervisor.status import render_status
 
 LOG_BYTES: Final = 1 << 20  # of the end of the log
-ATTACKS: Final = b" tcpmirror.attacks: "  # lines of the log that quote traffic
+# Loggers whose lines quote traffic, in text and in JSON.
+QUOTING: Final = (
+    *(b" tcpmirror.attacks: ", b" tcpmirror.access: "),
+    *(b'"logger":"tcpmirror.attacks"', b'"logger":"tcpmirror.access"'),
+)
 COMMANDS: Final = (("ip", "-details", "-statistics", "link"), ("uname", "-a"), ("free", "-m"), ("df", "-h"))
 COMMAND_S: Final = 10.0
 
@@ -63,7 +67,7 @@ def end_of_log(log_file: Path) -> bytes:
     with log_file.open("rb") as file:
         file.seek(max(0, log_file.stat().st_size - LOG_BYTES))
         lines = file.read(LOG_BYTES).splitlines(keepends=True)
-    return b"".join(line for line in lines if ATTACKS not in line and b'"logger":"tcpmirror.attacks"' not in line)
+    return b"".join(line for line in lines if not any(mark in line for mark in QUOTING))
 
 
 def _status(settings: Settings) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Final
 
 import tcpmirror
+from tcpmirror.processes.access_log import STREAMS, access_file
 from tcpmirror.processes.context import Context
 from tcpmirror.settings.tree import Settings
 
@@ -99,12 +100,14 @@ def readable_places(settings: Settings, settings_file: str) -> tuple[str, ...]:
 
 
 def writable_places(settings: Settings, log_file: str) -> tuple[str, ...]:
-    """Return what a worker writes: its log, which may be made anew beside the old one when that is rotated away."""
-    if log_file in ("stdout", "stderr"):
-        return ("/dev/null",)
-    file = Path(log_file).absolute()
+    """Return what a worker writes: its logs, which may be made anew beside the old ones when these are rotated away."""
+    files = {log_file, access_file(settings.log, log_file)} - set(STREAMS)
+    return ("/dev/null", *(_place_of(settings, Path(file).absolute()) for file in sorted(files)))
+
+
+def _place_of(settings: Settings, file: Path) -> str:
     is_shared = str(file.parent) in (*TOO_MUCH, str(Path(settings.supervisor.state_dir).absolute()))
-    return ("/dev/null", str(file if is_shared else file.parent))
+    return str(file if is_shared else file.parent)
 
 
 def restrict_files(readable: Iterable[str], writable: Iterable[str]) -> bool:

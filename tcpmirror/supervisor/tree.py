@@ -143,6 +143,7 @@ class Tree:
             admin_password=self.credentials.admin_password,
             skip_positions=child.skip,
             settings_file=self.settings_file,
+            log_file=self.log_file,
         )
         try:
             child.pid, child.epitaph = fork_process(context, self.mains[child.name.kind], self._release, self.log_file)

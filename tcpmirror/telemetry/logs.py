@@ -1,5 +1,6 @@
-"""Logging set-up: one line an event, with the process's name in it, as text or as JSON.
+"""Logging set-up: one event a line, with the process's name in it, as text or as JSON.
 
+The standard library's loggers, with structlog to render what they are given: a message, and facts of its own in `extra`.
 Traffic ends up in log lines (attack lines quote it), so no byte of it may forge a second line or steer a terminal: every
 control character is written as an escape.
 """
@@ -12,11 +13,14 @@ import logging.handlers
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import orjson
+from structlog.stdlib import ExtraAdder, ProcessorFormatter
+from structlog.typing import EventDict, Processor
 
 from tcpmirror.errors import EnvironmentFault
+from tcpmirror.telemetry.repetition import Repetition
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -28,6 +32,7 @@ LEVELS: Final = {
 # At INFO these tell every call (the sensor calls its cloud each second) or each step of their own start.
 CHATTY: Final = ("httpx", "httpcore", "alembic", "uvicorn")
 LEVEL_NAMES: Final = {number: name for name, number in LEVELS.items()}
+HEAD: Final = ("time", "level", "process", "pid", "logger", "message")  # of every line
 
 # C0, DEL, C1, the line separators, the marks that turn the direction of text, and lone surrogates (no UTF-8 form exists).
 CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -35,7 +40,7 @@ CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\
 
 def escape_controls(text: str) -> str:
     r"""Return *text* with every control character as `\x1b` or `\u2028`, safe for one line of a log or a terminal."""
-    return CONTROL.sub(_escape, text)
+    return text if text.isascii() and text.isprintable() else CONTROL.sub(_escape, text)
 
 
 def configure_logging(process: str, level: str = "info", pretty: bool = True, file: str = "stderr") -> None:
@@ -45,7 +50,8 @@ def configure_logging(process: str, level: str = "info", pretty: bool = True, fi
     EnvironmentFault when the path cannot be opened.
     """
     handler = _open_handler(file)
-    handler.setFormatter(TextLine(process) if pretty else JsonLine(process))
+    handler.setFormatter(line_formatter(process, pretty))
+    handler.addFilter(Repetition())
     root = logging.getLogger()
     for old in tuple(root.handlers):
         root.removeHandler(old)
@@ -57,39 +63,80 @@ def configure_logging(process: str, level: str = "info", pretty: bool = True, fi
         logging.getLogger(chatty).setLevel(logging.NOTSET if level == "debug" else max(logging.WARNING, LEVELS[level]))
 
 
-class TextLine(logging.Formatter):
-    """`2026-01-31 12:00:00.000 info  worker-0 tcpmirror.detect: text`; a traceback follows, each line marked."""
-
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self._process = process
-
-    def format(self, record: logging.LogRecord) -> str:
-        time = _time_of(record).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        line = f"{time} {_level_of(record):5} {self._process} {record.name}: {escape_controls(record.getMessage())}"
-        trace = _traceback_of(self, record)
-        return "\n".join((line, *(f"    | {escape_controls(part)}" for part in trace.split("\n")))) if trace else line
+def line_formatter(process: str, pretty: bool) -> logging.Formatter:
+    """Return what makes lines of records: text for people, or one JSON object for each."""
+    renderer = _text if pretty else _json
+    return ProcessorFormatter(
+        processors=[_told_by(process), ProcessorFormatter.remove_processors_meta, renderer],
+        foreign_pre_chain=[ExtraAdder()],
+    )
 
 
-class JsonLine(logging.Formatter):
-    """One JSON object a line: time (RFC 3339, UTC), level, process, pid, logger, message; traceback with an exception."""
+def time_text(at: datetime) -> str:
+    """Return the time at the beginning of a text line."""
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self._process = process
 
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "time": _time_of(record).isoformat(timespec="milliseconds"),
-            "level": _level_of(record),
-            "process": self._process,
+def field_text(value: object) -> str:
+    """Return *value* in ASCII, in quotes if a reader could take it for more than one field."""
+    text = str(value)
+    if not (text.isascii() and text.isprintable()) or "\\" in text:
+        text = text.encode("unicode_escape").decode()
+    if text and " " not in text and "=" not in text and '"' not in text:
+        return text
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def _told_by(process: str) -> Processor:
+    """Return the step that adds who tells it, when, and how grave it is; facts of the same names give way."""
+
+    def tell(logger: object, method: str, event: EventDict) -> EventDict:
+        record: logging.LogRecord = event["_record"]
+        facts: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC),
+            "level": LEVEL_NAMES.get(record.levelno, record.levelname.lower()),
+            "process": process,
             "pid": record.process,
             "logger": record.name,
-            "message": escape_controls(record.getMessage()),
+            "message": escape_controls(event.pop("event")),
         }
-        if trace := _traceback_of(self, record):
-            line["traceback"] = [escape_controls(part) for part in trace.split("\n")]
-        return orjson.dumps(line).decode()
+        trace = event.pop("exc_info", None)
+        lines = logging.Formatter().formatException(trace).split("\n") if trace else []
+        return facts | {name: value for name, value in event.items() if name not in facts} | {"traceback": lines}
+
+    return tell
+
+
+def _text(logger: object, method: str, event: EventDict) -> str:
+    """`2026-01-31 12:00:00.000 info  worker-0 tcpmirror.detect: text fact=value`; a traceback follows, each line marked."""
+    time, level, process, _, name, message, *rest = (event.pop(key) for key in (*HEAD, "traceback"))
+    said = " ".join((message, *(f"{key}={field_text(_shown(value))}" for key, value in event.items())))
+    head = f"{time_text(time)} {level:5} {process} {name}: {said}"
+    return "\n".join((head, *(f"    | {escape_controls(line)}" for line in rest[0])))
+
+
+def _json(logger: object, method: str, event: EventDict) -> str:
+    """One JSON object a line: time (RFC 3339, UTC), level, process, pid, logger, message, facts, and a traceback."""
+    trace = event.pop("traceback")
+    event["time"] = event["time"].isoformat(timespec="milliseconds")
+    line = {key: _escaped(value) for key, value in event.items()}
+    if trace:
+        line["traceback"] = [escape_controls(part) for part in trace]
+    return orjson.dumps(line).decode()
+
+
+def _escaped(value: object) -> object:
+    """Return *value* for JSON: text without controls, lists of such; what has no form there by its text."""
+    if isinstance(value, list | tuple):
+        return [_escaped(item) for item in value]
+    return value if value is None or isinstance(value, int | float) else escape_controls(str(value))
+
+
+def _shown(value: object) -> object:
+    """Return *value* for a text line: lists between commas, `-` for what is not known."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return "-" if value is None else value
 
 
 def _open_handler(file: str) -> logging.Handler:
@@ -104,15 +151,3 @@ def _open_handler(file: str) -> logging.Handler:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def _time_of(record: logging.LogRecord) -> datetime:
-    return datetime.fromtimestamp(record.created, UTC)
-
-
-def _level_of(record: logging.LogRecord) -> str:
-    return LEVEL_NAMES.get(record.levelno, record.levelname.lower())
-
-
-def _traceback_of(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    return formatter.formatException(record.exc_info) if record.exc_info else ""

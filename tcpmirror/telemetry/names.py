@@ -152,6 +152,8 @@ WORKER: Final = (
     "session_refused",  # of sessions for which there was no room
     "session_digests_lost",  # sessions' digests that were too large for the ring
     "session_ns",  # CPU time of following sessions, measured on one in 64
+    "access_lines",  # written to the access log
+    "access_left_out",  # exchanges of which it has no line: beyond its rate, or not taken by its file
 )
 
 EXPORTER: Final = (

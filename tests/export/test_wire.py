@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcpmirror.export.attack_log import attack_line
+from tcpmirror.export.attack_log import hit_facts
 from tcpmirror.export.tallies import Tallies
 from tcpmirror.export.wire import read_report, wire_batch, wire_report
 from tcpmirror.model.report import encode_report
@@ -94,7 +94,7 @@ def test_what_passes_for_a_report_can_be_logged_counted_and_sent(field: str, val
         report = read_report(len(packed).to_bytes(4, "little") + bytes(8) + packed)
     except ValueError:
         return
-    attack_line(report)
+    hit_facts(report, report.findings[0], 1) if report.findings else None
     Tallies().add(report)
     wire_report(report)
 

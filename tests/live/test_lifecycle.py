@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,13 +90,25 @@ def test_reload_loses_no_exchange(ground: Bed, sensor: Sensor) -> None:
     sensor.sign_in(password[1])
     with Stream(ground) as stream:
         wait_until(lambda: len(stream.sent) >= 30, "the stream flows")
-        sensor.file.write_text(sensor.file.read_text() + "log: {level: debug}\n")
+        sensor.file.write_text(sensor.file.read_text() + "log: {level: debug, pretty: false, access_log: {enabled: true}}\n")
         answer = sensor.command("reload")
         assert answer.returncode == 0, answer.stdout + answer.stderr
         sent = len(stream.sent)
         wait_until(lambda: len(stream.sent) >= sent + 60, "the stream goes on")
+        log = sensor.directory / "state" / "log" / "tcpmirror.log"
+        wait_until(lambda: noted(log), "exchanges in the access log", SEEN_S, 0.2)
+        log.rename(log.with_suffix(".1"))
+        wait_until(lambda: noted(log), "exchanges in the new access log", SEEN_S, 0.2)
         stream.stop()
     sensor.await_seen(stream.uris())
+    wait_until(lambda: stream.uris() >= noted(log) > set(), "the stream's exchanges in the access log", SEEN_S, 0.2)
+
+
+def noted(log: Path) -> set[str]:
+    """Return the targets in the access log's lines of *log*, which stand among others of an older form."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    return {line["uri"] for line in told if line["logger"] == "tcpmirror.access"}
 
 
 def test_reload_of_a_broken_file_changes_nothing(sensor: Sensor) -> None:

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcpmirror.behavior.counter import CounterKey
 from tcpmirror.discovery.digest import EndpointDigest, ParameterDigest
 from tcpmirror.discovery.record import wire_row
-from tcpmirror.export.attack_log import attack_line
+from tcpmirror.export.attack_log import hit_facts
 from tcpmirror.export.wire import wire_report
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import Report, encode_report
+from tcpmirror.processes.access_log import AccessLog
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
-from tcpmirror.processes.masking import compiled_masks, masked_digest
-from tcpmirror.settings.tree import Condition, Inspection, Limits, Mask, Settings
+from tcpmirror.processes.masking import compiled_masks, concealing_counters, masked_counter, masked_digest
+from tcpmirror.settings.tree import AccessLog as AccessSettings
+from tcpmirror.settings.tree import Condition, Inspection, Limits, Log, Mask, Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import WORKER
 
 SECRET = "kanarie7Q-v0gel"
 ODD = 'kan"ar&ie <v0gel>/\u00fc'
 _DETECTOR = build_detector(Settings())
+_NOTED: list[bytes] = []  # the access log of the last exchange
 
 
 def request(line: str, headers: str = "", body: bytes = b"") -> Request:
@@ -44,14 +49,20 @@ def reported(sent: Request | None, answer: Response | None, *masks: Mask, limits
     kept: list[Report] = []
     page = CounterPage.private(WORKER)
     judge = Judge(settings, _DETECTOR, lambda one, found: kept.append(judge.report(one, found)), page, keep_all=True)
-    judge(Exchange(sent, answer, b"\x0a\0\0\1", 1234, b"\x0a\0\0\2", 80))
+    with tempfile.NamedTemporaryFile() as file:
+        judge.access = AccessLog(Log(access=AccessSettings(True, True, file.name)), "stderr", "worker-0", 1, page)
+        judge(Exchange(sent, answer, b"\x0a\0\0\1", 1234, b"\x0a\0\0\2", 80))
+        judge.access.close()
+        _NOTED[:] = file.read().splitlines()
     assert page.get("bugs") == 0
+    assert len(_NOTED) == (sent is None or sent.version != b"WEBSOCKET")
     return kept[0]
 
 
 def everything(report: Report) -> bytes:
     """Return all that any output makes of a report."""
-    return b"\n".join([encode_report(report), wire_report(report), attack_line(report).encode()])
+    hits = [json.dumps(hit_facts(report, finding, 1)).encode() for finding in report.findings]
+    return b"\n".join([encode_report(report), wire_report(report), *hits, *_NOTED])
 
 
 def forms(secret: str) -> list[bytes]:
@@ -300,6 +311,16 @@ def test_the_inventory_tells_no_choices_of_masked_parameters() -> None:
     assert told.path == ("a", "{}")
     assert told.parameters["request", "query", "pin"] == ParameterDigest(count=3)
     assert digest.parameters["request", "query", "pin"].high == 9999
+
+
+def test_counters_of_behaviour_name_no_place_that_is_masked() -> None:
+    key = CounterKey(
+        "enumeration", "enum", "values", 60, 10, "192.0.2.1", "shop.example", f"/reset/{SECRET}/go", ("get", SECRET)
+    )
+    masked = masked_counter(key, compiled_masks((Mask("p", point="path.1"), Mask("k", pattern="kanarie.*"))))
+    assert SECRET not in repr(masked)
+    assert (masked.path.startswith("/reset/***"), masked.host, masked.subject) == (True, "shop.example", "192.0.2.1")
+    assert concealing_counters(compiled_masks(())) is None
 
 
 def test_a_fault_while_masking_costs_the_texts_and_never_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,8 @@ def test_the_archive_holds_no_secret_and_no_traffic(settings: Settings, tmp_path
         "2026-01-31 12:00:00.000 info  worker-0 tcpmirror.detect: ready\n"
         "2026-01-31 12:00:01.000 warn  exporter-0 tcpmirror.attacks: attack uri=payload-of-an-attack-5\n"
         '{"level":"warn","logger":"tcpmirror.attacks","message":"payload-of-an-attack-5"}\n'
+        "2026-01-31 12:00:01.000 info  worker-0 tcpmirror.access: exchange uri=payload-of-an-attack-5\n"
+        '{"level":"info","logger":"tcpmirror.access","uri":"payload-of-an-attack-5"}\n'
     )
     archive = tmp_path / "info.tar.gz"
     names = collect_info(settings, log, archive)

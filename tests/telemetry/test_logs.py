@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.telemetry.logs import LEVELS, configure_logging, escape_controls
+from tcpmirror.telemetry.repetition import BURST
 
 log = logging.getLogger("tcpmirror.test")
 
@@ -44,6 +45,28 @@ def test_a_json_line_has_the_same_facts(tmp_path: Path) -> None:
     assert line.pop("time").endswith("+00:00")
     assert line.pop("pid") > 0
     assert line == {"level": "error", "process": "exporter-0", "logger": "tcpmirror.test", "message": "refused"}
+
+
+def test_facts_stand_behind_the_message_in_text_and_beside_it_in_json(tmp_path: Path) -> None:
+    facts = {"host": 'a "b"', "status": 200, "types": ["sqli", "xss"], "uri": None, "level": "forged"}
+    configure_logging("p", pretty=True, file=str(tmp_path / "text"))
+    log.warning("attack", extra=facts)
+    assert (tmp_path / "text").read_text().endswith(r': attack host="a \"b\"" status=200 types=sqli,xss uri=-' + "\n")
+    configure_logging("p", pretty=False, file=str(tmp_path / "json"))
+    log.warning("attack", extra=facts)
+    line = json.loads((tmp_path / "json").read_text())
+    assert {name: line[name] for name in facts} == facts | {"level": "warn"}
+
+
+@pytest.mark.parametrize("pretty", [True, False], ids=["text", "json"])
+@given(text=st.text(st.characters(codec=None)))
+def test_any_fact_is_in_one_line_without_controls(tmp_path_factory: pytest.TempPathFactory, pretty: bool, text: str) -> None:
+    file = tmp_path_factory.mktemp("logs") / "log"
+    configure_logging("p", pretty=pretty, file=str(file))
+    log.info("x", extra={"uri": text, "points": [text]})
+    written = file.read_text(encoding="utf-8")
+    assert written.endswith("\n")
+    assert not [letter for letter in written[:-1] if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")]
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -117,6 +140,16 @@ def test_a_full_disk_does_not_stop_the_process(capsys: pytest.CaptureFixture[str
 def test_an_unwritable_path_is_named_with_its_key(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match=r"^log\.file: .*/nosuch/log cannot be written"):
         configure_logging("p", file=str(tmp_path / "nosuch/log"))
+
+
+def test_the_same_again_and_again_is_told_a_few_times_and_then_counted(tmp_path: Path) -> None:
+    configure_logging("p", file=str(tmp_path / "log"))
+    for number in range(20 * BURST):
+        log.error("packet %d cannot be read", number)
+    log.error("something else")
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert BURST < len(lines) < 2 * BURST
+    assert lines[-1].endswith("something else")
 
 
 def test_configuring_again_replaces(tmp_path: Path) -> None:
