@@ -16,6 +16,7 @@ from tcpmirror.model.attack import SPECIFICATION_TYPES
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.vulns import signs
+from tcpmirror.vulns.authentication import Guards
 from tcpmirror.vulns.catalog import KINDS
 from tcpmirror.vulns.signs import ClassOf, Sign
 from tcpmirror.vulns.weakness import EVIDENCE, SEGMENTS, TEXT, Sample, Weakness, WeaknessKey, add
@@ -45,6 +46,7 @@ class Assessor:
         self._places: dict[tuple[bytes | None, bytes, int, bytes], int] = {}
         self._owners: OrderedDict[tuple[str, bytes], str] = OrderedDict()
         self._protected: set[tuple[str, str]] = set()
+        self._guards = Guards(within, template)
         self._records: dict[WeaknessKey, Weakness] = {}
         self.looked_at = 0
         self.refused = 0
@@ -80,6 +82,7 @@ class Assessor:
         yield from signs.of_cors(request, response, host)
         yield from signs.of_files(request, response)
         if is_clean:
+            yield from self._guards.look(exchange, request, response)
             if b"=" in request.target:
                 yield from signs.of_address(request, self._class_of)
             yield from signs.of_forms(request, response, lambda name: (host, name) in self._protected)
