@@ -43,7 +43,7 @@ def is_probe(value: bytes) -> bool:
 
 def _values(request: Request) -> Iterator[tuple[tuple[str, ...], bytes]]:
     """Yield (point, value) of the parameters of the address and of a form."""
-    fields = [(("get",), request.target.partition(b"?")[2])]
+    fields: list[tuple[tuple[str, ...], bytes]] = [(("get",), request.target.partition(b"?")[2])]
     if b"form-urlencoded" in (request.header(b"content-type") or b"").lower():
         fields.append((("post", "form_urlencoded"), request.body[:_BODY_BYTES]))
     for place, text in fields:
