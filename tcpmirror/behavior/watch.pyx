@@ -14,15 +14,13 @@ from tcpmirror.behavior.route cimport Route, Routes, hash64, is_value
 from tcpmirror.model.exchange cimport Exchange, Message, Request, Response
 from tcpmirror.model.hashing cimport mixed, siphash13
 from tcpmirror.model.heads cimport Span, find_span
+from tcpmirror.model.needle cimport holds
 
 import os
 
 from tcpmirror.behavior.cells import CELLS
 from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Names
 from tcpmirror.behavior.parameters import body_parameters
-
-cdef extern from "string.h" nogil:
-    void* memmem(const void*, size_t, const void*, size_t)
 
 __all__ = ["CELLS", "Watch"]
 
@@ -319,7 +317,7 @@ cdef class Watch:
                                   PyBytes_FromStringAndSize(self.pair_values[at].data, self.pair_values[at].size)))
         if 0 < PyBytes_GET_SIZE(request.body) <= BODY_BYTES and (
                 route.reads_body or route.seen <= SEEN_ALL or route.seen % SEEN_STEP == 0
-                or memmem(PyBytes_AS_STRING(request.body), PyBytes_GET_SIZE(request.body), b"assw", 4) != NULL):
+                or holds(request.body, b"assw")):
             sent = body_parameters(request)
             if not route.reads_body:
                 for _, text, _ in sent:

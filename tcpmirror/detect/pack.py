@@ -36,8 +36,9 @@ DEFAULT_POINTS: Final = (
     ("post",),
     ("post_name",),
 )
-# What computes signs that patterns cannot tell: see the modules of these names, `limits` in `detector`.
-DETECTORS: Final = ("tokens", "entities", "graphql", "limits")
+# What computes signs that patterns cannot tell: modules of these names, `limits` in `detector`, `answers` in `error_probe`.
+DETECTORS: Final = ("tokens", "entities", "graphql", "limits", "answers")
+_WITHOUT_EXAMPLES: Final = ("limits", "answers")  # they need bytes, or an answer, that no example holds
 _REFERENCE: Final = re.compile(r"https?://[^\s]+")
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
 
@@ -48,7 +49,8 @@ class Rule:
 
     ``title`` says what was seen, ``why`` what it would do and how to tell a false alarm. ``detector``: the name of what
     computes the sign instead of patterns, empty for patterns. ``own``: not one of the built-in rules; ``file`` and ``line``:
-    where it stands. ``foreign``: what has to belong to another site, see `site`.
+    where it stands. ``foreign``: what has to belong to another site, see `site`. ``experimental``: what it finds is counted
+    and not reported.
 
     ``confidence``: what it is worth, 0 to 1; see `verdict`. ``patterns``: Hyperscan expressions, any of which is the sign;
     ``must``/``must_not``: expressions that the same value must also, must not hold; ``gates``: what the first tier looks for
@@ -81,6 +83,7 @@ class Rule:
     foreign: str = ""
     file: str = ""
     own: bool = False
+    experimental: bool = False
 
     @property
     def is_for_responses(self) -> bool:
@@ -307,8 +310,7 @@ def _rule(section: _Section, common: _Common, own: bool) -> Rule:
     if bool(patterns) == bool(detector):
         raise section.fail("patterns", None, "at least one pattern, or a `detector`")
     kind = section.choice("type", tuple(ATTACK_TYPES), common.type)
-    # Not everything that is computed can be shown in a text: `limits` needs bytes that no example holds.
-    matching, harmless = _examples(section) if detector != "limits" else ((), ())
+    matching, harmless = _examples(section) if detector not in _WITHOUT_EXAMPLES else ((), ())
     rule = Rule(
         id=rule_id,
         type=kind,
@@ -335,6 +337,7 @@ def _rule(section: _Section, common: _Common, own: bool) -> Rule:
         foreign=section.choice("foreign", WHERE, "") if section.node("foreign") is not None else "",
         file=section.file,
         own=own,
+        experimental=section.flag("experimental"),
     )
     section.finish()
     return rule

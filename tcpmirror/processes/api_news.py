@@ -9,21 +9,20 @@ from typing import Final
 from tcpmirror.discovery.digest import EndpointDigest
 from tcpmirror.discovery.observer import Observer
 from tcpmirror.discovery.record import chunks, encode_rows, wire_row
-from tcpmirror.processes.guard import Guard
 from tcpmirror.telemetry.counters import CounterPage
 
 RECORD_BYTES: Final = 256 * 1024
 
 
 class ApiNews:
-    """Observes a worker's exchanges behind ``guard``.
+    """Observes a worker's exchanges; `records` are what the exporter is to know, each under an id that comes once.
 
-    `records`: what the exporter is to know, each under an id that comes once.
+    ``observe`` takes an exchange up, with whether it is an attack.
     """
 
     def __init__(self, endpoints: int, page: CounterPage) -> None:
         self._observer = Observer(endpoints)
-        self.guard = Guard(page, "api_ns", "taken up into the inventory", self._observer.observe)
+        self.observe = self._observer.observe
         self._page = page
         self._epoch = os.urandom(8).hex()
         self._sent = 0

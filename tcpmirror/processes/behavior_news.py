@@ -18,7 +18,6 @@ from tcpmirror.export.wire import wire_report
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import Report
-from tcpmirror.processes.guard import Guard
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
@@ -27,10 +26,12 @@ SAMPLED: Final = 8  # a counter brings a sample once it has this part of its thr
 
 
 class BehaviorNews:
-    """Counts a worker's exchanges behind ``guard``.
+    """Counts a worker's exchanges; `records` are what the exporter is to know. *report* makes what is kept of a sample.
 
-    `records`: what the exporter is to know. *report* makes what is kept of a sample.
+    ``observe`` counts an exchange with its findings and what names its session.
     """
+
+    observe: Callable[[Exchange, list[Finding], bytes | None], None]
 
     def __init__(self, settings: Settings, page: CounterPage, report: Callable[[Exchange, list[Finding]], Report]) -> None:
         self._page = page
@@ -41,7 +42,6 @@ class BehaviorNews:
         self._left: list[tuple[Counter, Exchange | None]] = []
         self.conceal: Callable[[CounterKey], CounterKey] | None = None  # takes out what is not to be told
         self._watch = Watch((), 0)
-        self.guard = Guard(page, "behavior_ns", "counted", self._watch.observe)
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -53,10 +53,12 @@ class BehaviorNews:
         self._left += self._watch.take()
         self._evicted = 0
         self._watch = Watch(controls_in_force(behavior.controls), len(behavior.controls), self._breached[1])
-        self.guard.use(self._watch.observe if self._address is None else self._of_real_address)
+        self.observe = self._watch.observe if self._address is None else self._observe_by_address
 
-    def _of_real_address(self, exchange: Exchange, findings: list[Finding], session: bytes | None = None) -> None:
-        source = None if self._address is None else ipaddress.ip_address(self._address.real_ip(exchange)).packed
+    def _observe_by_address(self, exchange: Exchange, findings: list[Finding], session: bytes | None = None) -> None:
+        """As ``observe`` does, with the address that a proxy told."""
+        assert self._address is not None
+        source = ipaddress.ip_address(self._address.real_ip(exchange)).packed
         self._watch.observe(exchange, findings, session, source)
 
     def records(self, limit_bytes: int) -> Iterator[bytes]:

@@ -12,11 +12,6 @@ class JudgeRoad:
     is_trivial: bool
     keep_all: bool
     def __init__(
-        self,
-        page: CounterPage,
-        learn: Callable[[Exchange, bool], object] | None,
-        assess: Callable[[Exchange, list[Finding]], object] | None,
-        count: Callable[[Exchange, list[Finding]], object] | None,
-        partial: int,
+        self, page: CounterPage, learn: Callable[[Exchange, list[Finding], bool], None] | None, partial: int
     ) -> None: ...
     def __call__(self, exchange: Exchange) -> None: ...

@@ -6,6 +6,7 @@ from libc.stdint cimport uint64_t
 
 from tcpmirror.model.exchange cimport Exchange
 
+from tcpmirror.detect.ignoring import EXPERIMENTAL
 from tcpmirror.model.attack import SPECIFICATION_TYPES
 
 DEF TIMED = 16  # one exchange in so many is timed, for all of them: asking the kernel for the time costs a microsecond
@@ -22,17 +23,15 @@ cdef class JudgeRoad:
     cdef uint64_t seen, partial
     cdef public object detector, keep, access
     cdef public bint is_trivial, keep_all
-    cdef readonly object learn, assess, count
-    cdef bint has_learners
+    cdef readonly object learn
 
-    def __init__(self, page, learn, assess, count, uint64_t partial):
-        """*learn*, *assess*, *count*: who learns of exchanges; *partial*: anomalies that are counted."""
+    def __init__(self, page, learn, uint64_t partial):
+        """*learn*: who sees exchanges in scope, None: nobody; *partial*: anomalies that are counted."""
         self.counters = page.view
         self.emitted, self.uninspected, self.bypassed = page.slot("emitted"), page.slot("uninspected"), page.slot("bypassed")
         self.inspected, self.tier2, self.detect_ns = page.slot("inspected"), page.slot("tier2"), page.slot("detect_ns")
         self.attacks, self.findings = page.slot("attacks"), page.slot("findings")
-        self.learn, self.assess, self.count = learn, assess, count
-        self.has_learners = learn is not None or assess is not None or count is not None
+        self.learn = learn
         self.partial = partial
 
     def __call__(self, Exchange exchange not None):
@@ -56,8 +55,8 @@ cdef class JudgeRoad:
         cdef list findings
         if self.detector is None:
             self.counters[self.uninspected] += 1
-            if self.has_learners and (self.is_trivial or self.is_in_scope(exchange)):
-                self._pass_on(exchange, [], False)
+            if self.learn is not None and (self.is_trivial or self.is_in_scope(exchange)):
+                self.learn(exchange, [], False)
             return []
         if not self.is_trivial and not self.is_in_scope(exchange):
             self.counters[self.bypassed] += 1
@@ -71,7 +70,8 @@ cdef class JudgeRoad:
         self.counters[self.inspected] += 1
         if findings:
             findings = self.proven(findings, exchange)
-        self._pass_on(exchange, findings, bool(ignored) or is_attack(findings))
+        if self.learn is not None:
+            self.learn(exchange, findings, is_attack(findings, ignored))
         return findings
 
     cdef list _inspect(self, Exchange exchange):
@@ -87,18 +87,13 @@ cdef class JudgeRoad:
             self.counters[self.tier2] += 1
         return findings
 
-    cdef object _pass_on(self, Exchange exchange, list findings, bint attacks):
-        """Let those see *exchange* who learn from many."""
-        if self.learn is not None:
-            self.learn(exchange, attacks)
-        if self.assess is not None:
-            self.assess(exchange, findings)
-        if self.count is not None:
-            self.count(exchange, findings)
 
-
-cdef bint is_attack(list findings):
+cdef bint is_attack(list findings, ignored):
+    """Tell whether *findings*, or what was held back of them, are of an attack."""
     for found in findings:
         if found.type not in SPECIFICATION_TYPES:
+            return True
+    for item in ignored:
+        if item.by != EXPERIMENTAL:
             return True
     return False

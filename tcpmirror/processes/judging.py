@@ -52,9 +52,7 @@ class Inspector(Protocol):
 
 
 Keep = Callable[[Exchange, list[Finding]], None]
-Observe = Callable[[Exchange, bool], None]
-Assess = Callable[[Exchange, list[Finding]], None]
-Count = Callable[[Exchange, list[Finding]], None]
+Learn = Callable[[Exchange, list[Finding], bool], None]
 
 
 def slowed(emit: Callable[[Exchange], object], slow_ns: int) -> Callable[[Exchange], object]:
@@ -73,8 +71,8 @@ class Judge(JudgeRoad):
     """Called with each exchange; hands those worth keeping to *keep*.
 
     *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list). ``ignored`` counts
-    findings held back; who tells others of them takes them off. *observe* sees each exchange in scope, and whether it has
-    findings; *count* and *assess* see it with them. ``access``: where each is noted, None (as at first): nowhere.
+    findings held back; who tells others of them takes them off. *learn* sees each exchange in scope with its findings, and
+    whether they are of an attack. ``access``: where each is noted, None (as at first): nowhere.
     """
 
     def __init__(
@@ -84,11 +82,9 @@ class Judge(JudgeRoad):
         keep: Keep,
         page: CounterPage,
         keep_all: bool = False,
-        observe: Observe | None = None,
-        assess: Assess | None = None,
-        count: Count | None = None,
+        learn: Learn | None = None,
     ) -> None:
-        super().__init__(page, observe, assess, count, PARTIAL)
+        super().__init__(page, learn, PARTIAL)
         self.access: AccessLog | None = None
         self.keep = keep
         self.keep_all = keep_all

@@ -9,7 +9,6 @@ from typing import Final
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
-from tcpmirror.processes.guard import Guard
 from tcpmirror.sessions.digest import SessionDigest
 from tcpmirror.sessions.keys import SessionKeys
 from tcpmirror.sessions.record import chunks, encode_rows, wire_row
@@ -21,10 +20,12 @@ RECORD_BYTES: Final = 256 * 1024
 
 
 class SessionNews:
-    """Follows a worker's sessions behind ``guard``.
+    """Follows a worker's sessions; `records` are what the exporter is to know, each under an id that comes once.
 
-    `records`: what the exporter is to know, each under an id that comes once.
+    ``observe`` notes an exchange with its findings and returns what names its session.
     """
+
+    observe: Callable[[Exchange, list[Finding]], bytes | None]
 
     def __init__(self, settings: Settings, page: CounterPage) -> None:
         self._page = page
@@ -34,7 +35,6 @@ class SessionNews:
         self._told = (0, 0)
         self.conceal: Callable[[SessionDigest], SessionDigest] | None = None  # takes out what is not to be told
         self._tracker = Tracker(SessionKeys())
-        self.guard = Guard(page, "session_ns", "put down to a session", self._tracker.observe)
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -43,12 +43,13 @@ class SessionNews:
         self._left += self._tracker.take()
         self._address = ClientAddress(settings.inspection.proxy_headers) if settings.inspection.proxy_headers else None
         self._tracker = Tracker(SessionKeys(settings.sessions.parameters), settings.sessions.sessions)
+        self.observe = self._tracker.observe if self._address is None else self._observe_by_address
         self._told = (0, 0)
-        self.guard.use(self._tracker.observe if self._address is None else self._of_real_address)
 
-    def _of_real_address(self, exchange: Exchange, findings: list[Finding]) -> bytes | None:
-        source = None if self._address is None else self._address.real_ip(exchange)
-        return self._tracker.observe(exchange, findings, source)
+    def _observe_by_address(self, exchange: Exchange, findings: list[Finding]) -> bytes | None:
+        """As ``observe`` does, with the address that a proxy told."""
+        assert self._address is not None
+        return self._tracker.observe(exchange, findings, self._address.real_ip(exchange))
 
     def records(self, limit_bytes: int) -> Iterator[bytes]:
         """Yield what is new since the last call, in records of up to *limit_bytes*."""

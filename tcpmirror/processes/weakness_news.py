@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -11,7 +12,6 @@ from tcpmirror.discovery.sensitive import class_of, classes_within
 from tcpmirror.discovery.shape import segment_key
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
-from tcpmirror.processes.guard import Guard
 from tcpmirror.processes.masking import veil_of
 from tcpmirror.settings.tree import Limits
 from tcpmirror.telemetry.counters import CounterPage
@@ -22,6 +22,7 @@ from tcpmirror.vulns.weakness import ROWS, Weakness, encode_weaknesses
 RECORD_BYTES: Final = 256 * 1024
 _ROW_BYTES: Final = 4096  # more than the longest texts of a row come to, but for what JSON escapes
 MasksOf = Callable[[Exchange], list[CompiledMask]]
+log = logging.getLogger(__name__)
 
 
 def template(target: bytes) -> tuple[str, ...]:
@@ -33,10 +34,7 @@ def template(target: bytes) -> tuple[str, ...]:
 
 
 class WeaknessNews:
-    """Looks at a worker's exchanges behind ``guard``.
-
-    `records`: what the exporter is to know, each under an id that comes once.
-    """
+    """Looks at a worker's exchanges; `records` are what the exporter is to know, each under an id that comes once."""
 
     def __init__(self, page: CounterPage, limits: Limits) -> None:
         self._assessor = Assessor(class_of, classes_within, template)
@@ -45,9 +43,9 @@ class WeaknessNews:
         self.masks_of: MasksOf = lambda exchange: []
         self._epoch = os.urandom(8).hex()
         self._sent = 0
-        self.guard = Guard(page, "weakness_ns", "looked at for weaknesses", self._look, tells=False)
 
-    def _look(self, exchange: Exchange, findings: list[Finding]) -> None:
+    def observe(self, exchange: Exchange, findings: list[Finding]) -> None:
+        """Look at *exchange*."""
         found = self._assessor.look(exchange, findings)
         if found:
             self._note(exchange, found)

@@ -19,10 +19,10 @@ from tcpmirror.processes.behavior_news import BehaviorNews
 from tcpmirror.processes.census import Census
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.digest_road import DigestRoad
-from tcpmirror.processes.guard import Followers
 from tcpmirror.processes.ignored_news import send_ignored_news
-from tcpmirror.processes.judging import Count, Judge, slowed
+from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
+from tcpmirror.processes.learning import Learning
 from tcpmirror.processes.masking import concealing, concealing_counters, concealing_sessions
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.renewal import Renewal, Renewed
@@ -200,13 +200,6 @@ def finish_waiting(factory: SinkFactory, page: CounterPage, now_ns: int | None =
             log.exception("a connection is given up")
 
 
-def followed(sessions: SessionNews | None, behavior: BehaviorNews | None) -> Count | None:
-    """Return what shows exchanges to those who see them one after another; None: there is nobody."""
-    if sessions is None and behavior is None:
-        return None
-    return Followers(None if sessions is None else sessions.guard, None if behavior is None else behavior.guard).observe
-
-
 class Worker:
     """One worker: its rings, its flows, its judge."""
 
@@ -223,15 +216,10 @@ class Worker:
         self._behavior = BehaviorNews(settings, self._page, self._report) if settings.behavior.enabled else None
         self._sessions = SessionNews(settings, self._page) if settings.sessions.enabled else None
         self._weaknesses = WeaknessNews(self._page, settings.limits) if settings.vulnerabilities.enabled else None
-        self._judge = Judge(
-            settings,
-            None,
-            self._keep,
-            self._page,
-            observe=None if self._apis is None else self._apis.guard.observe,
-            assess=None if self._weaknesses is None else self._weaknesses.guard.observe,
-            count=followed(self._sessions, self._behavior),
+        learning = Learning(
+            self._page, apis=self._apis, weaknesses=self._weaknesses, sessions=self._sessions, behavior=self._behavior
         )
+        self._judge = Judge(settings, None, self._keep, self._page, learn=learning)
         if self._weaknesses is not None:
             self._weaknesses.masks_of = self._judge.masks_of
         self._roads = self._digest_roads(settings)

@@ -11,15 +11,13 @@ from libc.string cimport memchr
 from tcpmirror.model.exchange cimport Exchange, Request, Response
 from tcpmirror.model.hashing cimport mixed, siphash13
 from tcpmirror.model.heads cimport Span
+from tcpmirror.model.needle cimport holds
 from tcpmirror.sessions.headers cimport Told, tell
 
 import os
 
 from tcpmirror.model.exchange import ip_text
 from tcpmirror.sessions.digest import Event, SessionDigest
-
-cdef extern from "string.h" nogil:
-    void* memmem(const void*, size_t, const void*, size_t)
 
 DEF PATH_CHARS = 200
 DEF HOST_CHARS = 128
@@ -267,16 +265,14 @@ cdef class Tracker:
 
 cdef bint may_hand_out(Response response):
     """Tell, at little cost, whether *response* may hand out a key: False is certain."""
-    cdef const char* body
     cdef Py_ssize_t size
     if response is None:
         return False
-    body, size = PyBytes_AS_STRING(response.body), PyBytes_GET_SIZE(response.body)
-    if 2 < size <= BODY_BYTES and body[0] == 123 and (
-            memmem(body, size, b"oken", 4) != NULL or memmem(body, size, b"jwt", 3) != NULL
-            or memmem(body, size, b"ession", 6) != NULL):
+    size = PyBytes_GET_SIZE(response.body)
+    if 2 < size <= BODY_BYTES and PyBytes_AS_STRING(response.body)[0] == 123 and (
+            holds(response.body, b"oken") or holds(response.body, b"jwt") or holds(response.body, b"ession")):
         return True
-    return memmem(PyBytes_AS_STRING(response.head), PyBytes_GET_SIZE(response.head), b"ookie:", 6) != NULL
+    return holds(response.head, b"ookie:")
 
 
 cdef str _address(source):

@@ -1,57 +1,70 @@
 """Weaknesses of many exchanges: which are looked at, what several of them come to, and records that are bounded.
 
-Looking costs tens of microseconds, so of each place (`places`) the first exchanges are looked at and then one in 64; what
-findings tell is taken from every exchange. Whose object is read by whom is followed for one object in 16, for all of its
-readers.
+Looking costs tens of microseconds, so of each place (host, method, status, path without digits) the first exchanges are
+looked at and then one in 64; what findings tell is taken from every exchange. Whose object is read by whom is followed for
+one object in 16, for all of its readers.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from tcpmirror.model.attack import SPECIFICATION_TYPES
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.vulns import signs
+from tcpmirror.vulns.authentication import Guards
 from tcpmirror.vulns.catalog import KINDS
-from tcpmirror.vulns.places import Places
+from tcpmirror.vulns.places import Places, may_be_owned
 from tcpmirror.vulns.signs import ClassOf, Sign
 from tcpmirror.vulns.weakness import EVIDENCE, SEGMENTS, TEXT, Sample, Weakness, WeaknessKey, add
 
+FIRST: Final = 3  # exchanges of a place that are looked at
+EVERY: Final = 64
 RECORDS: Final = 1_024  # waiting to be handed on; further ones are counted
 OWNERS: Final = 4_096
 PROTECTED: Final = 4_096
+_OBJECTS: Final = 15  # mask of the hash: one object in 16
 _PUBLIC: Final = "*"
+_HARMLESS: Final = SPECIFICATION_TYPES | {"infoleak", "weak_auth"}  # findings that are about no attack of the client
 
 Template = Callable[[bytes], tuple[str, ...]]
 Within = Callable[[str], Iterator[tuple[int, int, str]]]
 
 
-class Assessor(Places):
+class Assessor:
     """What one worker saw. *template* makes a path of a target, values as ``{}``; not to be shared between threads."""
 
     def __init__(self, class_of: ClassOf, within: Within, template: Template) -> None:
         self._class_of = class_of
         self._within = within
         self._template = template
+        self._places = Places()
         self._owners: OrderedDict[tuple[str, bytes], str] = OrderedDict()
         self._protected: set[tuple[str, str]] = set()
+        self._guards = Guards(within, template)
         self._records: dict[WeaknessKey, Weakness] = {}
+        self.looked_at = 0
         self.refused = 0
 
-    def shown(
-        self, exchange: Exchange, findings: list[Finding], is_due: bool, is_new: bool, is_followed: bool
-    ) -> list[Sign]:
-        """Return the signs that *exchange* shows: *is_due*: it is looked at, *is_followed*: as an object of somebody's."""
+    def look(self, exchange: Exchange, findings: list[Finding]) -> list[Sign]:
+        """Return the signs that *exchange* shows."""
         request, response = exchange.request, exchange.response
         if request is None or response is None:
             return []
+        seen = self._places.seen(request, response)
         found = list(signs.of_findings(findings, response.status)) if findings else []
-        if is_followed:
-            found += self._of_readers(exchange, request, response, request.target.partition(b"?")[0])
-        if is_due:
-            found += self._signs(exchange, request, response, not findings, is_new)
+        if may_be_owned(request, response) and signs.is_owned(request, response):
+            path = request.target.partition(b"?")[0]
+            if zlib.crc32(path) & _OBJECTS == 0:
+                found += self._of_readers(exchange, request, response, path)
+        if seen <= FIRST or seen % EVERY == 0:
+            self.looked_at += 1
+            is_clean = not findings or all(finding.type in _HARMLESS for finding in findings)
+            found += self._signs(exchange, request, response, is_clean, seen <= FIRST)
         return found
 
     def _signs(
@@ -65,6 +78,7 @@ class Assessor(Places):
         yield from signs.of_cors(request, response, host)
         yield from signs.of_files(request, response)
         if is_clean:
+            yield from self._guards.look(exchange, request, response)
             if b"=" in request.target:
                 yield from signs.of_address(request, self._class_of)
             yield from signs.of_forms(request, response, lambda name: (host, name) in self._protected)

@@ -1,11 +1,10 @@
-from tcpmirror.model.exchange import Exchange
-from tcpmirror.model.finding import Finding
-from tcpmirror.vulns.signs import Sign
+from tcpmirror.model.exchange import Request, Response
 
-FIRST: int
+PLACES: int
+OWNED_WORDS: tuple[str, ...]
 
 class Places:
-    looked_at: int
-    def look(self, exchange: Exchange, findings: list[Finding]) -> list[Sign]: ...
+    known: int
+    def seen(self, request: Request, response: Response) -> int: ...
 
-def is_owned(target: bytes) -> bool: ...
+def may_be_owned(request: Request, response: Response) -> bool: ...

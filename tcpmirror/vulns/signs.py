@@ -16,6 +16,7 @@ from tcpmirror.model.exchange import Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.vulns.catalog import KINDS
 from tcpmirror.vulns.components import Component, fault_of, files_in, named_in
+from tcpmirror.vulns.places import OWNED_WORDS
 
 SUBJECT: Final = 100  # characters
 LOOK: Final = 32 * 1024  # bytes of a body
@@ -214,15 +215,26 @@ def of_forms(request: Request, response: Response, protected: Callable[[str], bo
             return
 
 
+OWNED: Final = re.compile(rb"(?i)/(?:%s)s?/[^/?]*\d" % "|".join(OWNED_WORDS).encode())
 _PRIVATE: Final = frozenset(("card", "iban", "national_id", "phone", "password", "api_key", "private_key"))
+
+
+def is_owned(request: Request, response: Response) -> bool:
+    """Tell whether what was asked for looks like something of one user."""
+    return request.method == b"GET" and response.status == 200 and OWNED.search(request.target) is not None
 
 
 def holds_private(response: Response, within: Callable[[str], Iterator[tuple[int, int, str]]]) -> bool:
     """Tell whether an answer in JSON holds private data of somebody."""
+    return not _PRIVATE.isdisjoint(kinds_within(response, within))
+
+
+def kinds_within(response: Response, within: Callable[[str], Iterator[tuple[int, int, str]]]) -> set[str]:
+    """Return the classes of sensitive data in an answer in JSON."""
     body = response.body[:8192]
     if body.lstrip()[:1] not in (b"{", b"["):
-        return False
-    return any(kind in _PRIVATE for _, _, kind in within(body.decode("latin-1")))
+        return set()
+    return {kind for _, _, kind in within(body.decode("latin-1"))}
 
 
 def identity(request: Request) -> str:

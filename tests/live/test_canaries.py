@@ -34,7 +34,17 @@ PAGES: Final = (
     "apis/specifications",
 )  # fmt: skip
 OPEN: Final = "not masked"
-TOLD: Final = ("/api/v1/hits/", "exchange.pcap", "/attacks/", "sink.jsonl", "sensor.log", "cloud.db", "/spool/", "findings")
+TOLD: Final = (
+    "/api/v1/hits/",
+    "exchange.pcap",
+    "/attacks/",
+    "sink.jsonl",
+    "sensor.log",
+    "access.log",
+    "cloud.db",
+    "/spool/",
+    "findings",
+)
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 WS_KEY: Final = b"\x01\x02\x03\x04"
 
@@ -114,7 +124,7 @@ inspection:
     - {{name: once, point: action_name, path: '/once/*'}}
     - {{name: found, classes: [password, token, jwt, financial]}}
     - {{name: shaped, pattern: 'kanarie[-]name\\w+|word is [^ ]+'}}
-log: {{level: debug}}
+log: {{level: debug, access_log: {{enabled: true, log_file: {access}}}}}
 discovery: {{interval: 1s}}
 sessions: {{interval: 1s}}
 behavior: {{interval: 1s}}
@@ -290,7 +300,7 @@ def all_arrived(sensor: Sensor) -> bool:
 def test_what_is_masked_is_in_no_file_no_answer_no_page_and_no_log(artefacts: Path) -> None:
     home, capture = artefacts / "sensor", artefacts / "canaries.pcap"
     write_all(capture)
-    text = SETTINGS.format(capture=capture, sink=home / "sink.jsonl")
+    text = SETTINGS.format(capture=capture, sink=home / "sink.jsonl", access=home / "access.log")
     with network() as net, running(net.namespace("sensor"), home, text) as sensor:
         wait_until(lambda: all_arrived(sensor), "all that there is to tell in the cloud", SEEN_S, 0.3)
         told = everything_told(sensor, artefacts)

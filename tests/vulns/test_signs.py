@@ -10,9 +10,8 @@ from tcpmirror.discovery.sensitive import class_of, classes_within
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.processes.weakness_news import template
-from tcpmirror.vulns.assessor import RECORDS, Assessor
+from tcpmirror.vulns.assessor import FIRST, RECORDS, Assessor
 from tcpmirror.vulns.components import Component, fault_of, known_faults, ordered
-from tcpmirror.vulns.places import FIRST
 
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 SESSION = "Cookie: sessionid=0123456789abcdef\r\n"
@@ -103,6 +102,15 @@ def test_findings_are_signs_where_the_server_went_along() -> None:
         "weak-token", "error-disclosed", "exploited-sqli",
     ]  # fmt: skip
     assert assessor().look(refused, [token, failed]) == []
+
+
+def test_what_a_client_sends_is_a_sign_unless_it_attacks() -> None:
+    def kinds(*found: Finding) -> set[str]:
+        return {sign.kind for sign in assessor().look(exchange("GET /a?password=tr0ub4dor"), list(found))}
+
+    assert kinds(Finding("undefined_parameter", ("get", "password"), "x", "specification-shop", 0.9)) == {"secret-in-url"}
+    assert kinds(Finding("infoleak", ("response_body",), "Traceback", "infoleak-stack-trace", 0.85)) >= {"secret-in-url"}
+    assert kinds(Finding("sqli", ("get", "password"), "1'", "sqli-x", 0.9)) == set()
 
 
 def test_the_values_of_secrets_are_in_no_sign() -> None:
