@@ -11,12 +11,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly VENV=$PWD/.venv
-extras=cloud level=run check_only=no packages=()
+level=run check_only=no packages=()
 
 for argument in "$@"; do
     case $argument in
-        --dev) extras=cloud,sinks,test,check level=dev ;;
-        --tests) extras=cloud,sinks,test,check level=dev packages=(--tests) ;;
+        --dev) level=dev ;;
+        --tests) level=dev packages=(--tests) ;;
         --check) check_only=yes ;;
         *) echo "setup: unknown argument $argument (accepted: --dev, --tests, --check)" >&2; exit 2 ;;
     esac
@@ -54,12 +54,8 @@ make_venv() {
 
 # What decides which packages are installed; their sources are compiled in place and need no new installation.
 dependencies_hash() {
-    cat setup.cfg setup.py pyproject.toml scripts/pypcap* scripts/setup.sh | sha256sum | cut -d ' ' -f 1
+    cat setup.cfg setup.py pyproject.toml scripts/pypcap* scripts/setup.sh scripts/requirements/*.txt | sha256sum | cut -d ' ' -f 1
 }
-
-readonly BUILD_REQUIREMENTS='
-import tomllib
-print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
 
 pip_install() {
     if ! "$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check "$@"; then
@@ -78,20 +74,20 @@ install_pypcap() {
 }
 
 install_dependencies() {
-    local hash stamp builders
+    local hash stamp
     hash=$(dependencies_hash)
     for stamp in "$VENV/.installed-$level" "$VENV/.installed-dev"; do
         if [[ -f $stamp && $(<"$stamp") == "$hash" ]]; then
             return
         fi
     done
-    echo "setup: installing [$extras] into .venv"
+    echo "setup: installing scripts/requirements/$level.txt into .venv"
     rm -f "$VENV"/.installed-*
-    mapfile -t builders <<<"$("$VENV/bin/python" -c "$BUILD_REQUIREMENTS")"
-    pip_install "${builders[@]}"
+    pip_install --require-hashes --requirement scripts/requirements/build.txt
     install_pypcap
+    pip_install --require-hashes --requirement "scripts/requirements/$level.txt"
     "$VENV/bin/python" scripts/compile.py
-    pip_install --no-build-isolation --editable ".[$extras]"
+    pip_install --no-build-isolation --no-deps --editable .
     echo "$hash" >"$VENV/.installed-$level"
 }
 

@@ -29,10 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let a live test run while no other test does, on whichever worker that would be: it measures what a machine carries."""
+    """Let a test that is to be alone run while no other does, on whichever worker."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
-    with _turn(is_alone=item.get_closest_marker("live") is not None):
+    with _turn(is_alone=item.get_closest_marker("alone") is not None):
         return (yield)
 
 

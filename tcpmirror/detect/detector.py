@@ -16,7 +16,7 @@ from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
 from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.page_injection import shows_text
-from tcpmirror.detect.search import Searches
+from tcpmirror.detect.search import Conditions, Searches, by_role
 from tcpmirror.detect.site import is_foreign
 from tcpmirror.detect.verdict import Sign, Verdict, counting, is_document, judge, key_of
 from tcpmirror.model.anomaly import Anomaly
@@ -146,7 +146,11 @@ class Detector:
                 [
                     item.rule.id
                     for item in counting(
-                        point, self._signs_at(point, request), values.rules, values.expressions, self.views.fold
+                        point,
+                        self._counting_at(point, self.signs(point.value), request),
+                        values.rules,
+                        values.expressions,
+                        self.views.fold,
                     )
                 ],
             )
@@ -161,14 +165,17 @@ class Detector:
         """Return what the full path finds in *request*, whatever the first tier would say of it; *sieve* holds some back."""
         decoded = self.views.request_points(request, self._limits)
         collected = _Findings()
-        texts = _texts_of_markup(decoded.points)
+        texts: set[tuple[str, ...]] | None = None
         budget_ns = self._limits.process_time_ns
         for point in decoded.points:
             budget_ns -= _NS_PER_POINT + _NS_PER_BYTE * len(point.value)
             if budget_ns < 0:
                 anomalies |= 1 << Anomaly.TIME_LIMIT
                 break
-            for finding in self._at_point(point, request, sieve):
+            signs = self.signs(point.value)  # of nearly all points there are none
+            for finding in self._at_point(point, signs, request, sieve) if signs else ():
+                if texts is None:
+                    texts = _texts_of_markup(decoded.points)
                 if finding.type != "xss" or not _is_within(point.path, texts):
                     collected.add(finding)
         for finding in (
@@ -181,10 +188,10 @@ class Detector:
                 collected.add(finding)
         return collected.found
 
-    def _at_point(self, point: Point, request: Request, sieve: Sieve | None) -> Iterator[Finding]:
-        """Yield what rules find at *point*. Where one is ignored, the others are asked again without it."""
+    def _at_point(self, point: Point, signs: list[Sign], request: Request, sieve: Sieve | None) -> Iterator[Finding]:
+        """Yield what rules find by *signs* at *point*. Where one is ignored, the others are asked again without it."""
         rules, expressions = self.values.rules, self.values.expressions
-        signs = self._signs_at(point, request)
+        signs = self._counting_at(point, signs, request)
         while True:
             ignored = set()
             for verdict in judge(point, signs, rules, expressions, self.views.fold):
@@ -197,9 +204,8 @@ class Detector:
                 return
             signs = [sign for sign in signs if rules[expressions[sign.expression].rule].id not in ignored]
 
-    def _signs_at(self, point: Point, request: Request) -> list[Sign]:
-        """Return the signs in a point's value, but not those of rules that ask for another site where it is the own one."""
-        signs = self.signs(point.value)
+    def _counting_at(self, point: Point, signs: list[Sign], request: Request) -> list[Sign]:
+        """Return *signs* at *point*, but not those of rules that ask for another site where it is the own one."""
         rules, expressions = self.values.rules, self.values.expressions
         found = {index for sign in signs if (index := expressions[sign.expression].rule) in self._foreign}
         own = {index for index in found if not is_foreign(request, rules[index].foreign, point.value)}
@@ -216,10 +222,8 @@ class Detector:
         known = self._signs.get(value)
         if known is not None:
             return known
-        signs = self.values.signs(value)
         folded = self.views.fold(value)
-        if folded is not value:
-            signs += self.values.signs(folded)
+        signs = self.values.signs(value) if folded is value else self.values.signs(value, folded)
         if len(value) <= _REMEMBERED_BYTES:
             if len(self._signs) >= _REMEMBERED:
                 self._signs.clear()
@@ -244,19 +248,28 @@ class Tier:
 
     def __init__(self, rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> None:
         self.rules = rules
-        own = [item for item in expressions if rules[item.rule].own]
-        built_in = [item for item in expressions if not rules[item.rule].own]
+        signs, conditions = by_role(expressions)
+        own = [item for item in signs if rules[item.rule].own]
+        built_in = [item for item in signs if not rules[item.rule].own]
         search = Searches(built_in, own, cache_dir)
-        self.cache_names = search.cache_names
-        self.expressions = search.expressions
+        asked = Conditions(conditions, len(signs), cache_dir)
+        self.cache_names = search.cache_names | asked.cache_names
+        self.expressions = (*search.expressions, *conditions)
         self._seen: list[Sign] = []
         self._scanners = search.scanners(self._note)
+        self._conditions = asked.scanners(self._note)
 
-    def signs(self, value: bytes) -> list[Sign]:
+    def signs(self, *forms: bytes) -> list[Sign]:
+        """Return what matches in any of *forms*, the ways in which one value is read; nothing where no rule has a sign."""
         self._seen = []
-        if value:
-            for scan in self._scanners:
-                scan(value)
+        for form in forms:
+            if form:
+                for scan in self._scanners:
+                    scan(form)
+        if self._seen:
+            for rule in {self.expressions[sign.expression].rule for sign in self._seen} & self._conditions.keys():
+                for form in forms:
+                    self._conditions[rule](form)
         return self._seen
 
     def _note(self, index: int, start: int, end: int, flags: int, context: object) -> None:

@@ -19,6 +19,7 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.settings.tree import Ignore
 
 IGNORED_LIMIT: Final = 256  # kept of one exchange
+EXPERIMENTAL: Final = "experimental"  # the entry that holds back what rules find that are tried out
 
 
 class Requester(NamedTuple):

@@ -48,7 +48,8 @@ class Rule:
 
     ``title`` says what was seen, ``why`` what it would do and how to tell a false alarm. ``detector``: the name of what
     computes the sign instead of patterns, empty for patterns. ``own``: not one of the built-in rules; ``file`` and ``line``:
-    where it stands. ``foreign``: what has to belong to another site, see `site`.
+    where it stands. ``foreign``: what has to belong to another site, see `site`. ``experimental``: what it finds is counted
+    and not reported.
 
     ``confidence``: what it is worth, 0 to 1; see `verdict`. ``patterns``: Hyperscan expressions, any of which is the sign;
     ``must``/``must_not``: expressions that the same value must also, must not hold; ``gates``: what the first tier looks for
@@ -81,6 +82,7 @@ class Rule:
     foreign: str = ""
     file: str = ""
     own: bool = False
+    experimental: bool = False
 
     @property
     def is_for_responses(self) -> bool:
@@ -335,6 +337,7 @@ def _rule(section: _Section, common: _Common, own: bool) -> Rule:
         foreign=section.choice("foreign", WHERE, "") if section.node("foreign") is not None else "",
         file=section.file,
         own=own,
+        experimental=section.flag("experimental"),
     )
     section.finish()
     return rule

@@ -106,14 +106,17 @@ def judge(
     expressions: Sequence[Expression],
     fold: Callable[[bytes], bytes] = _as_it_is,
 ) -> list[Verdict]:
-    """Return what *signs* amount to, at most one verdict a type; *fold* undoes the disguises of a value."""
-    by_type: dict[str, list[Counted]] = {}
+    """Return what *signs* amount to, at most one verdict a type; *fold* undoes the disguises of a value.
+
+    Experimental rules have a verdict of their own: they add nothing to that of the others.
+    """
+    by_type: dict[tuple[str, bool], list[Counted]] = {}
     for counted in counting(point, signs, rules, expressions, fold):
-        by_type.setdefault(counted.rule.type, []).append(counted)
+        by_type.setdefault((counted.rule.type, counted.rule.experimental), []).append(counted)
     if not by_type:
         return []
     long_text = is_document(point.value)
-    return [verdict for kind, found in by_type.items() if (verdict := _weigh(kind, found, long_text)) is not None]
+    return [verdict for (kind, _), found in by_type.items() if (verdict := _weigh(kind, found, long_text)) is not None]
 
 
 def counting(

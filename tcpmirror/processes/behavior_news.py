@@ -7,11 +7,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from tcpmirror.behavior.breached import BreachedPasswords, breached_passwords
 from tcpmirror.behavior.controls import controls_in_force
-from tcpmirror.behavior.counter import Counter, Sample
+from tcpmirror.behavior.counter import Counter, CounterKey, Sample
 from tcpmirror.behavior.record import encode_rows, records
 from tcpmirror.behavior.watch import Watch
 from tcpmirror.decode.client_address import ClientAddress
@@ -38,6 +39,7 @@ class BehaviorNews:
         self._sent = self._seen = self._failures = self._evicted = 0
         self._breached: tuple[str, BreachedPasswords] | None = None
         self._left: list[tuple[Counter, Exchange | None]] = []
+        self.conceal: Callable[[CounterKey], CounterKey] | None = None  # takes out what is not to be told
         self._watch = Watch((), 0)
         self.configure(settings)
 
@@ -81,6 +83,8 @@ class BehaviorNews:
 
     def _sampled(self, counter: Counter, exchange: Exchange | None) -> Counter:
         """Return *counter* with *exchange* as its sample, if it has counted enough to be worth one."""
+        if self.conceal is not None:
+            counter = replace(counter, key=self.conceal(counter.key))
         counted = sum(slot.count for slot in counter.slots.values())
         if exchange is not None and counted * SAMPLED >= counter.key.threshold:
             report = self._report(exchange, [])

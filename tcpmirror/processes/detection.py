@@ -15,10 +15,10 @@ from tcpmirror.decode.scope import ScopeRules
 from tcpmirror.decode.text import fold
 from tcpmirror.detect.compiled import INSTALLED, RefusedPattern, check_rules
 from tcpmirror.detect.detector import Detector
-from tcpmirror.detect.ignoring import Ignoring, Requester
+from tcpmirror.detect.ignoring import EXPERIMENTAL, Ignoring, Requester
 from tcpmirror.detect.pack import Pack, load_pack
 from tcpmirror.model.exchange import Exchange, Request
-from tcpmirror.settings.tree import Limits, Settings
+from tcpmirror.settings.tree import Ignore, Limits, Settings
 
 UNUSED_S: Final = 30 * 86400.0
 
@@ -68,7 +68,7 @@ def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None, seclang:
     except RefusedPattern:
         check_rules(sorted(pack.rules, key=lambda rule: not rule.own))  # the built-in ones were tried before they came here
         raise
-    ignores = (*settings.inspection.ignore, *pack.ignores)
+    ignores = (*settings.inspection.ignore, *pack.ignores, *_tried_out(pack))
     if ignores:
         detector.ignoring = Ignoring(ignores, _who(settings))
     if seclang or (seclang is None and settings.inspection.seclang.directory):
@@ -80,6 +80,12 @@ def detector_of(pack: Pack, settings: Settings, cache_dir: Path | None, seclang:
 
         detector.others = (*detector.others, enforcing(pack.specifications, settings))
     return detector
+
+
+def _tried_out(pack: Pack) -> tuple[Ignore, ...]:
+    """Return what holds back, and counts, what experimental rules find."""
+    rules = tuple(rule.id for rule in pack.rules if rule.experimental)
+    return (Ignore(EXPERIMENTAL, rules=rules),) if rules else ()
 
 
 def _who(settings: Settings) -> Callable[[Exchange], Requester]:

@@ -111,7 +111,7 @@ class ReportRings:
     tallies: Tallies
     withhold_attacks: bool
     apis: ApiOutbox = field(default_factory=ApiOutbox)
-    weaknesses: WeaknessOutbox = field(default_factory=WeaknessOutbox)
+    weaknesses: WeaknessOutbox = field(init=False)
     behavior: BehaviorOutbox = field(init=False)
     sessions: SessionOutbox = field(init=False)
     retry_at_s: float = 0.0
@@ -122,6 +122,7 @@ class ReportRings:
     def __post_init__(self) -> None:
         self.behavior = BehaviorOutbox(self.withhold_attacks)
         self.sessions = SessionOutbox(self.withhold_attacks)
+        self.weaknesses = WeaknessOutbox(self.withhold_attacks)
 
     def turn(self) -> bool:
         """Move what is on the rings to the spool; return whether there was anything to move."""

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.decode.scope import ScopeRules
-from tcpmirror.detect.ignoring import Ignored
+from tcpmirror.detect.ignoring import EXPERIMENTAL, Ignored
 from tcpmirror.detect.masks import CompiledMask
 from tcpmirror.model.anomaly import Anomaly, anomaly_names
 from tcpmirror.model.attack import SPECIFICATION_TYPES
@@ -154,7 +154,8 @@ class Judge:
         self._page.add("inspected")
         if findings:
             findings = self._proofs.added(findings, exchange, self._address.host(exchange) or "")
-        is_attack = any(found.type not in SPECIFICATION_TYPES for found in findings) or bool(self._detector.ignored)
+        held_back = any(item.by != EXPERIMENTAL for item in self._detector.ignored)
+        is_attack = held_back or any(found.type not in SPECIFICATION_TYPES for found in findings)
         self._pass_on(exchange, findings, is_attack)
         return findings
 

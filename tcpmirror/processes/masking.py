@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
+from tcpmirror.behavior.counter import CounterKey
 from tcpmirror.decode.leaves import Leaf, request_leaves, response_leaves, target_leaves
 from tcpmirror.decode.points import request_points
 from tcpmirror.detect.masks import CompiledMask, Masks, Senses, Span
@@ -305,6 +306,18 @@ def concealing(masks: Masks) -> Callable[[EndpointDigest], EndpointDigest] | Non
 def concealing_sessions(masks: Masks) -> Callable[[SessionDigest], SessionDigest] | None:
     """Return what masks digests of sessions; None: nothing has to."""
     return (lambda digest: masked_session(digest, masks)) if masks else None
+
+
+def concealing_counters(masks: Masks) -> Callable[[CounterKey], CounterKey] | None:
+    """Return what masks the places that counters of behaviour stand for; None: nothing has to."""
+    return (lambda key: masked_counter(key, masks)) if masks else None
+
+
+def masked_counter(key: CounterKey, masks: Masks) -> CounterKey:
+    """Return *key* without what masks cover in its host, path and point, whatever their conditions about a request."""
+    veil = Veil(list(masks.all))
+    path = veil.line(_readable(veil.target(key.path.encode("utf-8", "surrogateescape"))))
+    return key._replace(host=veil.line(key.host), path=path, point=tuple(map(veil.line, key.point)))
 
 
 def masked_session(digest: SessionDigest, masks: Masks) -> SessionDigest:

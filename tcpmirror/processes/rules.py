@@ -168,6 +168,7 @@ def _facts(rule: Rule) -> dict[str, object]:
         "documents": rule.documents,
         "examples": {"match": _texts(rule.matching), "no_match": _texts(rule.harmless)},
         "own": rule.own,
+        "experimental": rule.experimental,
         "file": rule.file,
         "line": rule.line,
     }
@@ -194,6 +195,7 @@ def _page(rule: Rule) -> str:
     lines += [
         f"uploaded files: {'yes' if rule.files else 'no'}; full weight in long texts: {'yes' if rule.documents else 'no'}"
     ]
+    lines += ["experimental: counted, and not reported"] if rule.experimental else []
     lines += [f"computed by: {rule.detector}"] if rule.detector else []
     for words, values in (
         ("looks for one of", rule.patterns),

@@ -22,7 +22,7 @@ from tcpmirror.processes.digest_road import DigestRoad
 from tcpmirror.processes.ignored_news import send_ignored_news
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
-from tcpmirror.processes.masking import concealing, concealing_sessions
+from tcpmirror.processes.masking import concealing, concealing_counters, concealing_sessions
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.renewal import Renewal, Renewed
 from tcpmirror.processes.session_news import SessionNews
@@ -355,6 +355,8 @@ class Worker:
             self._apis.conceal = concealing(self._judge.masks)
         if self._sessions is not None:
             self._sessions.conceal = concealing_sessions(self._judge.masks)
+        if self._behavior is not None:
+            self._behavior.conceal = concealing_counters(self._judge.masks)
         self._page.set("rules", detector.rule_count)
         self._page.set("own_rules", detector.own_rule_count)
         self._page.set("rules_refused", int(bool(renewed.problem)))

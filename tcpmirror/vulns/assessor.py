@@ -12,9 +12,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from tcpmirror.model.attack import SPECIFICATION_TYPES
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.vulns import signs
+from tcpmirror.vulns.authentication import Guards
 from tcpmirror.vulns.catalog import KINDS
 from tcpmirror.vulns.signs import ClassOf, Sign
 from tcpmirror.vulns.weakness import EVIDENCE, SEGMENTS, TEXT, Sample, Weakness, WeaknessKey, add
@@ -28,6 +30,7 @@ PROTECTED: Final = 4_096
 _OBJECTS: Final = 15  # mask of the hash: one object in 16
 _DIGITS: Final = b"0123456789abcdefABCDEF"
 _PUBLIC: Final = "*"
+_HARMLESS: Final = SPECIFICATION_TYPES | {"infoleak", "weak_auth"}  # findings that are about no attack of the client
 
 Template = Callable[[bytes], tuple[str, ...]]
 Within = Callable[[str], Iterator[tuple[int, int, str]]]
@@ -43,6 +46,7 @@ class Assessor:
         self._places: dict[tuple[bytes | None, bytes, int, bytes], int] = {}
         self._owners: OrderedDict[tuple[str, bytes], str] = OrderedDict()
         self._protected: set[tuple[str, str]] = set()
+        self._guards = Guards(within, template)
         self._records: dict[WeaknessKey, Weakness] = {}
         self.looked_at = 0
         self.refused = 0
@@ -63,7 +67,8 @@ class Assessor:
             found += self._of_readers(exchange, request, response, path)
         if seen <= FIRST or seen % EVERY == 0:
             self.looked_at += 1
-            found += self._signs(exchange, request, response, not findings, seen <= FIRST)
+            is_clean = not findings or all(finding.type in _HARMLESS for finding in findings)
+            found += self._signs(exchange, request, response, is_clean, seen <= FIRST)
         return found
 
     def _signs(
@@ -77,6 +82,7 @@ class Assessor:
         yield from signs.of_cors(request, response, host)
         yield from signs.of_files(request, response)
         if is_clean:
+            yield from self._guards.look(exchange, request, response)
             if b"=" in request.target:
                 yield from signs.of_address(request, self._class_of)
             yield from signs.of_forms(request, response, lambda name: (host, name) in self._protected)

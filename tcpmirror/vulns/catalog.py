@@ -90,6 +90,11 @@ KINDS: Final[dict[str, Kind]] = {
         "A form on a page of an attacker changes data in the visitor's name.",
         "Ask for a token that other sites do not know, check Origin, and set SameSite on the session cookie.", needed=2,
     ),
+    "missing-authentication": Kind(
+        "auth", "An endpoint does not ask who calls", "high", (306, 288),
+        "Anybody reads private data or changes it; the endpoints beside it refuse callers without credentials.",
+        "Ask for the same credentials as the endpoints beside it, by default and not endpoint by endpoint.", needed=2,
+    ),
     "idor": Kind(
         "idor", "Objects of one user are given to others", "high", (639,),
         "Whoever counts up the id gets the personal data of everyone.",

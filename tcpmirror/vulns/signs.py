@@ -214,7 +214,7 @@ def of_forms(request: Request, response: Response, protected: Callable[[str], bo
             return
 
 
-_OWNED: Final = re.compile(
+OWNED: Final = re.compile(
     rb"(?i)/(?:users?|accounts?|customers?|patients?|profiles?|members?|employees?|invoices?|orders?|cards?|payments?)/[^/?]*\d"
 )
 _PRIVATE: Final = frozenset(("card", "iban", "national_id", "phone", "password", "api_key", "private_key"))
@@ -222,15 +222,20 @@ _PRIVATE: Final = frozenset(("card", "iban", "national_id", "phone", "password",
 
 def is_owned(request: Request, response: Response) -> bool:
     """Tell whether what was asked for looks like something of one user."""
-    return request.method == b"GET" and response.status == 200 and _OWNED.search(request.target) is not None
+    return request.method == b"GET" and response.status == 200 and OWNED.search(request.target) is not None
 
 
 def holds_private(response: Response, within: Callable[[str], Iterator[tuple[int, int, str]]]) -> bool:
     """Tell whether an answer in JSON holds private data of somebody."""
+    return not _PRIVATE.isdisjoint(kinds_within(response, within))
+
+
+def kinds_within(response: Response, within: Callable[[str], Iterator[tuple[int, int, str]]]) -> set[str]:
+    """Return the classes of sensitive data in an answer in JSON."""
     body = response.body[:8192]
     if body.lstrip()[:1] not in (b"{", b"["):
-        return False
-    return any(kind in _PRIVATE for _, _, kind in within(body.decode("latin-1")))
+        return set()
+    return {kind for _, _, kind in within(body.decode("latin-1"))}
 
 
 def identity(request: Request) -> str:

@@ -247,6 +247,7 @@ def test_the_longest_packet_is_whole_unless_a_snap_length_cuts_it(engine: str, p
             opened.close()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("engine", TAGGED)
 def test_a_lone_frame_on_a_quiet_wire_is_not_kept_back(engine: str) -> None:
     """The kernel hands over a block of frames when it is full or 100 ms old at most; a frame by itself waits no longer than that."""

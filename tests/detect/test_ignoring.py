@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tcpmirror.detect.detector import Detector
-from tcpmirror.detect.ignoring import IGNORED_LIMIT, Ignoring, Requester
+from tcpmirror.detect.ignoring import EXPERIMENTAL, IGNORED_LIMIT, Ignoring, Requester
 from tcpmirror.detect.pack import examine_pack, load_pack, read_pack
 from tcpmirror.errors import SettingsError
 from tcpmirror.model.exchange import Exchange
@@ -122,6 +124,30 @@ def test_networks_are_those_of_the_real_address() -> None:
 
     assert one.inspect(asked(b"192.0.2.7")) == []
     assert one.inspect(asked(b"198.51.100.7")) != []
+
+
+OWN = """type: sqli
+rules:
+  - {id: own-word, title: x, confidence: 0.9, patterns: [trial-marker], experimental: %s,
+     examples: {match: [trial-marker], no_match: [x]}}
+  - {id: own-weak, title: x, confidence: 0.5, patterns: [weak-marker], examples: {match: [weak-marker], no_match: [x]}}
+  - {id: own-help, title: x, confidence: 0.5, patterns: [help-marker], experimental: %s,
+     examples: {match: [help-marker], no_match: [x]}}
+"""
+
+
+@pytest.mark.parametrize("tried", ["true", "false"])
+def test_an_experimental_rule_is_counted_and_has_no_part_in_what_others_say(tried: str, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(OWN % (tried, tried))
+    one = detector_of(load_pack(tmp_path), Settings(), CACHE)
+    wanted = {"trial": "own-word", "weak-marker help": "own-weak", "1' union select 1,2-- trial": "sqli-union-select"}
+    for value, rule in wanted.items():
+        asked = request(b"GET", b"/?q=" + quote(f"{value}-marker").encode())
+        found = {finding.rule for finding in one.inspect(asked)}
+        is_there = tried == "false" or rule.startswith("sqli")
+        assert (rule in found or (is_there and "own-word" in found)) is is_there
+        assert bool(one.ignored) == (tried == "true" and "trial" in value)
+        assert {item.by for item in one.ignored} <= {EXPERIMENTAL}
 
 
 PACK = "ignore:\n  - name: mine\n    types: [sqli]\n    parameter: q\n"

@@ -78,6 +78,11 @@ class Sensor:
         with self.namespace.entered():
             return self._client.get(url, params=parameters)
 
+    def call(self, method: str, url: str, body: object, **parameters: str) -> httpx.Response:
+        """Return the answer to a call with *body* as JSON, None for no body."""
+        with self.namespace.entered():
+            return self._client.request(method, url, json=body, params=parameters)
+
     def is_ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
             return self.get(READY).status_code == 200

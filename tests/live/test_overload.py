@@ -16,7 +16,7 @@ from tests.live.configurations import V4
 from tests.live.sensor import Sensor, running
 from tests.live.visits import numbered_attack, uri_of
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 CONNECTIONS, EACH = 2500, 4
 SMALL_RINGS = "limits: {segment_ring: 1MiB}\n"

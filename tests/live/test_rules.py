@@ -15,7 +15,7 @@ from tests.live.configurations import V4
 from tests.live.sensor import SEEN_S, Sensor, compiled_rules, running
 from tests.live.visits import Stream, curl
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 PACK = """type: rce
 rules:

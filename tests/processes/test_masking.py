@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcpmirror.behavior.counter import CounterKey
 from tcpmirror.discovery.digest import EndpointDigest, ParameterDigest
 from tcpmirror.discovery.record import wire_row
 from tcpmirror.export.attack_log import hit_facts
@@ -21,7 +22,7 @@ from tcpmirror.model.report import Report, encode_report
 from tcpmirror.processes.access_log import AccessLog
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
-from tcpmirror.processes.masking import compiled_masks, masked_digest
+from tcpmirror.processes.masking import compiled_masks, concealing_counters, masked_counter, masked_digest
 from tcpmirror.settings.tree import AccessLog as AccessSettings
 from tcpmirror.settings.tree import Condition, Inspection, Limits, Log, Mask, Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -310,6 +311,16 @@ def test_the_inventory_tells_no_choices_of_masked_parameters() -> None:
     assert told.path == ("a", "{}")
     assert told.parameters["request", "query", "pin"] == ParameterDigest(count=3)
     assert digest.parameters["request", "query", "pin"].high == 9999
+
+
+def test_counters_of_behaviour_name_no_place_that_is_masked() -> None:
+    key = CounterKey(
+        "enumeration", "enum", "values", 60, 10, "192.0.2.1", "shop.example", f"/reset/{SECRET}/go", ("get", SECRET)
+    )
+    masked = masked_counter(key, compiled_masks((Mask("p", point="path.1"), Mask("k", pattern="kanarie.*"))))
+    assert SECRET not in repr(masked)
+    assert (masked.path.startswith("/reset/***"), masked.host, masked.subject) == (True, "shop.example", "192.0.2.1")
+    assert concealing_counters(compiled_masks(())) is None
 
 
 def test_a_fault_while_masking_costs_the_texts_and_never_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,15 @@ def test_findings_are_signs_where_the_server_went_along() -> None:
     assert assessor().look(refused, [token, failed]) == []
 
 
+def test_what_a_client_sends_is_a_sign_unless_it_attacks() -> None:
+    def kinds(*found: Finding) -> set[str]:
+        return {sign.kind for sign in assessor().look(exchange("GET /a?password=tr0ub4dor"), list(found))}
+
+    assert kinds(Finding("undefined_parameter", ("get", "password"), "x", "specification-shop", 0.9)) == {"secret-in-url"}
+    assert kinds(Finding("infoleak", ("response_body",), "Traceback", "infoleak-stack-trace", 0.85)) >= {"secret-in-url"}
+    assert kinds(Finding("sqli", ("get", "password"), "1'", "sqli-x", 0.9)) == set()
+
+
 def test_the_values_of_secrets_are_in_no_sign() -> None:
     for shown, kind in WEAK.values():
         if kind in ("secret-in-url", "pii-in-url", "cookie-flags", "csrf"):
