@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 import time
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.attack_log import AttackLog
-from tcpmirror.export.client import CloudClient, Identity
+from tcpmirror.export.client import CloudClient, Identity, Queue
 from tcpmirror.export.http import PageServer
 from tcpmirror.export.metrics import ProcessPage, SensorCollector, total
 from tcpmirror.export.pages import page_servers
@@ -44,7 +46,7 @@ from tcpmirror.ring.ring import (
     KIND_WEAKNESSES,
     RingReader,
 )
-from tcpmirror.settings.tree import Settings
+from tcpmirror.settings.tree import Cloud, Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.version import installed_version
 
@@ -275,6 +277,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         verify_tls=cloud.verify_tls,
         direct=not cloud.url,
         pinned_certificate="" if cloud.url else cloud.tls_certificate,
+        queue=_queue(cloud),
     )
     rules, settings = CloudRules(context.settings, client), CloudSettings(context.settings, client)
 
@@ -297,6 +300,19 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         outboxes=(rings.apis, rings.behavior, rings.sessions, rings.weaknesses),
         after_heartbeat=look,
     )
+
+
+def _queue(cloud: Cloud) -> Queue | None:
+    """Return the queue that batches go by, None: they go to the cloud. EnvironmentFault: its library is not installed."""
+    if not cloud.queue.url:
+        return None
+    try:
+        queue = importlib.import_module("tcpmirror.export.queue")
+    except ImportError as error:
+        raise EnvironmentFault(f"cloud.queue: {error}; it needs `pip install tcpmirror[sinks]`") from error
+    tls = queue.tls_of(cloud.queue.url, cloud.queue.ca_file)
+    made: Queue = queue.BatchQueue(cloud.queue.url, cloud.queue.token, cloud.timeout_s, tls)
+    return made
 
 
 def heartbeat_stats(pages: tuple[ProcessPage, ...]) -> dict[str, object]:
