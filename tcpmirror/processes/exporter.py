@@ -7,7 +7,6 @@ import logging
 import socket
 import time
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +48,7 @@ from tcpmirror.ring.ring import (
 )
 from tcpmirror.settings.tree import Cloud, Settings
 from tcpmirror.telemetry.counters import CounterPage
+from tcpmirror.telemetry.version import installed_version
 
 RECORDS_A_TURN: Final = 256  # per ring, so that the loop beats and no worker waits for another
 WAIT_MS: Final = 250
@@ -331,11 +331,3 @@ _HEARTBEAT_COUNTERS: Final = {
     "worker": ("flows", "exchanges", "inspected", "attacks", "findings", "lost_report_ring_full"),
     "exporter": ("reports", "backlog", "spool_dropped", "batch_failures"),
 }
-
-
-def installed_version() -> str:
-    """Return the version of the installed package; a bare source tree has none."""
-    try:
-        return metadata.version("tcpmirror")
-    except metadata.PackageNotFoundError:
-        return "source"
