@@ -43,6 +43,7 @@ class WeaknessNews:
         self.masks_of: MasksOf = lambda exchange: []
         self._epoch = os.urandom(8).hex()
         self._sent = 0
+        self._too_large = 0
 
     def observe(self, exchange: Exchange, findings: list[Finding]) -> None:
         """Look at *exchange*."""
