@@ -13,6 +13,7 @@ from libc.string cimport memchr, memcpy, memset
 
 from tcpmirror.model.exchange cimport Exchange, Request, Response
 from tcpmirror.model.hashing cimport mixed, siphash13
+from tcpmirror.model.needle cimport holds
 
 from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Names, Networks
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, CounterKey, Slot
@@ -31,6 +32,8 @@ DEF SAMPLE_FROM = 4       # a cell that counted so many keeps an exchange as a s
 DEF SAMPLE_HEAD = 8192
 DEF SAMPLES = 2048        # between two digests
 
+cdef tuple PATH_POINTS = tuple([("path", str(number)) for number in range(32)])
+cdef tuple AGENT_POINT = ("header", "user-agent")
 CELLS = 1 << 16           # of one worker, between two digests
 cdef int REQUESTS = 0, OF_VALUES = 1, OF_PATHS = 2, OF_PAYLOADS = 3, OF_LOGINS = 4, OF_AGENTS = 5
 COUNTS = ("requests", "values", "paths", "payloads", "logins", "agents")
@@ -140,6 +143,7 @@ cdef class Watch:
     cdef dict routes
     cdef object choice, breached, is_password, is_login, is_identifier
     cdef dict identifying       # names of query parameters: as text where they identify, else None
+    cdef dict counting          # and where a control looks at those of that name, else None
     cdef dict shown             # media types: whether pages show them
     cdef tuple checks, payload_checks
     cdef int samples
@@ -164,11 +168,10 @@ cdef class Watch:
                                     if (<Check>check).count == OF_PAYLOADS and (<Check>check).control.mode != "off")
         self.is_password, self.is_login = Names(PASSWORDS).matches, Names(LOGINS).matches
         self.is_identifier = Names(IDENTIFIERS).matches
-        self.identifying, self.shown = {}, {}
+        self.identifying, self.counting, self.shown = {}, {}, {}
 
-    def observe(self, Exchange exchange not None, list findings, bytes source=None, bytes session=None):
-        """Count *exchange*. *source*: the client's real address, packed; None: the packets'. *session*: names its session.
-
+    def observe(self, Exchange exchange not None, list findings, bytes session=None, bytes source=None):
+        """Count *exchange*. *session*: names its session. *source*: the client's real address, packed; None: the packets'.
 
         Requests that show an attack count for what is asked of payloads alone: they are reported as they are.
         """
@@ -207,7 +210,7 @@ cdef class Watch:
                 if check.by_session and session is None:
                     continue  # an address has as many agents as people behind it
                 agent = request.header(b"user-agent") or b""
-                self._count(exchange, check, route, place, subject, ("header", "user-agent"), _hash(agent), True)
+                self._count(exchange, check, route, place, subject, AGENT_POINT, _hash(agent), True)
             elif check.names is None and check.count == OF_VALUES:
                 self._identifiers(exchange, check, route, place, subject)
             else:
@@ -247,7 +250,7 @@ cdef class Watch:
         """Count the values in the path, each place by itself, and those of parameters of the query that identify."""
         cdef Request request = exchange.request
         cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(request.target)
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(request.target), at = 0, end, number = 0
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(request.target), at = 0, end, number = 0, name = 0, value = 0
         cdef const uint8_t* query
         if route.is_asset or (exchange.response is not None and self._is_shown(exchange.response)):
             return
@@ -256,17 +259,23 @@ cdef class Watch:
             while end < size and data[end] != 47 and data[end] != 63:
                 end += 1
             if _is_value(data + at + 1, end - at - 1) and number < 32:
-                self._count(exchange, check, route, place, subject, ("path", str(number)),
+                self._count(exchange, check, route, place, subject, <tuple>PATH_POINTS[number],
                             <uint32_t>(siphash13(0, 0, data + at + 1, end - at - 1) >> 32), True)
             number += 1
             at = end
         query = <const uint8_t*>memchr(data, 63, size)
-        if query != NULL:
-            for pair in request.target[query - data + 1:].split(b"&", PAIRS)[:PAIRS]:
-                name, _, value = pair.partition(b"=")
-                named = self._identifying(name) if value else None
-                if named is not None:
-                    self._count(exchange, check, route, place, subject, named, _hash(value), True)
+        if query == NULL:
+            return
+        at = query - data + 1
+        for number in range(PAIRS):
+            if not _next_pair(data, size, &at, &name, &value, &end):
+                break
+            if value == 0 or value == end:
+                continue
+            named = self._identifying(PyBytes_FromStringAndSize(<const char*>data + name, value - 1 - name))
+            if named is not None:
+                self._count(exchange, check, route, place, subject, <tuple>named,
+                            <uint32_t>(siphash13(0, 0, data + value, end - value) >> 32), True)
 
     cdef tuple _identifying(self, bytes name):
         """Return the point of the query's parameter *name* if it identifies something, else None."""
@@ -278,6 +287,19 @@ cdef class Watch:
         if len(self.identifying) >= ROUTES:
             self.identifying.clear()
         self.identifying[name] = found
+        return found
+
+    cdef object _counting(self, bytes name):
+        """Return the *name* of a query's parameter as text if any control looks at parameters of that name, else None."""
+        found = self.counting.get(name, self)
+        if found is not self:
+            return found
+        text = name.decode("latin-1")
+        asks = [self.is_password, self.is_login, *[(<Check>check).names for check in self.checks]]
+        found = text if any([ask(text) for ask in asks if ask is not None]) else None
+        if len(self.counting) >= ROUTES:
+            self.counting.clear()
+        self.counting[name] = found
         return found
 
     cdef bint _is_shown(self, Response response):
@@ -311,13 +333,21 @@ cdef class Watch:
 
     cdef list _parameters(self, Request request, Route route):
         """Return the parameters of the query and, where the route has some that count, of the body."""
+        cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(request.target)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(request.target), at, end = 0, first = 0, value = 0
+        cdef const uint8_t* query = <const uint8_t*>memchr(data, 63, size)
         cdef list found = []
-        cdef const uint8_t* query = <const uint8_t*>memchr(PyBytes_AS_STRING(request.target), 63, PyBytes_GET_SIZE(request.target))
         if query != NULL:
-            text = request.target[query - <const uint8_t*>PyBytes_AS_STRING(request.target) + 1:]
-            found = [(("get", name), name, value) for name, value in _pairs(text)]
+            at = query - data + 1
+            for _ in range(PAIRS):
+                if not _next_pair(data, size, &at, &first, &value, &end):
+                    break
+                if value and value - 1 - first <= 64:
+                    text = self._counting(PyBytes_FromStringAndSize(<const char*>data + first, value - 1 - first))
+                    if text is not None:
+                        found.append((("get", text), text, PyBytes_FromStringAndSize(<const char*>data + value, end - value)))
         if request.body and (route.reads_body or route.seen <= SEEN_ALL or route.seen % SEEN_STEP == 0
-                             or b"assw" in request.body):
+                             or holds(request.body, b"assw")):
             sent = body_parameters(request)
             if not route.reads_body:
                 for _, name, _ in sent:
@@ -458,14 +488,22 @@ cdef uint32_t _path_hash(bytes target):
     return <uint32_t>(siphash13(0, 0, data, query - data if query != NULL else PyBytes_GET_SIZE(target)) >> 32)
 
 
-cdef list _pairs(bytes query):
-    """Return [(name, value)] of a query, as sent."""
-    cdef list found = []
-    for pair in query.split(b"&", PAIRS)[:PAIRS]:
-        name, mark, value = pair.partition(b"=")
-        if mark and len(name) <= 64:
-            found.append((name.decode("latin-1"), value))
-    return found
+cdef bint _next_pair(const uint8_t* data, Py_ssize_t size, Py_ssize_t* at, Py_ssize_t* name, Py_ssize_t* value,
+                     Py_ssize_t* end) noexcept nogil:
+    """Find the pair of a query that begins at *at*, which goes on behind it; False: there is none.
+
+    *name* and *value* say where they begin, *end* where the value ends; *value* is 0 where there is no equals sign.
+    """
+    cdef const void* found
+    if at[0] > size:
+        return False
+    name[0] = at[0]
+    found = memchr(data + at[0], 38, size - at[0])
+    end[0] = size if found == NULL else <const uint8_t*>found - data
+    found = memchr(data + at[0], 61, end[0] - at[0])
+    value[0] = 0 if found == NULL else <const uint8_t*>found - data + 1
+    at[0] = end[0] + 1
+    return True
 
 
 cdef Py_ssize_t _write_route(uint8_t* key, Request request, bytes host):

@@ -11,9 +11,10 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
+from tcpmirror.cloud.attack_sums import SOURCE, TARGET, largest
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import addresses, attacks, facets, hits, quarantine, reports
-from tcpmirror.cloud.search.conditions import condition
+from tcpmirror.cloud.schema import addresses, attack_sums, attacks, facets, hits, quarantine, reports
+from tcpmirror.cloud.search.conditions import about_types, condition
 from tcpmirror.cloud.search.tree import Query
 
 PAGE_LIMIT: Final = 500
@@ -69,6 +70,7 @@ _SORTS: Final[dict[str, ColumnElement[Any]]] = {
     "sources": attacks.c.sources,
     "payloads": attacks.c.payloads,
     "confidence": attacks.c.confidence,
+    "severity": attacks.c.severity,
     "type": attacks.c.type,
     "source": attacks.c.last_source,
     "target": attacks.c.host,
@@ -121,6 +123,10 @@ GROUPINGS: Final = {
 
 def group_attacks(database: Database, wanted: Query, by: str, limit: int) -> tuple[Group, ...]:
     """Return the *limit* groups with the most hits among the attacks that *wanted* asks for; *by* is a key of GROUPINGS."""
+    of_type = about_types(condition(wanted), attack_sums.c.type) if by in (SOURCE, TARGET) else None
+    if of_type is not None:
+        with database.reading() as connection:
+            return tuple(Group(*row) for row in largest(connection, by, of_type, limit))
     value = GROUPINGS[by]
     of_sources = by in ("source", "country")
     total = func.sum(facets.c.hits if of_sources else attacks.c.hits)

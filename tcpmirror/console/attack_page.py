@@ -23,9 +23,14 @@ from tcpmirror.console.rule_book import attack_pattern_address, rule_of, weaknes
 from tcpmirror.console.text import counted, shortened, source_text, status_family, type_family, type_name, visible
 from tcpmirror.detect.pack import Rule
 from tcpmirror.model.attack import ATTACK_TYPES
+from tcpmirror.model.finding import COMMAND, INJECTION, SEVERITIES
 
 HITS: Final = 20
 _NEAR: Final = 12
+GRADES: Final = {
+    INJECTION: "injection: it breaks out of the data that it stands in",
+    COMMAND: "command: it is code as a whole, which people also send on purpose",
+}
 _MARKED: Final = 8  # payloads of a hit that are looked for in its message
 _LINE_ENDS: Final = "\n\t"
 
@@ -231,6 +236,8 @@ def _exchange(opened: Opened, hit: Row[Any], request: Message, response: Message
                         Text("span", shortened(part, 120))
             _fact("Rule", hit.rule)
             _fact("Confidence", f"{hit.confidence:.0%}")
+            _fact("Severity", SEVERITIES[hit.severity - 1] if hit.severity else "")
+            _fact("Grade", GRADES.get(hit.grade, ""))
             _fact("Weakness", ", ".join(f"CWE-{number}" for number in ATTACK_TYPES.get(hit.type, (0, "", ()))[2]))
             _fact("Evidence", getattr(opened.attack.row, "evidence", ""))
             _source_fact(hit, opened.known.get(hit.real_ip))

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
-from tcpmirror.detect import entities, graphql, smuggling, tokens
+from tcpmirror.detect import entities, error_probe, graphql, smuggling, tokens
 from tcpmirror.detect.compiled import Expression, value_expressions
 from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.grade import grade, severity
@@ -116,7 +116,10 @@ class Detector:
             for inspect in self.others:
                 findings += inspect(exchange)
         if exchange.response is not None and exchange.response.body:
-            findings += self._judge_response(exchange.response)
+            told = self._judge_response(exchange.response)
+            findings += told
+            if told and request is not None:
+                findings += error_probe.findings(request, findings)
         if sieve is not None:
             findings = list(filter(sieve.passes, findings)) if findings else findings
             self.ignored = sieve.ignored

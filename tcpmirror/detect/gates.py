@@ -52,9 +52,10 @@ class Gates:
                         scan(text)
         except ScanTerminated:
             return self._seen
-        for rule in {item.rule for item in self._seen} & self._conditions.keys():
-            for text in filter(None, form):
-                self._conditions[rule](text)
+        if self._seen:
+            for rule in {item.rule for item in self._seen} & self._conditions.keys():
+                for text in filter(None, form):
+                    self._conditions[rule](text)
         return self._seen
 
     def adds_up(self, seen: Iterable[Expression]) -> bool:

@@ -55,9 +55,7 @@ class Inspector(Protocol):
 
 
 Keep = Callable[[Exchange, list[Finding]], None]
-Observe = Callable[[Exchange, bool], None]
-Assess = Callable[[Exchange, list[Finding]], None]
-Count = Callable[[Exchange, list[Finding]], None]
+Learn = Callable[[Exchange, list[Finding], bool], None]
 
 
 def slowed(emit: Callable[[Exchange], object], slow_ns: int) -> Callable[[Exchange], object]:
@@ -76,8 +74,8 @@ class Judge:
     """Called with each exchange; hands those worth keeping to *keep*.
 
     *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list). ``ignored`` counts
-    findings held back; who tells others of them takes them off. *observe* sees each exchange in scope, and whether it has
-    findings; *count* and *assess* see it with them. ``access``: where each is noted, None (as at first): nowhere.
+    findings held back; who tells others of them takes them off. *learn* sees each exchange in scope with its findings, and
+    whether they are of an attack. ``access``: where each is noted, None (as at first): nowhere.
     """
 
     def __init__(
@@ -87,17 +85,13 @@ class Judge:
         keep: Keep,
         page: CounterPage,
         keep_all: bool = False,
-        observe: Observe | None = None,
-        assess: Assess | None = None,
-        count: Count | None = None,
+        learn: Learn | None = None,
     ) -> None:
         self.access: AccessLog | None = None
-        self._assess = assess
-        self._has_learners = any(each is not None for each in (observe, assess, count))
         self._keep = keep
-        self._observe = observe
-        self._count = count
+        self._learn = learn
         self._keep_all = keep_all
+        self._proofs = Proofs()
         self._page = page
         self.ignored: IgnoredCounts = Counter()
         self.configure(settings, detector)
@@ -107,7 +101,6 @@ class Judge:
         self._settings = settings
         self._detector = detector if settings.inspection.enabled else None
         self._inspected = 0
-        self._proofs = Proofs()
         self._address = ClientAddress(settings.inspection.proxy_headers)
         self._scope = ScopeRules(settings.inspection)
         self.masks = compiled_masks((*settings.inspection.mask, *(() if detector is None else detector.masks)))
@@ -133,8 +126,8 @@ class Judge:
         """Inspect *exchange* or let it pass, and count which."""
         if self._detector is None:
             self._page.add("uninspected")
-            if self._has_learners and self._is_in_scope(exchange):
-                self._pass_on(exchange, [], False)
+            if self._learn is not None and self._is_in_scope(exchange):
+                self._learn(exchange, [], False)
             return []
         if not self._is_in_scope(exchange):
             self._page.add("bypassed")
@@ -154,19 +147,10 @@ class Judge:
         self._page.add("inspected")
         if findings:
             findings = self._proofs.added(findings, exchange, self._address.host(exchange) or "")
-        held_back = any(item.by != EXPERIMENTAL for item in self._detector.ignored)
-        is_attack = held_back or any(found.type not in SPECIFICATION_TYPES for found in findings)
-        self._pass_on(exchange, findings, is_attack)
+        if self._learn is not None:
+            held_back = any(item.by != EXPERIMENTAL for item in self._detector.ignored)
+            self._learn(exchange, findings, held_back or any(found.type not in SPECIFICATION_TYPES for found in findings))
         return findings
-
-    def _pass_on(self, exchange: Exchange, findings: list[Finding], is_attack: bool) -> None:
-        """Let those see *exchange* who learn from many."""
-        if self._observe is not None:
-            self._observe(exchange, is_attack)
-        if self._assess is not None:
-            self._assess(exchange, findings)
-        if self._count is not None:
-            self._count(exchange, findings)
 
     def _count_ignored(self, ignored: Sequence[Ignored]) -> None:
         self._page.add("ignored_findings", len(ignored))

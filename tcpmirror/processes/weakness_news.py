@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -21,7 +20,6 @@ from tcpmirror.vulns.signs import Sign
 from tcpmirror.vulns.weakness import ROWS, Weakness, encode_weaknesses
 
 RECORD_BYTES: Final = 256 * 1024
-TIMED: Final = 64  # one exchange in so many tells the time
 _ROW_BYTES: Final = 4096  # more than the longest texts of a row come to, but for what JSON escapes
 MasksOf = Callable[[Exchange], list[CompiledMask]]
 log = logging.getLogger(__name__)
@@ -45,24 +43,12 @@ class WeaknessNews:
         self.masks_of: MasksOf = lambda exchange: []
         self._epoch = os.urandom(8).hex()
         self._sent = 0
-        self._seen = 0
-        self._failures = 0
 
-    def __call__(self, exchange: Exchange, findings: list[Finding]) -> None:
-        """Look at *exchange*. A fault of ours costs what this exchange shows, and nobody its findings."""
-        self._seen += 1
-        started = time.thread_time_ns() if self._seen % TIMED == 0 else 0
-        try:
-            found = self._assessor.look(exchange, findings)
-            if found:
-                self._note(exchange, found)
-        except Exception:  # noqa: BLE001 - the findings of the exchange are reported all the same; no text of traffic in the log
-            self._page.add("bugs")
-            self._failures += 1
-            if self._failures & (self._failures - 1) == 0:
-                log.error("an exchange cannot be looked at for weaknesses (%d so far)", self._failures)
-        if started:
-            self._page.add("weakness_ns", TIMED * (time.thread_time_ns() - started))
+    def observe(self, exchange: Exchange, findings: list[Finding]) -> None:
+        """Look at *exchange*."""
+        found = self._assessor.look(exchange, findings)
+        if found:
+            self._note(exchange, found)
 
     def _note(self, exchange: Exchange, found: list[Sign]) -> None:
         request = exchange.request

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from tcpmirror.model.exchange import Exchange, Request, Response, ip_text
+from tcpmirror.model.exchange import Request, Response, ip_text
 from tcpmirror.sessions.digest import SessionDigest
 from tcpmirror.sessions.headers import header_values
 from tcpmirror.settings.tree import SessionParameter
@@ -60,75 +60,42 @@ class SessionKeys:
         own = tuple(parameters)
         self._own = tuple(item for item in own if item.type == "key")
         self.told = tuple(item for item in own if item.type != "key")
-        self._by_headers_alone = all(item.place in ("header", "cookie") for item in self._own)
+        self.by_headers_alone = all(item.place in ("header", "cookie") for item in self._own)
         names = [*HEADERS, "cookie", "user-agent", "host", *(item.name.lower() for item in own if item.place == "header")]
         self._wanted: dict[int, tuple[bytes, ...]] = {}
         for name in dict.fromkeys(names):
             self._wanted[len(name)] = (*self._wanted.get(len(name), ()), name.encode("latin-1"))
-        self._headers: dict[bytes, bytes] = {}
-        self._known: dict[tuple[bytes | None, bytes | None], SessionName | None] = {}
-        self._clients: dict[tuple[str | bytes, bytes], SessionName] = {}
         self._names: dict[tuple[str, bytes], SessionName] = {}
 
-    def of(self, exchange: Exchange, source: str | None = None) -> SessionName:
-        """Return what names the session of *exchange*; *source*: the client's real address, None: the packets'."""
-        assert exchange.request is not None, "who tracks sessions passes over answers without a request"
-        headers = self._headers = header_values(exchange.request.head, self._wanted)
-        found = self._brought(exchange.request, headers)
-        if found is not None:
-            return found
-        if exchange.response is not None and may_hand_out(exchange.response):
-            for kind, value in handed_out(exchange.response):
-                return self._named(kind, value)
-        return self._of_client(source or exchange.client_ip, headers.get(b"user-agent", b"")[:VALUE_BYTES])
+    def headers(self, head: bytes) -> dict[bytes, bytes]:
+        """Return the headers of *head* that tell whose a request is, by their names in lower case."""
+        return header_values(head, self._wanted)
 
-    def _brought(self, request: Request, headers: dict[bytes, bytes]) -> SessionName | None:
+    def brought(self, request: Request, headers: dict[bytes, bytes]) -> SessionName | None:
         """Return what names the session by a key that *request* brings; None: it brings none.
 
-        Clients repeat their headers, so what those came to is remembered, unless the operator's keys stand elsewhere too.
+        ``by_headers_alone``: the answer depends on *headers* alone.
         """
-        brought = (headers.get(b"cookie"), headers.get(b"authorization"))
-        plain = (b"host" in headers) + (b"user-agent" in headers) + (brought[0] is not None) + (brought[1] is not None)
-        is_known = self._by_headers_alone and len(headers) == plain
-        if is_known and brought == (None, None):
-            return None
-        if is_known and brought in self._known:
-            return self._known[brought]
         candidates = self._candidates(request, headers)
-        found = next((self._named(kind, value) for kind, value in candidates if value and len(value) <= VALUE_BYTES), None)
-        if is_known:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[brought] = found
-        return found
+        return next((self._named(kind, value) for kind, value in candidates if value and len(value) <= VALUE_BYTES), None)
 
-    def _of_client(self, source: str | bytes, agent: bytes) -> SessionName:
-        found = self._clients.get((source, agent))
-        if found is None:
-            address = source if isinstance(source, str) else ip_text(source)
-            if len(self._clients) >= _REMEMBERED:
-                self._clients.clear()
-            found = self._clients[source, agent] = self._named("address and user agent", address.encode() + b"\n" + agent)
-        return found
+    def handed(self, response: Response) -> SessionName | None:
+        """Return what names the session by a key that *response* hands out, if it does."""
+        return next((self._named(kind, value) for kind, value in handed_out(response)), None)
 
-    @property
-    def host(self) -> bytes:
-        """The host of the exchange last asked about."""
-        return self._headers.get(b"host", b"")
+    def of_client(self, source: str | bytes, headers: dict[bytes, bytes]) -> SessionName:
+        """Return what names the session of a client by its address, packed or as text, and its user agent."""
+        address = source if isinstance(source, str) else ip_text(source)
+        agent = headers.get(b"user-agent", b"")[:VALUE_BYTES]
+        return self._named("address and user agent", address.encode() + b"\n" + agent)
 
-    @property
-    def teller(self) -> tuple[bytes | None, bytes | None]:
-        """What of the exchange last asked about tells of its user: another one has to be described, the same need not be."""
-        return self._headers.get(b"user-agent"), self._headers.get(b"authorization")
-
-    def describe(self, digest: SessionDigest, exchange: Exchange) -> None:
-        """Add to *digest* what *exchange*, that last asked about, tells of its user and of what the operator named."""
-        headers = self._headers
+    def describe(self, digest: SessionDigest, request: Request, headers: dict[bytes, bytes]) -> None:
+        """Add to *digest* what *request* tells of its user and of what the operator named."""
         if len(digest.agents) < _MANY:
             digest.agents.add(headers.get(b"user-agent", b"").decode("latin-1")[:_TEXT])
         self._tell_claims(digest, headers)
         for item in self.told:
-            for value in _values(item, exchange.request, headers) if exchange.request is not None else ():
+            for value in _values(item, request, headers):
                 self._tell(digest, item, value.decode("utf-8", "replace"))
 
     def link(self, digest: SessionDigest, request: Request, response: Response) -> None:
