@@ -148,8 +148,8 @@ class Judge:
         if findings:
             findings = self._proofs.added(findings, exchange, self._address.host(exchange) or "")
         if self._learn is not None:
-            held_back = any(item.by != EXPERIMENTAL for item in self._detector.ignored)
-            self._learn(exchange, findings, held_back or any(found.type not in SPECIFICATION_TYPES for found in findings))
+            ignored = self._detector.ignored
+            self._learn(exchange, findings, bool(findings or ignored) and _is_attack(findings, ignored))
         return findings
 
     def _count_ignored(self, ignored: Sequence[Ignored]) -> None:
@@ -257,6 +257,12 @@ class Judge:
             return True
         real_ip, host = self._address.real_ip(exchange), self._address.host(exchange)
         return self._scope.of(exchange.request, host or "", real_ip).mode != "off"
+
+
+def _is_attack(findings: Sequence[Finding], ignored: Sequence[Ignored]) -> bool:
+    """Tell whether what was found, or held back, is none of what a site's users send."""
+    held_back = any(item.by != EXPERIMENTAL for item in ignored)
+    return held_back or any(found.type not in SPECIFICATION_TYPES for found in findings)
 
 
 def text(raw: bytes) -> str:
