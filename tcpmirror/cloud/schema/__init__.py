@@ -16,7 +16,7 @@ from tcpmirror.cloud.schema.apis import (
 from tcpmirror.cloud.schema.columns import NUL_SIGN, Packed, TrafficText, metadata
 from tcpmirror.cloud.schema.found import attacks, behavior_counters, comments, facets, hits, vulnerabilities
 from tcpmirror.cloud.schema.intake import batches, counted_reports, nodes, quarantine, reports
-from tcpmirror.cloud.schema.rules import facts, ignore_rules, mask_rules, node_settings, rule_packs
+from tcpmirror.cloud.schema.rules import facts, ignore_rules, integrations, mask_rules, node_settings, rule_packs
 from tcpmirror.cloud.schema.sources import addresses, api_sessions, source_entries
 from tcpmirror.cloud.schema.sums import attack_sums, hit_counts, traffic
 
@@ -46,6 +46,7 @@ __all__ = (
     "hit_counts",
     "hits",
     "ignore_rules",
+    "integrations",
     "mask_rules",
     "metadata",
     "node_settings",

@@ -1,4 +1,4 @@
-"""What nodes are told: rules, masks, what to ignore, settings."""
+"""What people set here: rules, masks, what to ignore, settings of nodes, integrations."""
 
 from __future__ import annotations
 
@@ -58,4 +58,20 @@ node_settings = Table(
     Column("text", TrafficText, nullable=False),
     Column("changed_ns", BigInteger, nullable=False),
     Column("changed_by", TrafficText, nullable=False),
+)
+
+# Where hits are sent from here. ``sink``: keys of one of `settings.tree.Sink`, with its secrets; ``after_hit``: it has what
+# was stored up to this hit; ``problem``: why the last delivery failed.
+integrations = Table(
+    "integrations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", TrafficText, nullable=False, unique=True),
+    Column("sink", Packed, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", TrafficText, nullable=False),
+    Column("after_hit", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("problem", TrafficText, nullable=False),
+    sqlite_autoincrement=True,
 )
