@@ -14,5 +14,5 @@ cdef class Resource:
     cdef uint64_t answers
     cdef dict sent              # method -> Sent
 
-    cdef object learn(self, Response response)
+    cdef object learn(self, Request request, Response response)
     cdef str assigned(self, Request request)

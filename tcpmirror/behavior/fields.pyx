@@ -33,8 +33,8 @@ cdef class Resource:
         self.wanted = wanted
         self.names, self.sent = [], {}
 
-    cdef object learn(self, Response response):
-        """Take up the names in *response*."""
+    cdef object learn(self, Request request, Response response):
+        """Take up the names in *response* that are no echo of *request*."""
         cdef Py_ssize_t size = PyBytes_GET_SIZE(response.body)
         if not 200 <= response.status < 300 or not 2 < size <= BODY_BYTES or PyBytes_AS_STRING(response.body)[0] not in b"{[":
             return
@@ -42,7 +42,8 @@ cdef class Resource:
         if self.answers > ANSWERS and self.answers % STEP:
             return
         for name in NAME.findall(response.body):
-            if len(self.names) < NAMES and name not in self.names and self.wanted(name.decode("latin-1")):
+            if len(self.names) < NAMES and name not in self.names and self.wanted(name.decode("latin-1")) \
+                    and not holds(request.body, name):
                 self.names.append(name)
 
     cdef str assigned(self, Request request):

@@ -118,7 +118,7 @@ cdef class Watch:
                 self.route.usual.note(exchange)
             self._checks()
             if self.route.resource is not None and exchange.response is not None:
-                self.route.resource.learn(exchange.response)
+                self.route.resource.learn(exchange.request, exchange.response)
         self.exchange = None
 
     def take(self):

@@ -54,8 +54,9 @@ CONTROL: Final = (
         "count",
         Choice(COUNTS),
         "`requests`; different `values` of `parameters`, or of identifiers in paths where that is empty; different `paths`; "
-        "`payloads` of attacks; `logins` with breached passwords; user `agents`; requests with one of the `fields` that only "
-        "answers know; or requests with more than `limit`: `uploads`, `graphql`, `large_answers`, `slow_answers`, `surges`.",
+        "`payloads` of attacks; `logins` with breached passwords; user `agents`; requests with one of the `fields` that "
+        "only answers know; or requests with more than `limit`: `uploads`, `graphql`, `large_answers`, `slow_answers`, "
+        "`surges`.",
         "count",
         own=True,
     ),

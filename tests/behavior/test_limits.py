@@ -168,6 +168,10 @@ OWN_FIELDS = {
         *profile_changes(1, 40, b', "note": "role", "to": "isAdmin"'),
     ],
     "too little is known": lambda: [*profile_changes(10), *profile_changes(1, 10, b', "role": "admin"')],
+    "answers say what they were sent": lambda: [
+        exchange("/hook", "POST", body, answer=body, at_s=number)
+        for number, body in enumerate([b'{"name": "x"}'] * 40 + [b'{"role": "x"}'] * 2)
+    ],
     "it was refused": lambda: [
         *profile_changes(40),
         exchange("/api/users/1", "PATCH", b'{"role":"x"}', status=403, at_s=60),
