@@ -1,7 +1,7 @@
 """API specification enforcement: requests compared with the OpenAPI documents that operators gave for their host.
 
-Each document is compiled once: paths to a table, schemas to validators (`operation_reading`). A host without a document costs
-one look into a table. A request whose body is larger than BODY_BYTES, or that takes longer than TIME_NS, is a
+Each document is compiled once: paths to a table, schemas to validators (`operation_reading`). A host without a document
+costs one look into a table. A request whose body is larger than BODY_BYTES, or that takes longer than TIME_NS, is a
 `processing_overlimit` and not judged.
 """
 
