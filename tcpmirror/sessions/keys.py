@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from tcpmirror.model.exchange import Request, Response, ip_text
+from tcpmirror.model.exchange import Exchange, Request, Response, ip_text
 from tcpmirror.sessions.digest import SessionDigest
 from tcpmirror.sessions.headers import header_values
 from tcpmirror.settings.tree import SessionParameter
@@ -39,6 +39,7 @@ ROLES: Final = ("role", "roles", "groups", "scope")
 _LOGIN: Final = re.compile(r"(?i)^(?:user(?:[_-]?name)?|login|e?-?mail|account)$")
 VALUE_BYTES: Final = 4096  # of a key; a longer one names no session
 BODY_BYTES: Final = 16 * 1024
+_COMMON: Final = ("host", "user-agent", "cookie", "authorization")  # what most requests bring
 _REMEMBERED: Final = 16_384
 _TEXT: Final = 200
 _MANY: Final = 64  # of each kind between two digests
@@ -54,7 +55,12 @@ class SessionName:
 
 
 class SessionKeys:
-    """Finds the key of each exchange. *parameters*: the operator's, keys first in their order."""
+    """Finds the key of each exchange. *parameters*: the operator's, keys first in their order.
+
+    ``by_headers_alone``: what a request brings stands in its headers; ``more``: those in lower case that are wanted beside
+    the common four; ``told``: what the operator wants to know of sessions; ``is_brought``: the exchange last asked about
+    brings what names its session.
+    """
 
     def __init__(self, parameters: Iterable[SessionParameter] = ()) -> None:
         own = tuple(parameters)
@@ -62,40 +68,66 @@ class SessionKeys:
         self.told = tuple(item for item in own if item.type != "key")
         self.by_headers_alone = all(item.place in ("header", "cookie") for item in self._own)
         names = [*HEADERS, "cookie", "user-agent", "host", *(item.name.lower() for item in own if item.place == "header")]
+        self.more = tuple(name.encode("latin-1", "replace") for name in dict.fromkeys(names) if name not in _COMMON)
         self._wanted: dict[int, tuple[bytes, ...]] = {}
         for name in dict.fromkeys(names):
-            self._wanted[len(name)] = (*self._wanted.get(len(name), ()), name.encode("latin-1"))
+            self._wanted[len(name)] = (*self._wanted.get(len(name), ()), name.encode("latin-1", "replace"))
+        self._headers: dict[bytes, bytes] = {}
+        self.is_brought = False
+        self._known: dict[tuple[bytes | None, bytes | None], SessionName | None] = {}
+        self._clients: dict[tuple[str | bytes, bytes], SessionName] = {}
         self._names: dict[tuple[str, bytes], SessionName] = {}
 
-    def headers(self, head: bytes) -> dict[bytes, bytes]:
-        """Return the headers of *head* that tell whose a request is, by their names in lower case."""
-        return header_values(head, self._wanted)
+    def of(self, exchange: Exchange, source: str | None = None) -> SessionName:
+        """Return what names the session of *exchange*; *source*: the client's real address, None: the packets'."""
+        assert exchange.request is not None, "who tracks sessions passes over answers without a request"
+        headers = self._headers = header_values(exchange.request.head, self._wanted)
+        found = self._brought(exchange.request, headers)
+        self.is_brought = found is not None
+        if found is not None:
+            return found
+        if exchange.response is not None:
+            for kind, value in handed_out(exchange.response):
+                return self._named(kind, value)
+        return self._of_client(source or exchange.client_ip, headers.get(b"user-agent", b"")[:VALUE_BYTES])
 
-    def brought(self, request: Request, headers: dict[bytes, bytes]) -> SessionName | None:
+    def _brought(self, request: Request, headers: dict[bytes, bytes]) -> SessionName | None:
         """Return what names the session by a key that *request* brings; None: it brings none.
 
-        ``by_headers_alone``: the answer depends on *headers* alone.
+        Clients repeat their headers, so what those came to is remembered, unless the operator's keys stand elsewhere too.
         """
+        brought = (headers.get(b"cookie"), headers.get(b"authorization"))
+        plain = (b"host" in headers) + (b"user-agent" in headers) + (brought[0] is not None) + (brought[1] is not None)
+        is_known = self.by_headers_alone and len(headers) == plain
+        if is_known and brought == (None, None):
+            return None
+        if is_known and brought in self._known:
+            return self._known[brought]
         candidates = self._candidates(request, headers)
-        return next((self._named(kind, value) for kind, value in candidates if value and len(value) <= VALUE_BYTES), None)
+        found = next((self._named(kind, value) for kind, value in candidates if value and len(value) <= VALUE_BYTES), None)
+        if is_known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[brought] = found
+        return found
 
-    def handed(self, response: Response) -> SessionName | None:
-        """Return what names the session by a key that *response* hands out, if it does."""
-        return next((self._named(kind, value) for kind, value in handed_out(response)), None)
+    def _of_client(self, source: str | bytes, agent: bytes) -> SessionName:
+        found = self._clients.get((source, agent))
+        if found is None:
+            address = source if isinstance(source, str) else ip_text(source)
+            if len(self._clients) >= _REMEMBERED:
+                self._clients.clear()
+            found = self._clients[source, agent] = self._named("address and user agent", address.encode() + b"\n" + agent)
+        return found
 
-    def of_client(self, source: str | bytes, headers: dict[bytes, bytes]) -> SessionName:
-        """Return what names the session of a client by its address, packed or as text, and its user agent."""
-        address = source if isinstance(source, str) else ip_text(source)
-        agent = headers.get(b"user-agent", b"")[:VALUE_BYTES]
-        return self._named("address and user agent", address.encode() + b"\n" + agent)
-
-    def describe(self, digest: SessionDigest, request: Request, headers: dict[bytes, bytes]) -> None:
-        """Add to *digest* what *request* tells of its user and of what the operator named."""
+    def describe(self, digest: SessionDigest, exchange: Exchange) -> None:
+        """Add to *digest* what *exchange*, that last asked about, tells of its user and of what the operator named."""
+        headers = self._headers
         if len(digest.agents) < _MANY:
             digest.agents.add(headers.get(b"user-agent", b"").decode("latin-1")[:_TEXT])
         self._tell_claims(digest, headers)
         for item in self.told:
-            for value in _values(item, request, headers):
+            for value in _values(item, exchange.request, headers) if exchange.request is not None else ():
                 self._tell(digest, item, value.decode("utf-8", "replace"))
 
     def link(self, digest: SessionDigest, request: Request, response: Response) -> None:
@@ -156,14 +188,6 @@ class SessionKeys:
                 self._names.clear()
             self._names[kind, value] = found
         return found
-
-
-def may_hand_out(response: Response) -> bool:
-    """Tell, at little cost, whether *response* may hand out a key: False is certain."""
-    body = response.body
-    if 2 < len(body) <= BODY_BYTES and body[:1] == b"{" and (b"oken" in body or b"jwt" in body or b"ession" in body):
-        return True
-    return b"ookie:" in response.head
 
 
 def handed_out(response: Response) -> Iterator[tuple[str, bytes]]:
