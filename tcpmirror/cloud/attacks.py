@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -194,6 +195,17 @@ def neighbours(database: Database, hit: Row[Any], limit: int) -> list[Row[Any]]:
     same = [row for row in rows if _user_agent(row.request) == agent]
     same.sort(key=lambda row: abs(row.time_ns - hit.time_ns))
     return sorted(same[:limit], key=lambda row: (row.time_ns, row.id))
+
+
+def hits_at(database: Database, moments: Collection[tuple[int, str]], hit: Row[Any], limit: int) -> list[Row[Any]]:
+    """Return the hits at *moments* (time in nanoseconds, source) that are nearest to *hit* in time, oldest first."""
+    nearest = sorted(moments, key=lambda moment: abs(moment[0] - hit.time_ns))[:_LOOKED_AT]
+    times, sources = [time_ns for time_ns, _ in nearest], {source for _, source in nearest}
+    found = _hit_columns().where(reports.c.real_ip.in_(sources), reports.c.time_ns.in_(times), hits.c.id != hit.id)
+    with database.reading() as connection:
+        rows = [row for row in connection.execute(found) if (row.time_ns, row.real_ip) in moments]
+    rows.sort(key=lambda row: abs(row.time_ns - hit.time_ns))
+    return sorted(rows[:limit], key=lambda row: (row.time_ns, row.id))
 
 
 def _user_agent(request: bytes) -> bytes:
