@@ -17,7 +17,9 @@ from tcpmirror.processes.capture_road import CaptureRoad
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Judge
 from tcpmirror.processes.layout import ProcessName, SharedLayout
+from tcpmirror.processes.learning import Learning
 from tcpmirror.processes.session_news import SessionNews
+from tcpmirror.processes.weakness_news import WeaknessNews
 from tcpmirror.processes.worker import open_table
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
@@ -50,14 +52,9 @@ class Road:
         detector = build_detector(settings, cache_dir)
         sessions = SessionNews(settings, self._page)
         behavior = BehaviorNews(settings, self._page, lambda exchange, findings: judge.report(exchange, findings))  # noqa: PLW0108
-        judge = Judge(
-            settings,
-            detector,
-            lambda exchange, findings: None,
-            self._page,
-            observe=self.apis,
-            count=lambda exchange, findings: behavior(exchange, findings, sessions(exchange, findings)),
-        )
+        weaknesses = WeaknessNews(self._page, settings.limits)
+        learning = Learning(self._page, apis=self.apis, weaknesses=weaknesses, sessions=sessions, behavior=behavior)
+        judge = Judge(settings, detector, lambda exchange, findings: None, self._page, learn=learning)
         factory = ProtocolFactory(judge, settings.limits, response_timeout_ns=5 * 10**9)
         self.table = open_table(factory, settings, layout.workers)
         self._worker = WorkerRoad([layout.segment_reader(0, 0)], self.table, self._page)

@@ -52,6 +52,7 @@ def _arguments() -> argparse.ArgumentParser:
         command.add_argument("--idle", action="store_true", help="with nothing coming in meanwhile")
     for command in (everything, ingesting):
         command.add_argument("--batches", type=int, default=200, help="of 500 findings")
+        command.add_argument("--senders", type=int, default=4, help="sensors that send at the same time, after one alone")
     for command in (filling, timing, ingesting):
         command.add_argument("address")
     return parser
@@ -91,8 +92,10 @@ def _time(database: Database, options: argparse.Namespace) -> int:
 
 
 def _ingest(database: Database, options: argparse.Namespace) -> int:
-    rate = ingestion_rate(database, options.batches)
-    print(f"{rate.findings:,} findings in {rate.wall_s:.1f} s ({rate.cpu_s:.1f} s of CPU): {rate.per_second:,.0f} a second")
+    for senders in (1, options.senders):
+        rate = ingestion_rate(database, options.batches, senders)
+        took = f"{rate.findings:,} findings in {rate.wall_s:.1f} s ({rate.cpu_s:.1f} s of CPU)"
+        print(f"{senders} sensor(s): {took}: {rate.per_second:,.0f} a second", flush=True)
     return 0
 
 

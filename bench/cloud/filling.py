@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, func, insert, select, text
 
 from bench.cloud.skew import AttackPlan, Population, request_of, sizes
+from tcpmirror.cloud.attack_sums import SOURCE, TARGET, Sum, Sums, add_sums
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.grouping import attack_key
 from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes, reports
@@ -44,6 +45,8 @@ def fill(database: Database, attack_count: int, hit_count: int, say: Callable[[s
     _insert_hits(database, plans, seen, Random(seed), say)
     _insert(database, facets, _facet_rows(seen))
     _insert(database, addresses, _address_rows(seen))
+    with database.writing() as connection:
+        add_sums(connection, _sums_of(seen, plans))
     say("facets")
     _finish(database, seen)
     say("counts")
@@ -196,6 +199,16 @@ def _finish(database: Database, seen: Sequence[Counter[tuple[str, str]]]) -> Non
             _go_on_counting(connection)
     with database.writing() as connection:
         connection.exec_driver_sql("ANALYZE")
+
+
+def _sums_of(seen: Sequence[Counter[tuple[str, str]]], plans: Sequence[AttackPlan]) -> Sums:
+    sums: Sums = {}
+    for counts, plan in zip(seen, plans, strict=True):
+        sums.setdefault((TARGET, plan.host, plan.type), Sum()).add(1, plan.hits, plan.last_ns)
+        for (kind, value), number in counts.items():
+            if kind == "source":
+                sums.setdefault((SOURCE, value, plan.type), Sum()).add(1, number, plan.last_ns)
+    return sums
 
 
 def _go_on_counting(connection: Connection) -> None:

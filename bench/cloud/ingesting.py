@@ -1,7 +1,8 @@
-"""How many findings a second the cloud takes: whole batches, as they come over the wire, one after another."""
+"""How many findings a second the cloud takes: whole batches, as they come over the wire, from one sensor or several."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from random import Random
 from typing import Any, Final
 
 import orjson
+from zstandard import ZstdCompressor
 
 from bench.cloud.skew import AttackPlan, Population, request_of
+from tcpmirror.cloud.api.ingestion import Intake
 from tcpmirror.cloud.batch import Batch, parse_batch
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.ingest import store_batch
+from tcpmirror.cloud.sampling import Sampler
+from tcpmirror.cloud.service import Service
 
 BATCH: Final = 500  # reports, as a sensor sends them
 _ATTACKS: Final = 4_000  # that are going on at the same time
@@ -34,15 +38,27 @@ class Rate:
         return self.findings / self.wall_s
 
 
-def ingestion_rate(database: Database, batches: int) -> Rate:
-    """Parse and store *batches* batches of 500 findings, each committed before the next; return how fast that was."""
-    bodies = [body_of(number, time.time_ns()) for number in range(batches)]
-    run = f"{time.time_ns():x}"
+def ingestion_rate(database: Database, batches: int, senders: int = 4) -> Rate:
+    """Store *batches* batches of 500 findings as sensors send them, *senders* of them at a time; return how fast that was.
+
+    A sender's next batch comes after the one before is committed, as with sensors.
+    """
+    bodies = [ZstdCompressor(level=3).compress(body_of(number, time.time_ns())) for number in range(batches)]
+    service, intake = Service(database, sampler=Sampler("off")), Intake()
+
+    async def send(mine: list[bytes], node_id: str) -> None:
+        for body in mine:
+            await intake.store(service, node_id, body, "zstd")
+
+    async def send_all() -> None:
+        run = f"{time.time_ns():x}"
+        await asyncio.gather(*(send(bodies[at::senders], f"{run}-{at}") for at in range(senders)))
+
     wall, cpu = time.perf_counter(), time.process_time()
-    for number, body in enumerate(bodies):
-        batch = parse_batch(body)
-        store_batch(database, run, batch, time.time_ns() + number)
-    return Rate(batches * BATCH, time.perf_counter() - wall, time.process_time() - cpu)
+    asyncio.run(send_all())
+    rate = Rate(batches * BATCH, time.perf_counter() - wall, time.process_time() - cpu)
+    intake.close()
+    return rate
 
 
 def batch_of(number: int, time_ns: int) -> Batch:

@@ -21,6 +21,7 @@ from tcpmirror.cloud.api import (
     documentation,
     exports,
     ingestion,
+    integrations,
     judgement,
     keeping,
     masks,
@@ -33,6 +34,7 @@ from tcpmirror.cloud.api import (
     sources,
     vulnerabilities,
 )
+from tcpmirror.cloud.deliveries import Deliveries
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
 from tcpmirror.cloud.service import Service
@@ -53,8 +55,9 @@ def create_application(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        housekeeping = Housekeeping(service)
+        housekeeping, deliveries = Housekeeping(service), Deliveries(service)
         yield
+        await asyncio.to_thread(deliveries.close)
         await asyncio.to_thread(housekeeping.close)
         intake.close()
 
@@ -89,6 +92,7 @@ def create_application(service: Service) -> FastAPI:
         access.router,
         people.router,
         keeping.router,
+        integrations.router,
         documentation.router,
     ):
         app.include_router(router)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
+from tcpmirror.cloud.attack_sums import SOURCE, TARGET, largest
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import addresses, attacks, facets, hits, quarantine, reports
-from tcpmirror.cloud.search.conditions import condition
+from tcpmirror.cloud.schema import addresses, attack_sums, attacks, facets, hits, quarantine, reports
+from tcpmirror.cloud.search.conditions import about_types, condition
 from tcpmirror.cloud.search.tree import Query
 
 PAGE_LIMIT: Final = 500
@@ -69,6 +71,7 @@ _SORTS: Final[dict[str, ColumnElement[Any]]] = {
     "sources": attacks.c.sources,
     "payloads": attacks.c.payloads,
     "confidence": attacks.c.confidence,
+    "severity": attacks.c.severity,
     "type": attacks.c.type,
     "source": attacks.c.last_source,
     "target": attacks.c.host,
@@ -121,6 +124,10 @@ GROUPINGS: Final = {
 
 def group_attacks(database: Database, wanted: Query, by: str, limit: int) -> tuple[Group, ...]:
     """Return the *limit* groups with the most hits among the attacks that *wanted* asks for; *by* is a key of GROUPINGS."""
+    of_type = about_types(condition(wanted), attack_sums.c.type) if by in (SOURCE, TARGET) else None
+    if of_type is not None:
+        with database.reading() as connection:
+            return tuple(Group(*row) for row in largest(connection, by, of_type, limit))
     value = GROUPINGS[by]
     of_sources = by in ("source", "country")
     total = func.sum(facets.c.hits if of_sources else attacks.c.hits)
@@ -188,6 +195,17 @@ def neighbours(database: Database, hit: Row[Any], limit: int) -> list[Row[Any]]:
     same = [row for row in rows if _user_agent(row.request) == agent]
     same.sort(key=lambda row: abs(row.time_ns - hit.time_ns))
     return sorted(same[:limit], key=lambda row: (row.time_ns, row.id))
+
+
+def hits_at(database: Database, moments: Collection[tuple[int, str]], hit: Row[Any], limit: int) -> list[Row[Any]]:
+    """Return the hits at *moments* (time in nanoseconds, source) that are nearest to *hit* in time, oldest first."""
+    nearest = sorted(moments, key=lambda moment: abs(moment[0] - hit.time_ns))[:_LOOKED_AT]
+    times, sources = [time_ns for time_ns, _ in nearest], {source for _, source in nearest}
+    found = _hit_columns().where(reports.c.real_ip.in_(sources), reports.c.time_ns.in_(times), hits.c.id != hit.id)
+    with database.reading() as connection:
+        rows = [row for row in connection.execute(found) if (row.time_ns, row.real_ip) in moments]
+    rows.sort(key=lambda row: abs(row.time_ns - hit.time_ns))
+    return sorted(rows[:limit], key=lambda row: (row.time_ns, row.id))
 
 
 def _user_agent(request: bytes) -> bytes:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import zlib
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 import zstandard
@@ -43,6 +43,13 @@ class FindingIn(BaseModel):
     rule: Annotated[str, Field(max_length=256, examples=["sqli.tautology"])]
     confidence: Annotated[float, Field(ge=0.0, le=1.0, examples=[0.95])]
     evidence: Annotated[str, Field(max_length=4096, description="What in the response shows that it worked.")] = ""
+    grade: Annotated[
+        Literal["", "injection", "command"],
+        Field(description="It breaks out of the data it stands in, or is code as a whole; empty: the type knows neither."),
+    ] = ""
+    severity: Annotated[
+        Literal["", "low", "medium", "high", "critical"], Field(description="Empty: nobody judged it.", examples=["high"])
+    ] = ""
 
 
 class ReportIn(BaseModel):

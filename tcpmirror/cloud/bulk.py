@@ -13,16 +13,26 @@ from tcpmirror.cloud.schema import NUL_SIGN, Packed, TrafficText
 _MARKS: Final = {"postgresql": "%s"}
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert *rows*, all with the same columns, each value as the column's type would have it stored."""
+def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], or_else: str = "") -> None:
+    """Insert *rows*, all with the same columns; see `insert_values`."""
+    if rows:
+        names = tuple(rows[0])
+        insert_values(connection, table, names, [tuple([row[name] for name in names]) for row in rows], or_else)
+
+
+def insert_values(
+    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]], or_else: str = ""
+) -> None:
+    """Insert *rows*, the values of columns *names*, each as the column's type would have it stored.
+
+    *or_else*: what follows ON CONFLICT; empty: a row that is there already is an error.
+    """
     if not rows:
         return
-    names = list(rows[0])
-    written = [(name, _writer(table, name)) for name in names]
     mark = _MARKS.get(connection.dialect.name, "?")
-    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"
-    values = [tuple([row[name] if write is None else write(row[name]) for name, write in written]) for row in rows]
-    connection.exec_driver_sql(statement, values)
+    conflict = f" ON CONFLICT {or_else}" if or_else else ""
+    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))}){conflict}"
+    connection.exec_driver_sql(statement, _stored_values(table, names, rows))
 
 
 def update_rows(
@@ -31,12 +41,30 @@ def update_rows(
     """Set in the row of each ``id`` of *rows*, all with the same columns, what they say; columns in *added* grow by it."""
     if not rows:
         return
-    names = [name for name in rows[0] if name != "id"]
-    written = [(name, _writer(table, name)) for name in names]
+    names = (*(name for name in rows[0] if name != "id"), "id")
     mark = _MARKS.get(connection.dialect.name, "?")
-    changes = ", ".join(f"{name} = {name} + {mark}" if name in added else f"{name} = {mark}" for name in names)
-    values = [(*[row[name] if write is None else write(row[name]) for name, write in written], row["id"]) for row in rows]
+    changes = ", ".join(f"{name} = {name} + {mark}" if name in added else f"{name} = {mark}" for name in names[:-1])
+    values = _stored_values(table, names, [tuple([row[name] for name in names]) for row in rows])
     connection.exec_driver_sql(f"UPDATE {table.name} SET {changes} WHERE id = {mark}", values)
+
+
+def new_ids(connection: Connection, table: Table, number: int) -> range | list[int]:
+    """Return *number* ids that no row of *table* has or had (`sqlite_autoincrement`); the caller is the only writer."""
+    if connection.dialect.name == "postgresql":
+        statement = f"SELECT nextval(pg_get_serial_sequence('{table.name}', 'id')) FROM generate_series(1, {number})"
+        return list(connection.exec_driver_sql(statement).scalars())
+    statement = f"SELECT seq FROM sqlite_sequence WHERE name = '{table.name}'"
+    last = connection.exec_driver_sql(statement).scalar() or 0
+    return range(last + 1, last + 1 + number)
+
+
+def _stored_values(table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return *rows* as the driver takes them, a column at a time."""
+    columns = [
+        column if (write := _writer(table, name)) is None else map(write, column)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    ]
+    return list(zip(*columns, strict=True))
 
 
 def _writer(table: Table, name: str) -> Callable[[Any], Any] | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from tcpmirror.cloud.batch import FindingIn, SoundReport
 from tcpmirror.cloud.traits import trait, traits_of
+from tcpmirror.model.finding import SEVERITIES
 
 EXTENDS_NS: Final = 3_600 * 1_000_000_000
 # Where the value itself is (a part of) the path, the path cannot tell one target from another.
@@ -21,6 +22,7 @@ _MAPS: Final = frozenset(
     ("get", "header", "cookie", "hash", "json_obj", "form_urlencoded", "multipart", "xml_tag", "xml_attr", "gql_arg")
 )
 _LISTS: Final = frozenset(("array", "json_array", "xml_tag_array"))
+_SEVERITY: Final = {name: number for number, name in enumerate(("", *SEVERITIES))}
 _KEY_SEPARATOR: Final = b"\x1f\x00\x1f"  # keeps ("a", "b") and ("ab", "") apart
 
 
@@ -28,7 +30,8 @@ _KEY_SEPARATOR: Final = b"\x1f\x00\x1f"  # keeps ("a", "b") and ("ab", "") apart
 class Hit:
     """One attack type in one report. ``point`` and ``rule`` are of the finding with the most confidence.
 
-    ``evidence``: what in the response shows that it worked; empty: nothing.
+    ``evidence``: what in the response shows that it worked; empty: nothing. ``severity``: the highest of its findings as a
+    place in SEVERITIES from 1; 0: nobody judged it; ``grade``: of that finding.
     """
 
     report: SoundReport
@@ -42,6 +45,8 @@ class Hit:
     path: str
     traits: tuple[str, ...] = ()
     evidence: str = ""
+    grade: str = ""
+    severity: int = 0
 
 
 def hits_of(report: SoundReport) -> list[Hit]:
@@ -49,18 +54,37 @@ def hits_of(report: SoundReport) -> list[Hit]:
     by_type: dict[str, list[FindingIn]] = {}
     for finding in report.fields.findings:
         by_type.setdefault(finding.type, []).append(finding)
-    host, path = target_host(report), target_path(report.fields.uri)
-    of_report = traits_of(report) if by_type else ()
-    hits: list[Hit] = []
-    for kind, findings in by_type.items():
+    if not by_type:
+        return []
+    host, path, of_report = target_host(report), target_path(report.fields.uri), traits_of(report)
+    return [_hit(report, kind, findings, host, path, of_report) for kind, findings in by_type.items()]
+
+
+def _hit(report: SoundReport, kind: str, findings: list[FindingIn], host: str, path: str, of_report: tuple[str, ...]) -> Hit:
+    best = worst = findings[0]
+    if len(findings) > 1:
         best = max(findings, key=lambda finding: finding.confidence)
-        payloads = tuple(dict.fromkeys([best.payload, *(finding.payload for finding in findings)]))
-        point = tuple(best.point)
-        key = attack_key(kind, point, host, path)
-        traits = (*of_report, *(trait("rule", finding.rule) for finding in findings))
-        proof = _evidence(findings)
-        hits.append(Hit(report, key, kind, point, payloads, best.rule, best.confidence, host, path, traits, proof))
-    return hits
+        worst = max(findings, key=lambda finding: (_SEVERITY[finding.severity], bool(finding.grade), finding.confidence))
+    point = tuple(best.point)
+    return Hit(
+        report,
+        key=attack_key(kind, point, host, path),
+        type=kind,
+        point=point,
+        payloads=tuple(dict.fromkeys([best.payload, *[finding.payload for finding in findings]])),
+        rule=best.rule,
+        confidence=best.confidence,
+        host=host,
+        path=path,
+        traits=(*of_report, *[trait("rule", each.rule) for each in findings], *_grades(worst.grade)),
+        evidence=_evidence(findings),
+        grade=worst.grade,
+        severity=_SEVERITY[worst.severity],
+    )
+
+
+def _grades(grade: str) -> tuple[str, ...]:
+    return (f"grade:{grade}",) if grade else ()
 
 
 def _evidence(findings: list[FindingIn]) -> str:
@@ -105,6 +129,8 @@ def parameter_name(point: tuple[str, ...]) -> str:
 
 def _without_indices(point: tuple[str, ...]) -> tuple[str, ...]:
     """Return *point* less the indices of arrays: they say which copy of a value was hit, not which parameter."""
+    if _LISTS.isdisjoint(point):
+        return point
     kept: list[str] = []
     parts = iter(point)
     for part in parts:

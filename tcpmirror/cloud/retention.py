@@ -13,6 +13,7 @@ from typing import Final
 import orjson
 from sqlalchemy import Connection, delete, exists, select, text
 
+from tcpmirror.cloud.attack_sums import take_away
 from tcpmirror.cloud.audit import Actor, record
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.facts import fact, keep_fact
@@ -115,6 +116,7 @@ def _expire_chunk(database: Database, cutoff_ns: int) -> tuple[int, int]:
         connection.execute(delete(hits).where(hits.c.attack_id.in_(numbers)))
         of_source = select(facets.c.value).where(facets.c.attack_id.in_(numbers), facets.c.kind == "source")
         sources = list(connection.execute(of_source.distinct()).scalars())
+        take_away(connection, numbers)
         connection.execute(delete(attacks).where(attacks.c.id.in_(numbers)))  # its facets and comments go with it
         _forget_sources(connection, sources)
         others = expire_vulnerabilities(connection, cutoff_ns, _CHUNK)

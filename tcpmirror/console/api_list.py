@@ -21,11 +21,11 @@ from tcpmirror.cloud.apis.reading import (
 )
 from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
+from tcpmirror.console.live_list import ROWS, page_number, pager
 from tcpmirror.console.parts import LocalTime, Text, block, choice, link
 from tcpmirror.console.text import shortened
 from tcpmirror.model.sensitive_class import GROUPS
 
-ROWS: Final = 50
 _ANY: Final = EndpointFilter()
 _RISKS: Final = {"": "Any risk", "4": "Medium and high", "8": "High"}
 _ORDERS: Final = {
@@ -81,7 +81,7 @@ def view_of(host: str, path: str, state: str, risk: str, sensitive: str, sort: s
             min_risk=int(risk) if risk in _RISKS and risk else 0,
         ),
         sort=sort if sort in SORTS else "last",
-        page=int(page) if page.isascii() and page.isdigit() and 1 <= int(page[:6]) <= 20_000 else 1,
+        page=page_number(page),
     )
 
 
@@ -112,7 +112,7 @@ class ApiList:
             self._nothing(bool(shown.hosts))
             return
         self._table(shown)
-        self._pager(shown)
+        pager(view.page, shown.page.total, lambda page: replace(view, page=page).url())
         self._changes(shown)
 
     def _filters(self, shown: Shown) -> None:
@@ -162,15 +162,6 @@ class ApiList:
             Text("td", row.auth_state)
             with block("td"):
                 LocalTime(row.last_ns)
-
-    def _pager(self, shown: Shown) -> None:
-        view, pages = self._view, max(1, -(-shown.page.total // ROWS))
-        with block("div", "tm-pager"):
-            if view.page > 1:
-                link("Previous", replace(view, page=view.page - 1).url(), "tm-button")
-            Text("span", f"page {view.page} of {pages}", "tm-quiet")
-            if view.page < pages:
-                link("Next", replace(view, page=view.page + 1).url(), "tm-button")
 
     def _changes(self, shown: Shown) -> None:
         if not shown.changes:

@@ -22,6 +22,7 @@ from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.parts import AttackTable, LocalTime, SearchBox, Text, block, link
 from tcpmirror.console.text import counted, shortened, source_text, status_family, type_family, type_name, utc, visible
+from tcpmirror.model.finding import SEVERITIES
 from tcpmirror.model.point import point_text
 
 ROWS: Final = 50
@@ -334,10 +335,12 @@ def table_row(row: Row[Any], known: Row[Any] | None = None) -> dict[str, Any]:
         "payload": shortened(row.last_payload, 200) or "—",
         "more_payloads": max(row.payloads - 1, 0),
         "hits": f"{row.hits:,}",
+        "severity": SEVERITIES[row.severity - 1] if row.severity else "",
         "status": str(row.last_status) if row.last_status is not None else "—",
         "status_family": status_family(row.last_status),
         "terms": {
             "type": term("type", row.type),
+            "severity": term("severity", SEVERITIES[row.severity - 1]) if row.severity else "",
             "source": term("ip", row.last_source),
             "country": term("country", known.country) if known else "",
             "mark": term("list", known.mark) if known else "",

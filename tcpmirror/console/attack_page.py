@@ -9,11 +9,24 @@ from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import Row
 
-from tcpmirror.cloud.attacks import AttackDetail, BadCursor, Facet, Page, attack_detail, hit_detail, list_hits, neighbours
+from tcpmirror.cloud.attacks import (
+    AttackDetail,
+    BadCursor,
+    Facet,
+    Page,
+    attack_detail,
+    hit_detail,
+    hits_at,
+    list_hits,
+    neighbours,
+)
+from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.marking import known_sources
 from tcpmirror.cloud.exchange_curl import curl_command
 from tcpmirror.cloud.search.kinds import OWASP, owasp_of
 from tcpmirror.cloud.search.writing import term
+from tcpmirror.cloud.sessions.intake import key_of
+from tcpmirror.cloud.sessions.reading import session_of_request
 from tcpmirror.console import judgement
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.highlight import locate
@@ -23,9 +36,14 @@ from tcpmirror.console.rule_book import attack_pattern_address, rule_of, weaknes
 from tcpmirror.console.text import counted, shortened, source_text, status_family, type_family, type_name, visible
 from tcpmirror.detect.pack import Rule
 from tcpmirror.model.attack import ATTACK_TYPES
+from tcpmirror.model.finding import COMMAND, INJECTION, SEVERITIES
 
 HITS: Final = 20
 _NEAR: Final = 12
+GRADES: Final = {
+    INJECTION: "injection: it breaks out of the data that it stands in",
+    COMMAND: "command: it is code as a whole, which people also send on purpose",
+}
 _MARKED: Final = 8  # payloads of a hit that are looked for in its message
 _LINE_ENDS: Final = "\n\t"
 
@@ -53,6 +71,7 @@ class Opened:
     rule: Rule | None = None
     curl: str = ""
     near: tuple[Row[Any], ...] = ()
+    session: str = ""  # key of the one it is of; empty: none is known, and ``near`` is of the same source and user agent
     known: Mapping[str, Row[Any]] = field(default_factory=dict)  # of the sources, by address
 
 
@@ -85,7 +104,7 @@ def read(visited: Visit, attack_id: int, hit_id: int | None, cursor: str | None)
         judged,
         rule_of(database, hit.rule),
         curl_command(hit.server, hit.request),
-        tuple(neighbours(database, hit, _NEAR)),
+        *_near(database, hit),
         known_sources(database, (*sources, hit.real_ip)),
     )
 
@@ -231,6 +250,8 @@ def _exchange(opened: Opened, hit: Row[Any], request: Message, response: Message
                         Text("span", shortened(part, 120))
             _fact("Rule", hit.rule)
             _fact("Confidence", f"{hit.confidence:.0%}")
+            _fact("Severity", SEVERITIES[hit.severity - 1] if hit.severity else "")
+            _fact("Grade", GRADES.get(hit.grade, ""))
             _fact("Weakness", ", ".join(f"CWE-{number}" for number in ATTACK_TYPES.get(hit.type, (0, "", ()))[2]))
             _fact("Evidence", getattr(opened.attack.row, "evidence", ""))
             _source_fact(hit, opened.known.get(hit.real_ip))
@@ -249,7 +270,7 @@ def _exchange(opened: Opened, hit: Row[Any], request: Message, response: Message
             Text("p", "No response was seen.", "tm-quiet")
     else:
         _message_panel("Response", response, hit.response_bytes, duration, hit.status)
-    _neighbours(hit, opened.near)
+    _neighbours(hit, opened.near, opened.session)
 
 
 def _payload_facts(hit: Row[Any], unmarked: tuple[str, ...]) -> None:
@@ -342,11 +363,25 @@ def _take_away(hit: Row[Any], curl: str) -> None:
                 Text("pre", curl, "tm-pre tm-curl").props('tabindex="0" aria-label="Command for curl"')
 
 
-def _neighbours(hit: Row[Any], near: tuple[Row[Any], ...]) -> None:
-    if not near:
+def _near(database: Database, hit: Row[Any]) -> tuple[tuple[Row[Any], ...], str]:
+    """Return hits around *hit* and the key of its session: of that session, or else of the same source and user agent."""
+    session = session_of_request(database, hit.real_ip, hit.time_ns)
+    if session is None:
+        return tuple(neighbours(database, hit, _NEAR)), ""
+    moments = {(event.time_ns, event.source) for event in session.attack_events}
+    return tuple(hits_at(database, moments, hit, _NEAR)), key_of(session.id, session.day)
+
+
+def _neighbours(hit: Row[Any], near: tuple[Row[Any], ...], session: str) -> None:
+    if not near and not session:
         return
     with block("section", "tm-panel"):
-        Text("h2", "Around it, from the same source and user agent")
+        with block("div", "tm-hit-line"):
+            Text("h2", "In the same session" if session else "Around it, from the same source and user agent")
+            if session:
+                link("Time line of the session", f"/sessions/{session}", "tm-chip")
+        if not near:
+            Text("p", "No other hit of it is stored.", "tm-quiet")
         with block("ul", "tm-hit-list"):
             for row in near:
                 with block("li"), link("", f"/attacks/{row.attack_id}?hit={row.id}"):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import secrets
 import signal
+import ssl
 import sys
+import threading
 import time
 from collections.abc import Sequence
-from types import FrameType
 from typing import Final
 
 from tcpmirror.cloud.accounts import ensure_first_account
@@ -31,6 +33,7 @@ from tcpmirror.settings.units import parse_size
 
 _LISTEN: Final = "127.0.0.1:8088"
 _DATABASE_VARIABLE: Final = "TCPMIRROR_CLOUD_DATABASE"
+_QUEUE_TOKEN_VARIABLE: Final = "TCPMIRROR_QUEUE_TOKEN"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        return _run(wanted)
+        return int(wanted.do(wanted))
     except TcpmirrorError as error:
         print(f"tcpmirror-cloud: {error}", file=sys.stderr)
         return error.exit_code
@@ -46,8 +49,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tcpmirror-cloud", description="Receive findings of sensors and show them.")
-    run = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("run", help="serve until stopped")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="serve until stopped")
+    run.set_defaults(do=_run)
+    ingest = commands.add_parser("ingest", help="store what sensors give to a queue, until stopped")
+    ingest.set_defaults(do=_ingest)
+    ingest.add_argument("--queue", required=True, metavar="URL", help="nats://HOST:PORT or tls://HOST:PORT of a JetStream")
+    ingest.add_argument(
+        "--queue-size",
+        default="10GiB",
+        metavar="SIZE",
+        help="of a stream that is made; a full one takes no more (default: %(default)s)",
+    )
+    ingest.add_argument("--queue-ca", default="", metavar="FILE", help="PEM file of the authority to trust")
+    for command in (run, ingest):
+        _add_store(command)
+    run.add_argument("--listen", default=_LISTEN, metavar="ADDRESS:PORT", help="default: %(default)s")
+    run.add_argument("--title", default="tcpmirror", help="what the console calls itself")
+    run.add_argument("--keep-days", type=int, default=180, metavar="DAYS", help="older reports go; 0: none (default: 180)")
     run.add_argument(
+        "--keep-size", default="0", metavar="SIZE", help="the oldest go where the store is larger, as 20GiB; 0: no limit"
+    )
+    run.add_argument("--allow-remote", action="store_true", help="listen beyond loopback although there is no TLS")
+    run.add_argument("--tls-certificate", default="", metavar="FILE", help="PEM file with a certificate and its chain")
+    run.add_argument("--tls-key", default="", metavar="FILE", help="PEM file with its private key, if not in the same file")
+    return parser
+
+
+def _add_store(command: argparse.ArgumentParser) -> None:
+    """Add what concerns the store and how batches are put into it."""
+    command.add_argument(
         "--database",
         default=os.environ.get(_DATABASE_VARIABLE),
         required=_DATABASE_VARIABLE not in os.environ,
@@ -55,20 +86,14 @@ def _parser() -> argparse.ArgumentParser:
         help="SQLite file, made if it is not there, or postgresql://USER:PASSWORD@HOST/DATABASE "
         f"(or in the environment as {_DATABASE_VARIABLE}, where other users do not see it)",
     )
-    run.add_argument("--listen", default=_LISTEN, metavar="ADDRESS:PORT", help="default: %(default)s")
-    run.add_argument("--title", default="tcpmirror", help="what the console calls itself")
-    run.add_argument("--keep-days", type=int, default=180, metavar="DAYS", help="older reports go; 0: none (default: 180)")
-    run.add_argument(
-        "--keep-size", default="0", metavar="SIZE", help="the oldest go where the store is larger, as 20GiB; 0: no limit"
-    )
-    run.add_argument(
+    command.add_argument(
         "--source-database",
         action="append",
         default=[],
         metavar="FILE",
         help="MMDB file that tells country, network or kind of a source; may be given more than once",
     )
-    run.add_argument(
+    command.add_argument(
         "--source-list",
         action="append",
         default=[],
@@ -76,16 +101,40 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND=FILE|URL",
         help=f"addresses and networks, one a line, whose sources are of this kind ({', '.join(SOURCE_KINDS)})",
     )
-    run.add_argument(
+    command.add_argument(
         "--sampling",
         default="automatic",
         choices=MODES,
         help="which hits are counted without being kept (default: automatic)",
     )
-    run.add_argument("--allow-remote", action="store_true", help="listen beyond loopback although there is no TLS")
-    run.add_argument("--tls-certificate", default="", metavar="FILE", help="PEM file with a certificate and its chain")
-    run.add_argument("--tls-key", default="", metavar="FILE", help="PEM file with its private key, if not in the same file")
-    return parser
+
+
+def _ingest(wanted: argparse.Namespace) -> int:
+    try:
+        queue_intake = importlib.import_module("tcpmirror.cloud.queue_intake")
+    except ImportError as error:
+        raise EnvironmentFault(f"--queue: {error}; it needs `pip install tcpmirror[cloud]`") from error
+    size = parse_size(wanted.queue_size)
+    if not size or not wanted.queue.startswith(("nats://", "tls://")):
+        given = f"--queue {wanted.queue} --queue-size {wanted.queue_size}"
+        raise EnvironmentFault(f"{given}: accepted: nats://HOST:PORT or tls://HOST:PORT, and a size as 10GiB")
+    stopping = _stop_by_signal()
+    database = open_database(wanted.database)
+    book = SourceBook(wanted.source_database, wanted.source_list)
+    service = Service(database, book=book, sampler=Sampler(wanted.sampling))
+    token = os.environ.get(_QUEUE_TOKEN_VARIABLE, "")
+    tls = ssl.create_default_context(cafile=wanted.queue_ca or None) if wanted.queue.startswith("tls:") else None
+    queue_intake.QueueIntake(service, wanted.queue, token, stopping.is_set, size, tls).run()
+    database.close()
+    return EXIT_OK
+
+
+def _stop_by_signal() -> threading.Event:
+    """Return what SIGTERM and SIGINT set."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: stopping.set())
+    return stopping
 
 
 def _run(wanted: argparse.Namespace) -> int:
@@ -99,14 +148,7 @@ def _run(wanted: argparse.Namespace) -> int:
         return EXIT_USAGE
     tls = server_context(wanted.tls_certificate, wanted.tls_key, "--tls-certificate") if wanted.tls_certificate else None
     retention = _retention(wanted)
-    stopping = False
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopping = _stop_by_signal()
     listener = bind(listen, "--listen")
     database = open_database(wanted.database)
     service = Service(
@@ -118,7 +160,7 @@ def _run(wanted: argparse.Namespace) -> int:
     _first_access(service)
     host, port = listener.getsockname()[:2]
     print(f"console: {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
-    started = serve(create_console(service, wanted.title), listener, lambda: not stopping, tls)
+    started = serve(create_console(service, wanted.title), listener, lambda: not stopping.is_set(), tls)
     database.close()
     return EXIT_OK if started else EXIT_BUG
 

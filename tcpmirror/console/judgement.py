@@ -141,7 +141,7 @@ class JudgementPanel:
                 "From now on the sensors would not report what this entry describes, the narrowest that covers the attack:",
             )
             Text("pre", entry_text(entry), "tm-pre")
-            _silenced(looked, attack_id)
+            show_silenced(looked, attack_id)
             reason = ui.input("Why").props("outlined dense maxlength=1000").classes("tm-filter")
             with block("div", "tm-buttons"):
                 _button("Save", lambda: self._save(entry, str(reason.value or "")), "tm-button tm-main-button")
@@ -177,15 +177,16 @@ def entry_text(entry: Ignore) -> str:
     return visible(yaml.safe_dump(given, allow_unicode=True, sort_keys=False, width=1000).strip(), keep="\n")
 
 
-def _silenced(looked: Preview, attack_id: int) -> None:
+def show_silenced(looked: Preview, attack_id: int | None = None) -> None:
+    """Say what an entry would have silenced, besides attack *attack_id*, which it was made for."""
     others = [one for one in looked.attacks if one.row.id != attack_id]
     Text("h3", "What it would have silenced over the last week")
     with_all = "" if looked.is_whole else f" of the newest {looked.looked_at:,}"
     Text("p", f"{counted(looked.silenced, 'hit')}{with_all} in {counted(looked.attack_count, 'attack')}.")
     if not others:
-        Text("p", "Nothing else than this attack.", "tm-quiet")
+        Text("p", "Nothing else than this attack." if attack_id is not None else "No attack.", "tm-quiet")
         return
-    Text("p", "Besides this attack:", "tm-quiet")
+    Text("p", "Besides this attack:" if attack_id is not None else "Most of them in:", "tm-quiet")
     with block("ul", "tm-list"):
         for one in others[:10]:
             with block("li"):

@@ -97,7 +97,7 @@ async def vulnerabilities(
     view = vulnerability_list.view_of(status, kind, host, severity, text, sort, page)
     shown = await asyncio.to_thread(vulnerability_list.read, visited.service, view)
     with frame(visited, "Vulnerabilities", "Vulnerabilities"):
-        vulnerability_list.VulnerabilityList(view, shown)
+        vulnerability_list.VulnerabilityList(visited, view, shown)
 
 
 @ui.page("/vulnerabilities/{vulnerability_id}")
@@ -122,7 +122,7 @@ async def sessions(
     view = session_list.view_of(text, session, attacks, sort, page)
     shown = await asyncio.to_thread(session_list.read, visited.service, view)
     with frame(visited, "Sessions", "Sessions"):
-        session_list.SessionList(view, shown)
+        session_list.SessionList(visited, view, shown)
 
 
 @ui.page("/sessions/{key}")

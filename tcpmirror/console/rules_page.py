@@ -9,21 +9,18 @@ from urllib.parse import urlsplit
 from nicegui import ui
 from sqlalchemy import Row
 
-from tcpmirror.cloud.ignore_rules import list_rules, remove_rule
 from tcpmirror.cloud.masks import list_masks
-from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.served_rules import list_packs
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.judgement import entry_text
+from tcpmirror.console.ignore_panel import IgnorePanel
 from tcpmirror.console.mask_panel import MaskPanel
-from tcpmirror.console.parts import LocalTime, Text, block, button, link, table, text_cell
+from tcpmirror.console.parts import Text, block, button, link, table, text_cell
 from tcpmirror.console.rule_book import attack_pattern_address, rule_book, weakness_address
 from tcpmirror.console.rule_packs import RulePacks
-from tcpmirror.console.text import shortened, type_family, type_name, visible
+from tcpmirror.console.text import type_family, type_name, visible
 from tcpmirror.console.trial import REQUEST_LIMIT, show_tried, try_request
 from tcpmirror.detect.pack import Rule
 from tcpmirror.model.rule_document import PACK_NAME
-from tcpmirror.settings.tree import Ignore
 
 _EXAMPLE: Final = "GET /items?id=1' union select login,password from users-- HTTP/1.1\nHost: shop.example\n"
 
@@ -39,10 +36,7 @@ class RulesPage:
         with block("div", "tm-stack"):
             self._try_box()
             self._packs = RulePacks(visited, packs)
-            with block("section", "tm-panel"):
-                Text("h2", "Ignored by order of the people here")
-                self._ignored = block("div")
-            self._show_ignored(ignored)
+            IgnorePanel(visited, ignored)
             MaskPanel(visited, list_masks(visited.service.database))
             with block("section", "tm-panel"):
                 Text("h2", "Built-in rules")
@@ -88,43 +82,6 @@ class RulesPage:
         packs = {row.name: row.text for row in rows}
         name, text = self._packs.draft
         return packs | {name: text} if self._with_draft.value and PACK_NAME.fullmatch(name) else packs
-
-    def _show_ignored(self, rows: list[Row[Any]]) -> None:
-        self._ignored.clear()
-        with self._ignored:
-            if not rows:
-                Text(
-                    "p",
-                    "Nothing. Mark an attack as a false positive on its page, and what is ignored stands here.",
-                    "tm-quiet",
-                )
-            with block("ul", "tm-comments"):
-                for row in rows:
-                    self._ignored_row(row)
-
-    def _ignored_row(self, row: Row[Any]) -> None:
-        given: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in row.entry.items()}
-        entry = Ignore(**given)
-        with block("li"):
-            with block("span", "tm-hit-line"):
-                Text("b", shortened(row.created_by, 64))
-                LocalTime(row.created_ns)
-            Text("pre", entry_text(entry), "tm-pre")
-            if row.reason:
-                Text("p", visible(row.reason))
-            with block("div", "tm-buttons"):
-                if row.attack_id is not None:
-                    link(f"Attack #{row.attack_id}", f"/attacks/{row.attack_id}", "tm-chip")
-                if self._visited.account.role.may(Role.ANALYST):
-                    button("Report these again", lambda: self._remove(row.id), "tm-chip")
-
-    async def _remove(self, rule_id: int) -> None:
-        if not await asyncio.to_thread(self._visited.may, Role.ANALYST):
-            ui.notify("This needs the role analyst.", type="warning")
-            return
-        service = self._visited.service
-        await asyncio.to_thread(remove_rule, service.database, rule_id, self._visited.actor, service.clock())
-        self._show_ignored(await asyncio.to_thread(list_rules, service.database))
 
     def _show_rules(self, wanted: str) -> None:
         words = wanted.lower().split()

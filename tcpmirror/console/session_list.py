@@ -11,10 +11,11 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.sessions.reading import ORDERS, SessionFilter, SessionPage, list_sessions
+from tcpmirror.console.frame import Visit
+from tcpmirror.console.live_list import ROWS, LiveList, page_number, pager
 from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, link, table, text_cell
 from tcpmirror.console.text import shortened, type_family, type_name
 
-ROWS: Final = 50
 _ATTACKS: Final = {"": "All sessions", "1": "With attacks"}
 _ORDER_NAMES: Final = {
     "last": "Last seen",
@@ -43,11 +44,16 @@ class View:
         query = urlencode({name: value for name, value in named.items() if value})
         return f"/sessions?{query}" if query else "/sessions"
 
+    def file(self, ending: str) -> str:
+        """Return where all that the view shows can be had as a file."""
+        named = {"text": self.text, "session": self.session, "attacks_only": "true" if self.attacks_only else ""}
+        query = urlencode({name: value for name, value in (named | {"sort": self.sort}).items() if value})
+        return f"/api/v1/sessions.{ending}?{query}"
+
 
 def view_of(text: str, session: str, attacks: str, sort: str, page: str) -> View:
     """Return what the parameters of a URL ask for; what is none of the choices is left out."""
-    number = int(page) if page.isascii() and page.isdigit() and 1 <= int(page[:6]) <= 20_000 else 1
-    return View(text.strip(), session, attacks == "1", sort if sort in ORDERS else "last", number)
+    return View(text.strip(), session, attacks == "1", sort if sort in ORDERS else "last", page_number(page))
 
 
 def read(service: Service, view: View) -> SessionPage:
@@ -58,12 +64,16 @@ def read(service: Service, view: View) -> SessionPage:
 class SessionList:
     """The page in one browser tab."""
 
-    def __init__(self, view: View, shown: SessionPage) -> None:
+    def __init__(self, visited: Visit, view: View, shown: SessionPage) -> None:
         self._view = view
-        with block("div", "tm-head"):
-            Text("h1", "Sessions")
-            Text("span", f"{shown.total:,}", "tm-count").props('aria-label="Sessions"')
+        files = {ending: view.file(ending) for ending in ("csv", "json")}
+        rows = LiveList(
+            visited, "Sessions", files, lambda: read(visited.service, view), lambda page: page.total, self._build
+        )
         self._filters()
+        rows.place(shown)
+
+    def _build(self, shown: SessionPage) -> None:
         if not shown.rows:
             self._nothing()
             return
@@ -71,7 +81,7 @@ class SessionList:
             for row in shown.rows:
                 with block("tr"):
                     _row(row)
-        self._pager(shown.total)
+        pager(self._view.page, shown.total, lambda page: replace(self._view, page=page).url())
 
     def _filters(self) -> None:
         view = self._view
@@ -85,15 +95,6 @@ class SessionList:
                 "keydown.enter",
                 lambda: ui.navigate.to(replace(view, text=str(text.value or "").strip(), page=1).url()),
             )
-
-    def _pager(self, total: int) -> None:
-        view, pages = self._view, max(1, -(-total // ROWS))
-        with block("div", "tm-pager"):
-            if view.page > 1:
-                link("Previous", replace(view, page=view.page - 1).url(), "tm-button")
-            Text("span", f"page {view.page} of {pages}", "tm-quiet")
-            if view.page < pages:
-                link("Next", replace(view, page=view.page + 1).url(), "tm-button")
 
     def _nothing(self) -> None:
         with block("div", "tm-empty"):

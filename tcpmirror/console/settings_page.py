@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from nicegui import ui
@@ -22,11 +22,13 @@ from tcpmirror.cloud.accounts import (
     list_accounts,
 )
 from tcpmirror.cloud.audit import AuditFilter, list_audit
+from tcpmirror.cloud.integrations import list_integrations
 from tcpmirror.cloud.retention import Retention, retention_in_force, used_bytes
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.sign_in import Locked, list_sessions
 from tcpmirror.cloud.tokens import create_token, digest, list_tokens, revoke_token
 from tcpmirror.console.frame import Visit
+from tcpmirror.console.integration_panel import IntegrationPanel
 from tcpmirror.console.keeping_panels import RetentionPanel, SessionsPanel
 from tcpmirror.console.parts import LocalTime, Text, block, link
 from tcpmirror.console.text import shortened, visible
@@ -49,6 +51,7 @@ class Stored:
     tokens: tuple[Row[Any], ...] = ()
     entries: tuple[Row[Any], ...] = ()
     next_before: int | None = None
+    integrations: list[Row[Any]] = field(default_factory=list)
 
 
 def read(visited: Visit, before: int | None) -> Stored:
@@ -66,6 +69,7 @@ def read(visited: Visit, before: int | None) -> Stored:
         tokens=tuple(list_tokens(database)),
         entries=tuple(rows[:ENTRIES]),
         next_before=following,
+        integrations=list_integrations(database),
     )
 
 
@@ -94,6 +98,7 @@ class SettingsPage:
                 Text("h2", "API tokens")
                 self._tokens = block("div", "tm-table-wrap tm-flat")
                 self._token_form()
+            IntegrationPanel(visited, stored.integrations)
             with block("section", "tm-panel"):
                 Text("h2", "Log of changes")
                 self._entries = block("div", "tm-table-wrap tm-flat")

@@ -34,6 +34,9 @@ _WIDENED: Final = {
     b"^": rb"(?:^|[\x01\r\n=\x22\x27>&;?\\\[]|[^\w\x80-\xff,.] )",
     b"$": rb"(?:$|[\x01\r\n \x22\x27<&;?#\\\]=])",
 }
+# A long bounded repetition is counted from each of its beginnings; without a bound one state holds them all.
+_BOUNDED: Final = re.compile(rb"(?<!\\)\{(\d*),(\d{2,})\}")
+_BOUND: Final = 16
 _ANCHOR: Final = re.compile(rb"\\.|\[(?:\\.|\[:\w+:\]|[^\]\\])*\]|\(\?|[\^$]", re.DOTALL)
 
 # Called with (expression index, start, end, flags, context); a true return ends the scan.
@@ -103,8 +106,15 @@ def gate_expressions(rules: Sequence[Rule]) -> list[Expression]:
 
 
 def loosened(pattern: bytes) -> bytes:
-    """Return *pattern* with its anchors widened to whatever a value can begin after and end before in the normal form."""
-    return _ANCHOR.sub(lambda match: _WIDENED.get(match.group(), match.group()), pattern)
+    """Return *pattern* with its anchors widened to whatever a value can begin after and end before in the normal form.
+
+    Repetitions of `_BOUND` times or more lose their upper bound: half the cost of a search was counting them.
+    """
+    return _BOUNDED.sub(_unbounded, _ANCHOR.sub(lambda match: _WIDENED.get(match.group(), match.group()), pattern))
+
+
+def _unbounded(match: re.Match[bytes]) -> bytes:
+    return match.group() if int(match.group(2)) < _BOUND else b"{%s,}" % (match.group(1) or b"0")
 
 
 def check_rules(rules: Iterable[Rule]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
-from tcpmirror.detect import entities, graphql, smuggling, tokens
+from tcpmirror.detect import entities, error_probe, graphql, smuggling, tokens
 from tcpmirror.detect.compiled import Expression, value_expressions
 from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.grade import grade, severity
@@ -16,9 +16,9 @@ from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
 from tcpmirror.detect.needles import holds_token
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.page_injection import shows_text
-from tcpmirror.detect.search import Searches
+from tcpmirror.detect.search import Conditions, Searches, by_role
 from tcpmirror.detect.site import is_foreign
-from tcpmirror.detect.verdict import Sign, Verdict, counting, is_document, judge, key_of
+from tcpmirror.detect.verdict import Sign, Verdict, counting, is_document, is_file, judge, key_of
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
@@ -78,7 +78,9 @@ class Detector:
         matched = [rule for rule in pack.rules if rule.patterns]
         request_rules = [rule for rule in matched if not rule.is_for_responses]
         response_rules = [rule for rule in matched if rule.is_for_responses]
-        self.values = Tier(request_rules, value_expressions(request_rules), cache_dir)
+        expressions = value_expressions(request_rules)
+        self.values = Tier(request_rules, expressions, cache_dir)
+        self._files = Tier(request_rules, [item for item in expressions if request_rules[item.rule].files], cache_dir)
         self.gates = Gates(request_rules, cache_dir)
         self._foreign = frozenset(index for index, rule in enumerate(self.values.rules) if rule.foreign)
         self._responses = Tier(response_rules, value_expressions(response_rules), cache_dir)
@@ -95,7 +97,9 @@ class Detector:
     @property
     def cache_names(self) -> frozenset[str]:
         """The file names under which this detector's databases are kept."""
-        return self.values.cache_names | self.gates.cache_names | self._responses.cache_names
+        return frozenset[str]().union(
+            *(part.cache_names for part in (self.values, self._files, self.gates, self._responses))
+        )
 
     def inspect(self, exchange: Exchange) -> list[Finding]:
         """Return what *exchange* shows, strongest sign per value and type; empty for a clean one."""
@@ -112,7 +116,10 @@ class Detector:
             for inspect in self.others:
                 findings += inspect(exchange)
         if exchange.response is not None and exchange.response.body:
-            findings += self._judge_response(exchange.response)
+            told = self._judge_response(exchange.response)
+            findings += told
+            if told and request is not None:
+                findings += error_probe.findings(request, findings)
         if sieve is not None:
             findings = list(filter(sieve.passes, findings)) if findings else findings
             self.ignored = sieve.ignored
@@ -146,7 +153,11 @@ class Detector:
                 [
                     item.rule.id
                     for item in counting(
-                        point, self._signs_at(point, request), values.rules, values.expressions, self.views.fold
+                        point,
+                        self._counting_at(point, self.signs(point.value), values, request),
+                        values.rules,
+                        values.expressions,
+                        self.views.fold,
                     )
                 ],
             )
@@ -161,7 +172,7 @@ class Detector:
         """Return what the full path finds in *request*, whatever the first tier would say of it; *sieve* holds some back."""
         decoded = self.views.request_points(request, self._limits)
         collected = _Findings()
-        texts = _texts_of_markup(decoded.points)
+        texts: set[tuple[str, ...]] | None = None
         budget_ns = self._limits.process_time_ns
         for point in decoded.points:
             budget_ns -= _NS_PER_POINT + _NS_PER_BYTE * len(point.value)
@@ -169,6 +180,8 @@ class Detector:
                 anomalies |= 1 << Anomaly.TIME_LIMIT
                 break
             for finding in self._at_point(point, request, sieve):
+                if texts is None:
+                    texts = _texts_of_markup(decoded.points)
                 if finding.type != "xss" or not _is_within(point.path, texts):
                     collected.add(finding)
         for finding in (
@@ -181,10 +194,21 @@ class Detector:
                 collected.add(finding)
         return collected.found
 
-    def _at_point(self, point: Point, request: Request, sieve: Sieve | None) -> Iterator[Finding]:
-        """Yield what rules find at *point*. Where one is ignored, the others are asked again without it."""
-        rules, expressions = self.values.rules, self.values.expressions
-        signs = self._signs_at(point, request)
+    def _at_point(self, point: Point, request: Request, sieve: Sieve | None) -> Iterable[Finding]:
+        """Return what rules find at *point*: of nearly all points there are no signs."""
+        value = point.value
+        if len(value) > _REMEMBERED_BYTES and is_file(point.path):
+            signs = self._files.signs(*self._forms(value))
+            return self._by_signs(point, signs, self._files, request, sieve) if signs else ()
+        signs = self.signs(value)
+        return self._by_signs(point, signs, self.values, request, sieve) if signs else ()
+
+    def _by_signs(
+        self, point: Point, signs: list[Sign], tier: Tier, request: Request, sieve: Sieve | None
+    ) -> Iterator[Finding]:
+        """Yield what rules find by *signs* of *tier* at *point*. Without one that is ignored, the others are asked again."""
+        rules, expressions = tier.rules, tier.expressions
+        signs = self._counting_at(point, signs, tier, request)
         while True:
             ignored = set()
             for verdict in judge(point, signs, rules, expressions, self.views.fold):
@@ -197,10 +221,9 @@ class Detector:
                 return
             signs = [sign for sign in signs if rules[expressions[sign.expression].rule].id not in ignored]
 
-    def _signs_at(self, point: Point, request: Request) -> list[Sign]:
-        """Return the signs in a point's value, but not those of rules that ask for another site where it is the own one."""
-        signs = self.signs(point.value)
-        rules, expressions = self.values.rules, self.values.expressions
+    def _counting_at(self, point: Point, signs: list[Sign], tier: Tier, request: Request) -> list[Sign]:
+        """Return *signs* at *point*, but not those of rules that ask for another site where it is the own one."""
+        rules, expressions = tier.rules, tier.expressions
         found = {index for sign in signs if (index := expressions[sign.expression].rule) in self._foreign}
         own = {index for index in found if not is_foreign(request, rules[index].foreign, point.value)}
         return [sign for sign in signs if expressions[sign.expression].rule not in own] if own else signs
@@ -216,15 +239,17 @@ class Detector:
         known = self._signs.get(value)
         if known is not None:
             return known
-        signs = self.values.signs(value)
-        folded = self.views.fold(value)
-        if folded is not value:
-            signs += self.values.signs(folded)
+        signs = self.values.signs(*self._forms(value))
         if len(value) <= _REMEMBERED_BYTES:
             if len(self._signs) >= _REMEMBERED:
                 self._signs.clear()
             self._signs[value] = signs
         return signs
+
+    def _forms(self, value: bytes) -> tuple[bytes, ...]:
+        """Return *value* as it stands and, where that differs, folded."""
+        folded = self.views.fold(value)
+        return (value,) if folded is value else (value, folded)
 
     def _judge_response(self, response: Response) -> list[Finding]:
         kind = response.header(b"content-type")
@@ -244,19 +269,28 @@ class Tier:
 
     def __init__(self, rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> None:
         self.rules = rules
-        own = [item for item in expressions if rules[item.rule].own]
-        built_in = [item for item in expressions if not rules[item.rule].own]
+        signs, conditions = by_role(expressions)
+        own = [item for item in signs if rules[item.rule].own]
+        built_in = [item for item in signs if not rules[item.rule].own]
         search = Searches(built_in, own, cache_dir)
-        self.cache_names = search.cache_names
-        self.expressions = search.expressions
+        asked = Conditions(conditions, len(signs), cache_dir)
+        self.cache_names = search.cache_names | asked.cache_names
+        self.expressions = (*search.expressions, *conditions)
         self._seen: list[Sign] = []
         self._scanners = search.scanners(self._note)
+        self._conditions = asked.scanners(self._note)
 
-    def signs(self, value: bytes) -> list[Sign]:
+    def signs(self, *forms: bytes) -> list[Sign]:
+        """Return what matches in any of *forms*, the ways in which one value is read; nothing where no rule has a sign."""
         self._seen = []
-        if value:
-            for scan in self._scanners:
-                scan(value)
+        for form in forms:
+            if form:
+                for scan in self._scanners:
+                    scan(form)
+        if self._seen:
+            for rule in {self.expressions[sign.expression].rule for sign in self._seen} & self._conditions.keys():
+                for form in forms:
+                    self._conditions[rule](form)
         return self._seen
 
     def _note(self, index: int, start: int, end: int, flags: int, context: object) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tcpmirror.detect.compiled import Expression, OnMatch, Role, ScanTerminated, gate_expressions
 from tcpmirror.detect.pack import Rule
-from tcpmirror.detect.search import Searches
+from tcpmirror.detect.search import Conditions, Searches, by_role
 from tcpmirror.detect.verdict import THRESHOLD
 from tcpmirror.model.alphabet import ALPHABETS
 
@@ -17,11 +17,13 @@ class Gates:
 
     def __init__(self, rules: Sequence[Rule], cache_dir: Path | None) -> None:
         self.rules = rules
-        expressions = gate_expressions(rules)
+        expressions, musts = by_role(gate_expressions(rules))
         self._seen: list[Expression] = []
+        conditions = Conditions(musts, 0, cache_dir)
+        self._conditions = conditions.scanners(self._noting(musts))
         texts = _searches(rules, expressions, cache_dir)
         files = _searches(rules, [item for item in expressions if rules[item.rule].files], cache_dir)
-        self.cache_names = texts.cache_names | files.cache_names
+        self.cache_names = texts.cache_names | files.cache_names | conditions.cache_names
         note = self._noting(texts.expressions)
         of_plain, of_others = (texts.scanners(note, is_plain=is_plain) for is_plain in (True, False))
         of_files = files.scanners(self._noting(files.expressions))
@@ -40,7 +42,7 @@ class Gates:
 
         return note
 
-    def matched(self, form: Iterable[bytes]) -> list[Expression]:
+    def matched(self, form: Sequence[bytes]) -> list[Expression]:
         """Return the expressions that match somewhere in *form*, up to the first that decides alone."""
         self._seen = []
         try:
@@ -49,7 +51,11 @@ class Gates:
                     for scan in scanners:
                         scan(text)
         except ScanTerminated:
-            pass
+            return self._seen
+        if self._seen:
+            for rule in {item.rule for item in self._seen} & self._conditions.keys():
+                for text in filter(None, form):
+                    self._conditions[rule](text)
         return self._seen
 
     def adds_up(self, seen: Iterable[Expression]) -> bool:

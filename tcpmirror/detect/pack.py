@@ -36,8 +36,9 @@ DEFAULT_POINTS: Final = (
     ("post",),
     ("post_name",),
 )
-# What computes signs that patterns cannot tell: see the modules of these names, `limits` in `detector`.
-DETECTORS: Final = ("tokens", "entities", "graphql", "limits")
+# What computes signs that patterns cannot tell: modules of these names, `limits` in `detector`, `answers` in `error_probe`.
+DETECTORS: Final = ("tokens", "entities", "graphql", "limits", "answers")
+_WITHOUT_EXAMPLES: Final = ("limits", "answers")  # they need bytes, or an answer, that no example holds
 _REFERENCE: Final = re.compile(r"https?://[^\s]+")
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
 
@@ -309,8 +310,7 @@ def _rule(section: _Section, common: _Common, own: bool) -> Rule:
     if bool(patterns) == bool(detector):
         raise section.fail("patterns", None, "at least one pattern, or a `detector`")
     kind = section.choice("type", tuple(ATTACK_TYPES), common.type)
-    # Not everything that is computed can be shown in a text: `limits` needs bytes that no example holds.
-    matching, harmless = _examples(section) if detector != "limits" else ((), ())
+    matching, harmless = _examples(section) if detector not in _WITHOUT_EXAMPLES else ((), ())
     rule = Rule(
         id=rule_id,
         type=kind,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tcpmirror.detect.alphabet import FAMILIES, can_match
-from tcpmirror.detect.compiled import Expression, Matcher, OnMatch, kept_text
+from tcpmirror.detect.compiled import Expression, Matcher, OnMatch, Role, kept_text
 from tcpmirror.detect.factors import family, literals
 from tcpmirror.detect.needles import families
 from tcpmirror.model.alphabet import PLAIN
@@ -146,6 +146,34 @@ class Searches:
             return on_match(first_own + index, start, end, flags, context)
 
         return [self._built_in.scanner(on_match, is_plain=is_plain), own.scanner(on_own, is_plain=is_plain)]
+
+
+class Conditions:
+    """What rules ask of a text besides their signs: searched for only where a sign of theirs was seen.
+
+    Many are words that most texts hold, and a sign is rare.
+    """
+
+    def __init__(self, expressions: Sequence[Expression], first: int, cache_dir: Path | None) -> None:
+        """*first*: the index of the first of *expressions* among all."""
+        by_rule: dict[int, list[tuple[int, Expression]]] = defaultdict(list)
+        for place, item in enumerate(expressions, first):
+            by_rule[item.rule].append((place, item))
+        self._parts = {rule: _Part(items, cache_dir) for rule, items in by_rule.items()}
+        self.cache_names = frozenset[str]().union(*(part.matcher.cache_names for part in self._parts.values()))
+
+    def scanners(self, on_match: OnMatch) -> dict[int, Callable[[bytes], object]]:
+        """Return for each rule that has conditions what searches a text for them."""
+        return {rule: part.scanner(on_match) for rule, part in self._parts.items()}
+
+
+def by_role(expressions: Iterable[Expression]) -> tuple[list[Expression], list[Expression]]:
+    """Return the signs among *expressions*, and the conditions."""
+    signs: list[Expression] = []
+    conditions: list[Expression] = []
+    for item in expressions:
+        (signs if item.role is Role.SIGN else conditions).append(item)
+    return signs, conditions
 
 
 class _Part:

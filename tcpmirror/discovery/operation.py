@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from tcpmirror.model.exchange import Exchange, Request
+from tcpmirror.model.needle import holds
 
 REST: Final = ("rest", "")
 _BODY_BYTES: Final = 65_536
@@ -63,7 +64,7 @@ def operation_of(exchange: Exchange) -> tuple[str, str]:
 
 
 def _json(body: bytes) -> tuple[str, str]:
-    if b'"jsonrpc"' not in body and b'"query"' not in body:
+    if not holds(body, b'"jsonrpc"') and not holds(body, b'"query"'):
         return REST
     try:
         document: Any = orjson.loads(body)

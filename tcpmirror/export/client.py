@@ -7,13 +7,14 @@ Whatever goes wrong on the way is one of the two exceptions of `delivery`: `Clou
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import ssl
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 import orjson
@@ -22,6 +23,7 @@ from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.atomic_file import write_atomically
 from tcpmirror.export.cloud_rules import ServedRules, ServedSettings, verified_rules, verified_settings
 from tcpmirror.export.delivery import DeliveryError, RefusedError, reason_of, reason_of_status, retry_after_s
+from tcpmirror.model.queued_batch import headers_of
 
 ANSWER_LIMIT_BYTES: Final = 1 << 20  # an answer of ours is a few hundred bytes; whoever sends more is not our cloud
 RULES_LIMIT_BYTES: Final = 16 << 20  # four times what a cloud serves
@@ -64,18 +66,27 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The cloud's acknowledgement: ``accepted`` reports stored; ``quarantined`` ones it keeps but could not read."""
+    """The cloud's acknowledgement: ``accepted`` reports stored; ``quarantined`` ones it keeps but could not read.
+
+    Of a batch that went by a queue neither is known yet: both are 0.
+    """
 
     accepted: int
     duplicate: bool
     quarantined: int
 
 
+class Queue(Protocol):
+    """What stands between nodes and cloud; see `export.queue`."""
+
+    def publish(self, node_id: str, headers: dict[str, str], body: bytes) -> bool: ...
+
+
 class CloudClient:
     """One cloud at *url*, with the credentials kept in *credential_path*.
 
     *direct*: connect past any proxy that the environment names, as to a cloud on this machine. *pinned_certificate*: a PEM
-    file; its certificate is taken whatever name it is for, and no other is.
+    file; its certificate is taken whatever name it is for, and no other is. *queue*: the road of batches, if not this one.
     """
 
     def __init__(
@@ -89,8 +100,10 @@ class CloudClient:
         verify_tls: bool = True,
         direct: bool = False,
         pinned_certificate: str = "",
+        queue: Queue | None = None,
     ) -> None:
         self._url = url.rstrip("/")
+        self._queue = queue
         self._token = token
         self._identity = identity
         self._credential_path = credential_path
@@ -107,7 +120,9 @@ class CloudClient:
         self._register_not_before_s = 0.0
 
     def send(self, batch_id: str, body: bytes) -> Receipt:
-        """Post one batch (see `wire_batch`); the receipt means that the cloud has committed it."""
+        """Post one batch (see `wire_batch`); the receipt means that the cloud has committed it, or the queue keeps it."""
+        if self._queue is not None:
+            return self._queued(self._queue, batch_id, body)
         headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
         answer = _json_object(self._call_as_node("/api/v1/batches", body, headers))
         accepted, quarantined = answer.get("accepted"), answer.get("quarantined", [])
@@ -115,6 +130,18 @@ class CloudClient:
         if is_other or not isinstance(accepted, int) or not isinstance(quarantined, list):
             raise CloudError("the answer to a batch is no receipt for it")
         return Receipt(accepted, bool(answer.get("duplicate")), len(quarantined))
+
+    def _queued(self, queue: Queue, batch_id: str, body: bytes) -> Receipt:
+        """Give one batch to the queue, under the name of this node."""
+        node = self._credentials or self._register()
+        secret_sha256 = hashlib.sha256(node.secret.encode()).digest()
+        try:
+            duplicate = queue.publish(node.node_id, headers_of(node.node_id, secret_sha256, batch_id, body), body)
+        except RefusedError as error:
+            raise BatchRefusedError(str(error)) from error
+        except DeliveryError as error:
+            raise CloudError(f"cloud.queue: {error}", error.reason) from error
+        return Receipt(0, duplicate, 0)
 
     def send_digests(self, body: bytes, path: str = "/api/v1/inventory/digests") -> None:
         """Post digests (those of the inventory, unless *path* says other ones), compressed by zstd."""

@@ -64,6 +64,18 @@ _SUBMIT_ERRORS: Final = (
 KNOWN: Final = (
     Family("application_info", "gauge", "Always 1; what is running.", labels=("deployment_type", "mode", "version")),
     Family(
+        "application_config_reloads_total",
+        "counter",
+        "Settings that were taken while the sensor ran.",
+        (Reading("exporter", "reloads"),),
+    ),
+    Family(
+        "application_config_reload_errors_total",
+        "counter",
+        "Settings that were refused while the sensor ran; those before hold.",
+        (Reading("exporter", "reload_errors"),),
+    ),
+    Family(
         "process_cpu_seconds_total",
         "counter",
         "User and system CPU of all processes now running.",
@@ -92,6 +104,16 @@ KNOWN: Final = (
         "counter",
         "Frames that went no further, by reason.",
         tuple(Reading("capture", name, (("reason", name.removeprefix("lost_")),)) for name in LOSSES),
+    ),
+    Family(
+        "tcp_stream_bytes_rejected_total",
+        "counter",
+        "Payload bytes of TCP segments that went no further, by reason.",
+        (
+            Reading("capture", "shed_bytes", (("reason", "shed"),)),
+            Reading("capture", "ring_full_bytes", (("reason", "ring_full"),)),
+            Reading("capture", "duplicate_bytes", (("reason", "duplicate"),)),
+        ),
     ),
     Family(
         "tcp_stream_errors_total",
@@ -142,6 +164,12 @@ KNOWN: Final = (
         (Reading("worker", "not_http_bytes"),),
     ),
     Family(
+        "tcp_reassembler_http_flows_dropped_total",
+        "counter",
+        "Flows that a worker had open when it died.",
+        (Reading("worker", "flows_lost"),),
+    ),
+    Family(
         "tcp_reassembler_http_bypassed_total",
         "counter",
         "Exchanges not inspected because filters or a route's mode say so.",
@@ -180,6 +208,23 @@ KNOWN: Final = (
         "counter",
         "Requests inspected, and those of them with a finding.",
         (Reading("worker", "attacks", (("type", "attacks"),)), Reading("worker", "inspected", (("type", "requests"),))),
+    ),
+    Family(
+        "http_inspector_ignored_total",
+        "counter",
+        "Exchanges not inspected because filters, a route's mode or `mode` say so.",
+        (Reading("worker", "bypassed", (("source", "mode"),)), Reading("worker", "uninspected", (("source", "mode"),))),
+    ),
+    Family(
+        "http_inspector_errors_total",
+        "counter",
+        "Messages without their other half, and exchanges that met a fault of this program.",
+        (
+            Reading("worker", "response_only", (("type", "FlowIsMissingRequest"),)),
+            Reading("worker", "unanswered", (("type", "FlowIsMissingResponse"),)),
+            Reading("worker", "inspection_failures", (("type", "ErrorCreatingFlow"),)),
+            Reading("exporter", "bad_reports", (("type", "ErrorSerializingReq"),)),
+        ),
     ),
     Family("http_inspector_flows", "gauge", "Flows being followed.", (Reading("worker", "flows", (("aggregate", "sum"),)),)),
     Family("http_inspector_balancer_workers", "gauge", "Worker processes."),
@@ -426,6 +471,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "behavior_dropped": "Counters of behaviour forgotten for want of room.",
         "session_digests": "Digests of sessions that workers handed on.",
         "session_digests_sent": "Digests of sessions, merged, that the cloud has acknowledged.",
+        "reloads": "Settings taken while the sensor ran.",
+        "reload_errors": "Settings refused while the sensor ran.",
         "batch_connect_failures": "Failed calls to which nobody answered at all.",
     },
     "cloud": {

@@ -9,6 +9,7 @@ SEVERITIES: Final = ("low", "medium", "high", "critical")
 # Grades: the value breaks out of the data that it stands in, or it is code as a whole.
 INJECTION: Final = "injection"
 COMMAND: Final = "command"
+GRADES: Final = (INJECTION, COMMAND)
 
 
 @dataclass(frozen=True, slots=True)

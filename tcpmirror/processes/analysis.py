@@ -37,6 +37,7 @@ from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Inspector, Judge, slowed
 from tcpmirror.processes.key_log import decryption_of_files, secrets_of_files
 from tcpmirror.processes.layout import ProcessName, SharedLayout
+from tcpmirror.processes.learning import Learning
 from tcpmirror.processes.lines import EXCHANGES, FINDINGS, line_records, read_line_record
 from tcpmirror.processes.masking import concealing
 from tcpmirror.processes.sorting import LineSorter
@@ -135,7 +136,7 @@ class Analysis:
                 send(KIND_LINE, record)
 
         apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until == "apis" else None
-        judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, apis)
+        judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, Learning(page, apis=apis))
         if apis is not None:
             apis.conceal = concealing(judge.masks)
         factory = self._factory(judge)

@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from tcpmirror.discovery.digest import EndpointDigest
 from tcpmirror.discovery.observer import Observer
 from tcpmirror.discovery.record import chunks, encode_rows, wire_row
-from tcpmirror.model.exchange import Exchange
 from tcpmirror.telemetry.counters import CounterPage
 
 RECORD_BYTES: Final = 256 * 1024
-TIMED: Final = 64  # one exchange in so many tells the time
-log = logging.getLogger(__name__)
 
 
 class ApiNews:
-    """Observes a worker's exchanges; `records` are what the exporter is to know, each under an id that comes once."""
+    """Observes a worker's exchanges; `records` are what the exporter is to know, each under an id that comes once.
+
+    ``observe`` takes an exchange up, with whether it is an attack.
+    """
 
     def __init__(self, endpoints: int, page: CounterPage) -> None:
         self._observer = Observer(endpoints)
+        self.observe = self._observer.observe
         self._page = page
         self._epoch = os.urandom(8).hex()
         self._sent = 0
-        self._seen = 0
-        self._failures = 0
         self.conceal: Callable[[EndpointDigest], EndpointDigest] | None = None  # takes out what is not to be told
         self._told = {"api_requests": 0, "api_samples": 0, "api_refused": 0}
-
-    def __call__(self, exchange: Exchange, is_attack: bool) -> None:
-        """Take *exchange* up. A fault of ours costs the inventory this exchange, and nobody its findings."""
-        self._seen += 1
-        started = time.thread_time_ns() if self._seen % TIMED == 0 else 0
-        try:
-            self._observer.observe(exchange, is_attack)
-        except Exception:  # the findings of the exchange are reported all the same
-            self._page.add("bugs")
-            self._failures += 1
-            if self._failures & (self._failures - 1) == 0:
-                log.exception("an exchange cannot be taken up into the inventory (%d so far)", self._failures)
-        if started:
-            self._page.add("api_ns", TIMED * (time.thread_time_ns() - started))
 
     def records(self, limit_bytes: int) -> Iterator[bytes]:
         """Yield what is new since the last call, in records of up to *limit_bytes*."""

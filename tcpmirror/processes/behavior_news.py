@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
@@ -24,19 +22,22 @@ from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
 RECORD_BYTES: Final = 256 * 1024
-TIMED: Final = 64  # one exchange in so many tells the time
 SAMPLED: Final = 8  # a counter brings a sample once it has this part of its threshold
-log = logging.getLogger(__name__)
 
 
 class BehaviorNews:
-    """Counts a worker's exchanges; `records` are what the exporter is to know. *report* makes what is kept of a sample."""
+    """Counts a worker's exchanges; `records` are what the exporter is to know. *report* makes what is kept of a sample.
+
+    ``observe`` counts an exchange with its findings and what names its session.
+    """
+
+    observe: Callable[[Exchange, list[Finding], bytes | None], None]
 
     def __init__(self, settings: Settings, page: CounterPage, report: Callable[[Exchange, list[Finding]], Report]) -> None:
         self._page = page
         self._report = report
         self._epoch = os.urandom(8).hex()
-        self._sent = self._seen = self._failures = self._evicted = 0
+        self._sent = self._evicted = 0
         self._breached: tuple[str, BreachedPasswords] | None = None
         self._left: list[tuple[Counter, Exchange | None]] = []
         self.conceal: Callable[[CounterKey], CounterKey] | None = None  # takes out what is not to be told
@@ -52,21 +53,13 @@ class BehaviorNews:
         self._left += self._watch.take()
         self._evicted = 0
         self._watch = Watch(controls_in_force(behavior.controls), len(behavior.controls), self._breached[1])
+        self.observe = self._watch.observe if self._address is None else self._observe_by_address
 
-    def __call__(self, exchange: Exchange, findings: list[Finding], session: bytes | None = None) -> None:
-        """Count *exchange*, of *session*. A fault of ours costs the counters this exchange, and nobody its findings."""
-        self._seen += 1
-        started = time.thread_time_ns() if self._seen % TIMED == 0 else 0
-        try:
-            source = None if self._address is None else ipaddress.ip_address(self._address.real_ip(exchange)).packed
-            self._watch.observe(exchange, findings, source, session)
-        except Exception:  # the findings of the exchange are reported all the same
-            self._page.add("bugs")
-            self._failures += 1
-            if self._failures & (self._failures - 1) == 0:
-                log.exception("an exchange cannot be counted (%d so far)", self._failures)
-        if started:
-            self._page.add("behavior_ns", TIMED * (time.thread_time_ns() - started))
+    def _observe_by_address(self, exchange: Exchange, findings: list[Finding], session: bytes | None = None) -> None:
+        """As ``observe`` does, with the address that a proxy told."""
+        assert self._address is not None
+        source = ipaddress.ip_address(self._address.real_ip(exchange)).packed
+        self._watch.observe(exchange, findings, session, source)
 
     def records(self, limit_bytes: int) -> Iterator[bytes]:
         """Yield what was counted since the last call, in records of up to *limit_bytes*."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 import time
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.attack_log import AttackLog
-from tcpmirror.export.client import CloudClient, Identity
+from tcpmirror.export.client import CloudClient, Identity, Queue
 from tcpmirror.export.http import PageServer
 from tcpmirror.export.metrics import ProcessPage, SensorCollector, total
 from tcpmirror.export.pages import page_servers
@@ -45,8 +46,9 @@ from tcpmirror.ring.ring import (
     KIND_WEAKNESSES,
     RingReader,
 )
-from tcpmirror.settings.tree import Settings
+from tcpmirror.settings.tree import Cloud, Settings
 from tcpmirror.telemetry.counters import CounterPage
+from tcpmirror.telemetry.version import installed_version
 
 RECORDS_A_TURN: Final = 256  # per ring, so that the loop beats and no worker waits for another
 WAIT_MS: Final = 250
@@ -275,6 +277,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         verify_tls=cloud.verify_tls,
         direct=not cloud.url,
         pinned_certificate="" if cloud.url else cloud.tls_certificate,
+        queue=_queue(cloud),
     )
     rules, settings = CloudRules(context.settings, client), CloudSettings(context.settings, client)
 
@@ -299,6 +302,19 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
     )
 
 
+def _queue(cloud: Cloud) -> Queue | None:
+    """Return the queue that batches go by, None: they go to the cloud. EnvironmentFault: its library is not installed."""
+    if not cloud.queue.url:
+        return None
+    try:
+        queue = importlib.import_module("tcpmirror.export.queue")
+    except ImportError as error:
+        raise EnvironmentFault(f"cloud.queue: {error}; it needs `pip install tcpmirror[sinks]`") from error
+    tls = queue.tls_of(cloud.queue.url, cloud.queue.ca_file)
+    made: Queue = queue.BatchQueue(cloud.queue.url, cloud.queue.token, cloud.timeout_s, tls)
+    return made
+
+
 def heartbeat_stats(pages: tuple[ProcessPage, ...]) -> dict[str, object]:
     """Return the totals that a heartbeat tells the cloud."""
     stats: dict[str, object] = {
@@ -315,11 +331,3 @@ _HEARTBEAT_COUNTERS: Final = {
     "worker": ("flows", "exchanges", "inspected", "attacks", "findings", "lost_report_ring_full"),
     "exporter": ("reports", "backlog", "spool_dropped", "batch_failures"),
 }
-
-
-def installed_version() -> str:
-    """Return the version of the installed package; a bare source tree has none."""
-    try:
-        return metadata.version("tcpmirror")
-    except metadata.PackageNotFoundError:
-        return "source"

@@ -10,16 +10,16 @@ from typing import Final, Protocol
 
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.decode.scope import ScopeRules
-from tcpmirror.detect.ignoring import EXPERIMENTAL, Ignored
+from tcpmirror.detect.ignoring import Ignored
 from tcpmirror.detect.masks import CompiledMask
 from tcpmirror.model.anomaly import Anomaly, anomaly_names
-from tcpmirror.model.attack import SPECIFICATION_TYPES
 from tcpmirror.model.exchange import Exchange, Message
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.ignored_news import IgnoredCounts, add_ignored
 from tcpmirror.model.overlap import overlap_texts
 from tcpmirror.model.report import Report, report_id
 from tcpmirror.processes.access_log import TEXT_BYTES, AccessLog, Place
+from tcpmirror.processes.judge_road import JudgeRoad
 from tcpmirror.processes.masking import bare_report, compiled_masks, masked_report
 from tcpmirror.settings.tree import Mask, Settings
 from tcpmirror.telemetry.counters import CounterPage
@@ -37,9 +37,6 @@ LIMITS: Final = _mask(*(anomaly for anomaly in Anomaly if anomaly.name.endswith(
 PARTIAL: Final = GAPS | LIMITS
 
 
-TIMED: Final = 16  # one exchange in so many is timed, for all of them: asking the kernel for the time costs a microsecond
-
-
 class Inspector(Protocol):
     """Finds attacks in one exchange; ``ignored``: what it found in the last and does not tell; ``masks`` of its packs."""
 
@@ -55,9 +52,7 @@ class Inspector(Protocol):
 
 
 Keep = Callable[[Exchange, list[Finding]], None]
-Observe = Callable[[Exchange, bool], None]
-Assess = Callable[[Exchange, list[Finding]], None]
-Count = Callable[[Exchange, list[Finding]], None]
+Learn = Callable[[Exchange, list[Finding], bool], None]
 
 
 def slowed(emit: Callable[[Exchange], object], slow_ns: int) -> Callable[[Exchange], object]:
@@ -72,12 +67,12 @@ def slowed(emit: Callable[[Exchange], object], slow_ns: int) -> Callable[[Exchan
     return emit_slowly
 
 
-class Judge:
+class Judge(JudgeRoad):
     """Called with each exchange; hands those worth keeping to *keep*.
 
     *keep_all*: hand over every exchange, with or without findings (files analysed with an exchange list). ``ignored`` counts
-    findings held back; who tells others of them takes them off. *observe* sees each exchange in scope, and whether it has
-    findings; *count* and *assess* see it with them. ``access``: where each is noted, None (as at first): nowhere.
+    findings held back; who tells others of them takes them off. *learn* sees each exchange in scope with its findings, and
+    whether they are of an attack. ``access``: where each is noted, None (as at first): nowhere.
     """
 
     def __init__(
@@ -87,97 +82,65 @@ class Judge:
         keep: Keep,
         page: CounterPage,
         keep_all: bool = False,
-        observe: Observe | None = None,
-        assess: Assess | None = None,
-        count: Count | None = None,
+        learn: Learn | None = None,
     ) -> None:
+        super().__init__(page, learn, PARTIAL)
         self.access: AccessLog | None = None
-        self._assess = assess
-        self._has_learners = any(each is not None for each in (observe, assess, count))
-        self._keep = keep
-        self._observe = observe
-        self._count = count
-        self._keep_all = keep_all
+        self.keep = keep
+        self.keep_all = keep_all
         self._page = page
+        self._proofs = Proofs()
         self.ignored: IgnoredCounts = Counter()
         self.configure(settings, detector)
 
     def configure(self, settings: Settings, detector: Inspector | None) -> None:
-        """Take other settings and rules; flows and what is half-read stay as they are."""
+        """Take other settings and rules; flows, what is half-read and how long answers took stay as they are."""
         self._settings = settings
-        self._detector = detector if settings.inspection.enabled else None
-        self._inspected = 0
-        self._proofs = Proofs()
+        self.detector = detector if settings.inspection.enabled else None
         self._address = ClientAddress(settings.inspection.proxy_headers)
         self._scope = ScopeRules(settings.inspection)
+        self.is_trivial = self._scope.is_trivial
         self.masks = compiled_masks((*settings.inspection.mask, *(() if detector is None else detector.masks)))
 
-    def __call__(self, exchange: Exchange) -> None:
-        self._page.add("emitted")
-        try:
-            findings = self._findings(exchange)
-        except Exception:  # noqa: BLE001 - caught here so that who finds our fault hides one exchange, not all after it
-            self._note_failure()
-            if self.access is not None:
-                self._note(self.access, exchange, [], "failed")
-            return
+    def failed(self, exchange: Exchange, fault: Exception) -> None:
+        """Note a fault of ours, and log the first, the second, the fourth and so on: traffic decides how many there are."""
+        self._page.add("bugs")
+        self._page.add("inspection_failures")
+        failures = self._page.get("inspection_failures")
+        if failures & (failures - 1) == 0:
+            log.error("an exchange cannot be inspected (%d so far)", failures, exc_info=fault)
+        if self.access is not None:
+            self._note(self.access, exchange, [], "failed")
+
+    def enter(self, exchange: Exchange, findings: list[Finding]) -> None:
+        """Have *exchange* in the access log."""
         if self.access is not None:
             self._note(self.access, exchange, findings, self._verdict(exchange, findings))
-        if findings:
-            self._page.add("attacks")
-            self._page.add("findings", len(findings))
-        if findings or self._keep_all:
-            self._keep(exchange, findings)
 
-    def _findings(self, exchange: Exchange) -> list[Finding]:
-        """Inspect *exchange* or let it pass, and count which."""
-        if self._detector is None:
-            self._page.add("uninspected")
-            if self._has_learners and self._is_in_scope(exchange):
-                self._pass_on(exchange, [], False)
-            return []
-        if not self._is_in_scope(exchange):
-            self._page.add("bypassed")
-            return []
-        in_full = self._detector.tier2
-        is_timed = self._inspected % TIMED == 0
-        self._inspected += 1
-        started = time.thread_time_ns() if is_timed else 0
-        findings = self._detector.inspect(exchange)
-        if is_timed:
-            self._page.add("detect_ns", TIMED * (time.thread_time_ns() - started))
-        if self._detector.tier2 != in_full:
-            self._page.add("tier2")
-        if self._detector.ignored:
-            self._count_ignored(self._detector.ignored)
-        self._count_partial(exchange)
-        self._page.add("inspected")
-        if findings:
-            findings = self._proofs.added(findings, exchange, self._address.host(exchange) or "")
-        held_back = any(item.by != EXPERIMENTAL for item in self._detector.ignored)
-        is_attack = held_back or any(found.type not in SPECIFICATION_TYPES for found in findings)
-        self._pass_on(exchange, findings, is_attack)
-        return findings
+    def proven(self, findings: list[Finding], exchange: Exchange) -> list[Finding]:
+        """Return *findings* with what shows that they worked."""
+        return self._proofs.added(findings, exchange, self._address.host(exchange) or "")
 
-    def _pass_on(self, exchange: Exchange, findings: list[Finding], is_attack: bool) -> None:
-        """Let those see *exchange* who learn from many."""
-        if self._observe is not None:
-            self._observe(exchange, is_attack)
-        if self._assess is not None:
-            self._assess(exchange, findings)
-        if self._count is not None:
-            self._count(exchange, findings)
-
-    def _count_ignored(self, ignored: Sequence[Ignored]) -> None:
+    def count_ignored(self, ignored: Sequence[Ignored]) -> None:
         self._page.add("ignored_findings", len(ignored))
         for item in ignored:
             add_ignored(self.ignored, (item.by, item.finding.rule))
+
+    def count_partial(self, exchange: Exchange) -> None:
+        self._page.add("partial_gap", exchange.anomalies & GAPS != 0)
+        self._page.add("partial_limit", exchange.anomalies & LIMITS != 0)
+
+    def is_in_scope(self, exchange: Exchange) -> bool:
+        if exchange.request is None or self._scope.is_trivial:
+            return True
+        real_ip, host = self._address.real_ip(exchange), self._address.host(exchange)
+        return self._scope.of(exchange.request, host or "", real_ip).mode != "off"
 
     def _verdict(self, exchange: Exchange, findings: list[Finding]) -> str:
         """Return what an access log says became of *exchange*: attack, passed, or off where nothing is inspected."""
         if findings:
             return "attack"
-        return "passed" if self._detector is not None and self._is_in_scope(exchange) else "off"
+        return "passed" if self.detector is not None and self.is_in_scope(exchange) else "off"
 
     def _note(self, access: AccessLog, exchange: Exchange, findings: list[Finding], verdict: str) -> None:
         """Have *exchange* in the access log; messages of WebSocket are no exchanges. A fault of ours costs its line."""
@@ -195,19 +158,6 @@ class Judge:
         except Exception:  # noqa: BLE001 - as in `__call__`: this line is no reason to lose the exchange
             self._page.add("bugs")
             log.error("an exchange cannot be written to the access log")
-
-    def _note_failure(self) -> None:
-        """Count a fault of ours, and log the first, the second, the fourth and so on: traffic decides how many there are."""
-        self._page.add("bugs")
-        self._page.add("inspection_failures")
-        failures = self._page.get("inspection_failures")
-        if failures & (failures - 1) == 0:
-            log.exception("an exchange cannot be inspected (%d so far)", failures)
-
-    def _count_partial(self, exchange: Exchange) -> None:
-        if exchange.anomalies & PARTIAL:
-            self._page.add("partial_gap", exchange.anomalies & GAPS != 0)
-            self._page.add("partial_limit", exchange.anomalies & LIMITS != 0)
 
     def report(self, exchange: Exchange, findings: list[Finding]) -> Report:
         """Return what is kept of *exchange*, masked and cut to the export limits."""
@@ -267,12 +217,6 @@ class Judge:
             return bare_report(report)
         self._page.add("masked_reports", masked != report)
         return masked
-
-    def _is_in_scope(self, exchange: Exchange) -> bool:
-        if exchange.request is None or self._scope.is_trivial:
-            return True
-        real_ip, host = self._address.real_ip(exchange), self._address.host(exchange)
-        return self._scope.of(exchange.request, host or "", real_ip).mode != "off"
 
 
 def text(raw: bytes) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -19,17 +17,20 @@ from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 
 RECORD_BYTES: Final = 256 * 1024
-TIMED: Final = 64  # one exchange in so many tells the time
-log = logging.getLogger(__name__)
 
 
 class SessionNews:
-    """Follows a worker's sessions; `records` are what the exporter is to know, each under an id that comes once."""
+    """Follows a worker's sessions; `records` are what the exporter is to know, each under an id that comes once.
+
+    ``observe`` notes an exchange with its findings and returns what names its session.
+    """
+
+    observe: Callable[[Exchange, list[Finding]], bytes | None]
 
     def __init__(self, settings: Settings, page: CounterPage) -> None:
         self._page = page
         self._epoch = os.urandom(8).hex()
-        self._sent = self._seen = self._failures = 0
+        self._sent = 0
         self._left: list[SessionDigest] = []
         self._told = (0, 0)
         self.conceal: Callable[[SessionDigest], SessionDigest] | None = None  # takes out what is not to be told
@@ -42,24 +43,13 @@ class SessionNews:
         self._left += self._tracker.take()
         self._address = ClientAddress(settings.inspection.proxy_headers) if settings.inspection.proxy_headers else None
         self._tracker = Tracker(SessionKeys(settings.sessions.parameters), settings.sessions.sessions)
+        self.observe = self._tracker.observe if self._address is None else self._observe_by_address
         self._told = (0, 0)
 
-    def __call__(self, exchange: Exchange, findings: list[Finding]) -> bytes | None:
-        """Note *exchange*; return what names its session. A fault of ours costs sessions this exchange, no more."""
-        self._seen += 1
-        started = time.thread_time_ns() if self._seen % TIMED == 0 else 0
-        session = None
-        try:
-            source = None if self._address is None else self._address.real_ip(exchange)
-            session = self._tracker.observe(exchange, findings, source)
-        except Exception:  # the findings of the exchange are reported all the same
-            self._page.add("bugs")
-            self._failures += 1
-            if self._failures & (self._failures - 1) == 0:
-                log.exception("an exchange cannot be put down to a session (%d so far)", self._failures)
-        if started:
-            self._page.add("session_ns", TIMED * (time.thread_time_ns() - started))
-        return session
+    def _observe_by_address(self, exchange: Exchange, findings: list[Finding]) -> bytes | None:
+        """As ``observe`` does, with the address that a proxy told."""
+        assert self._address is not None
+        return self._tracker.observe(exchange, findings, self._address.real_ip(exchange))
 
     def records(self, limit_bytes: int) -> Iterator[bytes]:
         """Yield what is new since the last call, in records of up to *limit_bytes*."""

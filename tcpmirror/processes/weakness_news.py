@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -13,16 +12,15 @@ from tcpmirror.discovery.sensitive import class_of, classes_within
 from tcpmirror.discovery.shape import segment_key
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
+from tcpmirror.model.rows import chunks, encode_rows
 from tcpmirror.processes.masking import veil_of
 from tcpmirror.settings.tree import Limits
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.vulns.assessor import Assessor
 from tcpmirror.vulns.signs import Sign
-from tcpmirror.vulns.weakness import ROWS, Weakness, encode_weaknesses
+from tcpmirror.vulns.weakness import ROWS, wire_row
 
 RECORD_BYTES: Final = 256 * 1024
-TIMED: Final = 64  # one exchange in so many tells the time
-_ROW_BYTES: Final = 4096  # more than the longest texts of a row come to, but for what JSON escapes
 MasksOf = Callable[[Exchange], list[CompiledMask]]
 log = logging.getLogger(__name__)
 
@@ -45,24 +43,13 @@ class WeaknessNews:
         self.masks_of: MasksOf = lambda exchange: []
         self._epoch = os.urandom(8).hex()
         self._sent = 0
-        self._seen = 0
-        self._failures = 0
+        self._too_large = 0
 
-    def __call__(self, exchange: Exchange, findings: list[Finding]) -> None:
-        """Look at *exchange*. A fault of ours costs what this exchange shows, and nobody its findings."""
-        self._seen += 1
-        started = time.thread_time_ns() if self._seen % TIMED == 0 else 0
-        try:
-            found = self._assessor.look(exchange, findings)
-            if found:
-                self._note(exchange, found)
-        except Exception:  # noqa: BLE001 - the findings of the exchange are reported all the same; no text of traffic in the log
-            self._page.add("bugs")
-            self._failures += 1
-            if self._failures & (self._failures - 1) == 0:
-                log.error("an exchange cannot be looked at for weaknesses (%d so far)", self._failures)
-        if started:
-            self._page.add("weakness_ns", TIMED * (time.thread_time_ns() - started))
+    def observe(self, exchange: Exchange, findings: list[Finding]) -> None:
+        """Look at *exchange*."""
+        found = self._assessor.look(exchange, findings)
+        if found:
+            self._note(exchange, found)
 
     def _note(self, exchange: Exchange, found: list[Sign]) -> None:
         request = exchange.request
@@ -79,18 +66,10 @@ class WeaknessNews:
         """Yield what is new since the last call, in records of up to *limit_bytes*."""
         taken = self._assessor.take()
         self._page.add("weakness_signs", sum(weakness.count for weakness in taken))
-        self._page.set("weakness_refused", self._assessor.refused)
-        size = max(1, min(ROWS, min(limit_bytes, RECORD_BYTES) // _ROW_BYTES))
-        for at in range(0, len(taken), size):
-            yield from self._record(taken[at : at + size], limit_bytes)
-
-    def _record(self, rows: list[Weakness], limit_bytes: int) -> Iterator[bytes]:
-        self._sent += 1
-        record = encode_weaknesses(f"{self._epoch}-{self._sent}", rows)
-        if len(record) <= limit_bytes:
-            yield record
-        elif len(rows) > 1:
-            yield from self._record(rows[: len(rows) // 2], limit_bytes)
-            yield from self._record(rows[len(rows) // 2 :], limit_bytes)
-        else:
-            self._page.add("weakness_refused")
+        kept = 0
+        for chunk in chunks(map(wire_row, taken), min(limit_bytes, RECORD_BYTES), ROWS):
+            kept += len(chunk)
+            self._sent += 1
+            yield encode_rows(f"{self._epoch}-{self._sent}", chunk)
+        self._too_large += len(taken) - kept
+        self._page.set("weakness_refused", self._assessor.refused + self._too_large)

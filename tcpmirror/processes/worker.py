@@ -22,6 +22,7 @@ from tcpmirror.processes.digest_road import DigestRoad
 from tcpmirror.processes.ignored_news import send_ignored_news
 from tcpmirror.processes.judging import Judge, slowed
 from tcpmirror.processes.key_log import KeyLog, live_decryption
+from tcpmirror.processes.learning import Learning
 from tcpmirror.processes.masking import concealing, concealing_counters, concealing_sessions
 from tcpmirror.processes.mirror_news import send_mirror_news
 from tcpmirror.processes.renewal import Renewal, Renewed
@@ -215,9 +216,10 @@ class Worker:
         self._behavior = BehaviorNews(settings, self._page, self._report) if settings.behavior.enabled else None
         self._sessions = SessionNews(settings, self._page) if settings.sessions.enabled else None
         self._weaknesses = WeaknessNews(self._page, settings.limits) if settings.vulnerabilities.enabled else None
-        self._judge = Judge(
-            settings, None, self._keep, self._page, observe=self._apis, assess=self._weaknesses, count=self._count
+        learning = Learning(
+            self._page, apis=self._apis, weaknesses=self._weaknesses, sessions=self._sessions, behavior=self._behavior
         )
+        self._judge = Judge(settings, None, self._keep, self._page, learn=learning)
         if self._weaknesses is not None:
             self._weaknesses.masks_of = self._judge.masks_of
         self._roads = self._digest_roads(settings)
@@ -319,12 +321,6 @@ class Worker:
             roads.append((settings.discovery.interval_ns, road))
         self._sent_ns = [0] * len(roads)
         return roads
-
-    def _count(self, exchange: Exchange, findings: list[Finding]) -> None:
-        """Let those see *exchange* who learn from many, sessions first: behaviour is counted by them."""
-        session = self._sessions(exchange, findings) if self._sessions is not None else None
-        if self._behavior is not None:
-            self._behavior(exchange, findings, session)
 
     def _report(self, exchange: Exchange, findings: list[Finding]) -> Report:
         return self._judge.report(exchange, findings)

@@ -39,6 +39,7 @@ ROLES: Final = ("role", "roles", "groups", "scope")
 _LOGIN: Final = re.compile(r"(?i)^(?:user(?:[_-]?name)?|login|e?-?mail|account)$")
 VALUE_BYTES: Final = 4096  # of a key; a longer one names no session
 BODY_BYTES: Final = 16 * 1024
+_COMMON: Final = ("host", "user-agent", "cookie", "authorization")  # what most requests bring
 _REMEMBERED: Final = 16_384
 _TEXT: Final = 200
 _MANY: Final = 64  # of each kind between two digests
@@ -54,18 +55,25 @@ class SessionName:
 
 
 class SessionKeys:
-    """Finds the key of each exchange. *parameters*: the operator's, keys first in their order."""
+    """Finds the key of each exchange. *parameters*: the operator's, keys first in their order.
+
+    ``by_headers_alone``: what a request brings stands in its headers; ``more``: those in lower case that are wanted beside
+    the common four; ``told``: what the operator wants to know of sessions; ``is_brought``: the exchange last asked about
+    brings what names its session.
+    """
 
     def __init__(self, parameters: Iterable[SessionParameter] = ()) -> None:
         own = tuple(parameters)
         self._own = tuple(item for item in own if item.type == "key")
         self.told = tuple(item for item in own if item.type != "key")
-        self._by_headers_alone = all(item.place in ("header", "cookie") for item in self._own)
+        self.by_headers_alone = all(item.place in ("header", "cookie") for item in self._own)
         names = [*HEADERS, "cookie", "user-agent", "host", *(item.name.lower() for item in own if item.place == "header")]
+        self.more = tuple(name.encode("latin-1", "replace") for name in dict.fromkeys(names) if name not in _COMMON)
         self._wanted: dict[int, tuple[bytes, ...]] = {}
         for name in dict.fromkeys(names):
-            self._wanted[len(name)] = (*self._wanted.get(len(name), ()), name.encode("latin-1"))
+            self._wanted[len(name)] = (*self._wanted.get(len(name), ()), name.encode("latin-1", "replace"))
         self._headers: dict[bytes, bytes] = {}
+        self.is_brought = False
         self._known: dict[tuple[bytes | None, bytes | None], SessionName | None] = {}
         self._clients: dict[tuple[str | bytes, bytes], SessionName] = {}
         self._names: dict[tuple[str, bytes], SessionName] = {}
@@ -75,9 +83,10 @@ class SessionKeys:
         assert exchange.request is not None, "who tracks sessions passes over answers without a request"
         headers = self._headers = header_values(exchange.request.head, self._wanted)
         found = self._brought(exchange.request, headers)
+        self.is_brought = found is not None
         if found is not None:
             return found
-        if exchange.response is not None and may_hand_out(exchange.response):
+        if exchange.response is not None:
             for kind, value in handed_out(exchange.response):
                 return self._named(kind, value)
         return self._of_client(source or exchange.client_ip, headers.get(b"user-agent", b"")[:VALUE_BYTES])
@@ -89,7 +98,7 @@ class SessionKeys:
         """
         brought = (headers.get(b"cookie"), headers.get(b"authorization"))
         plain = (b"host" in headers) + (b"user-agent" in headers) + (brought[0] is not None) + (brought[1] is not None)
-        is_known = self._by_headers_alone and len(headers) == plain
+        is_known = self.by_headers_alone and len(headers) == plain
         if is_known and brought == (None, None):
             return None
         if is_known and brought in self._known:
@@ -110,16 +119,6 @@ class SessionKeys:
                 self._clients.clear()
             found = self._clients[source, agent] = self._named("address and user agent", address.encode() + b"\n" + agent)
         return found
-
-    @property
-    def host(self) -> bytes:
-        """The host of the exchange last asked about."""
-        return self._headers.get(b"host", b"")
-
-    @property
-    def teller(self) -> tuple[bytes | None, bytes | None]:
-        """What of the exchange last asked about tells of its user: another one has to be described, the same need not be."""
-        return self._headers.get(b"user-agent"), self._headers.get(b"authorization")
 
     def describe(self, digest: SessionDigest, exchange: Exchange) -> None:
         """Add to *digest* what *exchange*, that last asked about, tells of its user and of what the operator named."""
@@ -189,14 +188,6 @@ class SessionKeys:
                 self._names.clear()
             self._names[kind, value] = found
         return found
-
-
-def may_hand_out(response: Response) -> bool:
-    """Tell, at little cost, whether *response* may hand out a key: False is certain."""
-    body = response.body
-    if 2 < len(body) <= BODY_BYTES and body[:1] == b"{" and (b"oken" in body or b"jwt" in body or b"ession" in body):
-        return True
-    return b"ookie:" in response.head
 
 
 def handed_out(response: Response) -> Iterator[tuple[str, bytes]]:

@@ -145,6 +145,15 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, object, str, str]
         )
     if cloud.embedded and cloud.url:
         yield "cloud.embedded", True, "`embedded: false`, or no `url`", "findings cannot go to both"
+    if cloud.queue.url and not cloud.queue.url.startswith(("nats://", "tls://")):
+        yield "cloud.queue.url", cloud.queue.url, "nats://HOST:PORT or tls://HOST:PORT", "no other queue is spoken"
+    if cloud.queue.url and cloud.embedded:
+        yield (
+            "cloud.queue.url",
+            cloud.queue.url,
+            "a queue beside a `cloud.url`",
+            "an embedded cloud takes nothing off a queue",
+        )
     if not cloud.embedded and not cloud.url:
         yield "cloud.url", "", "the URL of a cloud, or `embedded: true`", "findings have nowhere to go"
     if not cloud.embedded and cloud.url and not cloud.token:

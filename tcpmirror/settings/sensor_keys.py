@@ -117,6 +117,19 @@ SOURCE_LIST: Final = (
     ),
 )
 
+QUEUE: Final = (
+    Key(
+        "url",
+        TEXT,
+        "`nats://HOST:PORT` or `tls://HOST:PORT`; empty: batches go to the cloud itself.",
+        "cloud.queue.url",
+        own=True,
+        example="tls://queue.example:4222",
+    ),
+    _own("token", TEXT, "Token that the server asks for.", "cloud.queue.token", secret=True),
+    _own("ca_file", PATH, "PEM file of the authority to trust; empty: those of the system.", "cloud.queue.ca_file"),
+)
+
 CLOUD: Final = (
     _own("embedded", FLAG, "Start a cloud of our own. Without it `url` and `token` are needed.", "cloud.embedded"),
     _own("url", URL, "A cloud elsewhere; giving it turns `embedded` off.", "cloud.url"),
@@ -182,6 +195,7 @@ CLOUD: Final = (
     _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
     _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),
     _own("timeout", _SECONDS, "For one delivery.", "cloud.timeout_s"),
+    Key("queue", Section(lambda: QUEUE), "A NATS JetStream that batches go by (see docs/scaling.md).", own=True),
 )
 
 CONSOLE: Final = (

@@ -42,20 +42,27 @@ SCHEMES: Final[dict[str, tuple[str, ...]]] = {
     "kafka": (),
     "nats": ("nats", "tls"),
     "s3": _WEB,
+    "otlp": _WEB,
+    "email": ("smtp", "smtps"),
 }
-_NEED_TARGET: Final = ("elasticsearch", "kafka", "nats", "s3")
+_NEED_TARGET: Final = ("elasticsearch", "kafka", "nats", "s3", "email")
 _NO_URL: Final = ("stdout", "s3")  # that do without one
 _HOUR: Final = 3600 * SECOND
+# A mail for each second of an attack would be read by nobody.
+_DIGEST: Final = {"batch_interval_ns": _HOUR, "batch_reports": 10_000}
+_ADDRESS: Final = re.compile(r"[^\s,<>@]+@[^\s,<>@]+")
 
 
 def _built(given: dict[str, Any]) -> Sink:
-    made = Sink(**given)
+    made = Sink(**(_DIGEST | given if given.get("type") == "email" else given))
     if made.type not in _NO_URL and not made.url:
         raise RejectedError(f"type {made.type} needs a `url`")
     if made.url and (schemes := SCHEMES[made.type]):
         _check_url(made.url, schemes)
     if made.type in _NEED_TARGET and not made.target:
         raise RejectedError(f"type {made.type} needs a `target`")
+    if made.type == "email":
+        _check_addresses(made)
     if made.type == "file" and not made.url.startswith("/"):
         raise RejectedError(f"{made.url!r} is no absolute path")
     return made
@@ -71,6 +78,13 @@ def _check_url(url: str, schemes: tuple[str, ...]) -> None:
         raise RejectedError(f"{url!r} does not begin with {', '.join(f'{scheme}://' for scheme in schemes)} and a host")
 
 
+def _check_addresses(made: Sink) -> None:
+    sender = dict(made.headers).get("From", "")
+    for address in (*made.target.split(","), *([sender] if sender else [])):
+        if not (address.isascii() and _ADDRESS.fullmatch(address.strip())):
+            raise RejectedError(f"{address!r} is no address as name@mail.example")
+
+
 def _key(name: str, kind: Any, meaning: str, target: str, **more: Any) -> Key:
     return Key(name, kind, meaning, target, own=True, **more)
 
@@ -82,7 +96,7 @@ SINK: Final = (
         "url",
         TEXT,
         "Where it is: a path (`file`), `udp://`, `tcp://` or `tls://` (`syslog`), `http(s)://` (the web ones; `s3`: empty "
-        "is Amazon's), `HOST:PORT,...` (`kafka`), `nats://` or `tls://` (`nats`).",
+        "is Amazon's), `HOST:PORT,...` (`kafka`), `nats://` or `tls://` (`nats`), `smtp://` or `smtps://` (`email`).",
         "url",
         example="tls://siem.example:6514",
         secret=True,  # that of a chat's webhook is all that it asks for
@@ -90,21 +104,23 @@ SINK: Final = (
     _key(
         "target",
         TEXT,
-        "Index (`elasticsearch`, `splunk`), topic (`kafka`), subject (`nats`), `BUCKET/PREFIX` (`s3`).",
+        "Index (`elasticsearch`, `splunk`), topic (`kafka`), subject (`nats`), `BUCKET/PREFIX` (`s3`), recipients between "
+        "commas (`email`).",
         "target",
     ),
     _key("format", Choice(("json", "cef", "leef")), "Body of a syslog message.", "format"),
     _key(
         "token",
         TEXT,
-        "Bearer token (`webhook`), API key (`elasticsearch`), HEC token (`splunk`), token (`nats`), `KEY:SECRET` (`s3`).",
+        "Bearer token (`webhook`, `otlp`), API key (`elasticsearch`), HEC token (`splunk`), token (`nats`), `KEY:SECRET` "
+        "(`s3`), `USER:PASSWORD` (`email`).",
         "token",
         secret=True,
     ),
     _key(
         "headers",
         MapOf(HEADER_NAME, TEXT),
-        "More headers of the web ones; `kafka`: settings of librdkafka.",
+        "More headers of the web ones; `kafka`: settings of librdkafka; `email`: `From`.",
         "headers",
         secret=True,
     ),
@@ -114,7 +130,12 @@ SINK: Final = (
     _key("confidence", Fraction(), "Findings from this confidence up.", "confidence"),
     _key("hosts", ListOf(GLOB), "Hosts whose findings go there; empty: all.", "hosts", example=["*.shop.example"]),
     _key("batch_reports", Whole(1, 10_000), "Reports in one delivery, at most.", "batch_reports"),
-    _key("batch_interval", Duration(10_000_000, _HOUR), "A delivery waits no longer; for `s3` `10m`.", "batch_interval_ns"),
+    _key(
+        "batch_interval",
+        Duration(10_000_000, _HOUR),
+        "A delivery waits no longer; for `s3` `10m`; `email`: an hour if not given.",
+        "batch_interval_ns",
+    ),
     _key("timeout", Seconds(100_000_000, _HOUR), "For one delivery.", "timeout_s"),
 )
 

@@ -316,6 +316,15 @@ class SourceList:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """A NATS JetStream between this sensor and its cloud."""
+
+    url: str = ""  # nats:// or tls://; empty: batches go to the cloud itself
+    token: str = field(default="", repr=False)
+    ca_file: str = ""  # empty: the authorities of the system
+
+
+@dataclass(frozen=True, slots=True)
 class Cloud:
     """Where findings go; `embedded` starts our own on loopback."""
 
@@ -337,6 +346,7 @@ class Cloud:
     batch_reports: int = 500
     batch_interval_ns: int = SECOND // 10
     timeout_s: float = 15.0
+    queue: Queue = field(default_factory=Queue)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ COLUMNS: Final = (
     "restarts",
     "cpu",
     "memory",
+    "ring",
     "packets",
     "drops",
     "exchanges",
@@ -63,7 +64,7 @@ COLUMNS: Final = (
 
 def describe_tree(tree: Tree, now_ns: int) -> dict[str, Any]:
     """Return `state`, `totals` and `processes` as JSON values; the state is `degraded` while a process is not running."""
-    processes = [_describe(child, now_ns) for child in tree.children]
+    processes = [_describe(child, now_ns) | {"rings": _ring_fill(tree, child)} for child in tree.children]
     totals = {name: sum(_count(child, names) for child in tree.of_kind(kind)) for name, (kind, names) in TOTALS.items()}
     return {
         "state": "stopping" if tree.stop_began_ns else "running" if tree.is_ready else "degraded",
@@ -75,6 +76,15 @@ def describe_tree(tree: Tree, now_ns: int) -> dict[str, Any]:
         "simulated": tree.settings.simulate.faults,
         "processes": processes,
     }
+
+
+def _ring_fill(tree: Tree, child: Child) -> dict[str, float]:
+    """Return how full a worker's rings are, from 0 to 1: the fullest it reads from, and the one it writes to."""
+    if child.name.kind != "worker":
+        return {}
+    layout, index = tree.layout, child.name.index
+    reading = max(layout.segment_reader(source, index).fill for source in range(layout.sources))
+    return {"segments": round(reading, 4), "reports": round(layout.report_reader(index).fill, 4)}
 
 
 def _ledgers(tree: Tree) -> tuple[Ledger, ...]:
@@ -179,6 +189,7 @@ def _row(process: dict[str, Any]) -> tuple[str, ...]:
         str(process["restarts"]),
         f"{counters['cpu_ns'] / SECOND:.1f}s",
         f"{counters['rss_bytes'] / (1 << 20):.0f}M",
+        f"{100 * max(process['rings'].values()):.0f}%" if process["rings"] else "-",
         counted("packets"),
         "-" if process["kind"] == "cloud" else f"{process['drops']:,}",
         counted("exchanges"),

@@ -301,9 +301,11 @@ class Supervisor:
             plan = plan_reload(self.tree.settings, self._installation.read_settings())
         except (TcpmirrorError, OSError) as fault:
             log.error("reload refused, the old settings hold: %s", fault)
+            self._count("reload_errors")
             return {"error": str(fault), "exit_code": getattr(fault, "exit_code", EXIT_ENVIRONMENT)}
         self._notifier.reloading()
         self._is_reloading = True
+        self._count("reloads")
         self._apply(plan, now_ns)
         return {
             "exit_code": EXIT_OK,
@@ -311,6 +313,10 @@ class Supervisor:
             "restarted": plan.restart,
             "needs_restart": plan.needs_restart,
         }
+
+    def _count(self, counter: str) -> None:
+        for child in self.tree.of_kind("exporter"):
+            child.page.add(counter)
 
     def _apply(self, plan: ReloadPlan, now_ns: int) -> None:
         self.tree.settings = plan.settings

@@ -18,6 +18,7 @@ from tcpmirror.supervisor.control import ask
 
 Status = Mapping[str, Any]
 NS: Final = 1e-9
+RING_HIGH: Final = 0.5  # from half full on, no new flow is admitted
 # Rates shown for each kind of process: the counter, and what one of it is.
 RATES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "capture": (("packets", "packets/s"), ("bytes", "bytes/s")),
@@ -66,7 +67,20 @@ def screen_of(before: Sample, now: Sample) -> RenderableType:
 def processes_table(before: Sample, now: Sample) -> Table:
     earlier = {process["name"]: process for process in before.status["processes"]}
     table = Table(expand=True)
-    for heading in ("process", "state", "restarts", "cpu", "memory", "rates", "drops/s", "coverage", "flows", "backlog"):
+    for heading in (
+        "process",
+        "state",
+        "restarts",
+        "cpu",
+        "memory",
+        "rings",
+        "rates",
+        "judging",
+        "drops/s",
+        "coverage",
+        "flows",
+        "backlog",
+    ):
         table.add_column(heading, justify="left" if heading in ("process", "state", "rates") else "right")
     for process in now.status["processes"]:
         table.add_row(*_row(earlier.get(process["name"]), process, now.at_s - before.at_s))
@@ -95,12 +109,26 @@ def _row(before: Status | None, process: Status, seconds: float) -> tuple[str | 
         str(process["restarts"]),
         f"{100 * rate('cpu_ns') * NS:.0f} %",
         f"{counters['rss_bytes'] / (1 << 20):.0f} M",
+        _fill(process["rings"]),
         rates,
+        _judging(rate("detect_ns"), rate("inspected"), rate("tier2")),
         Text(_short(drops), "red" if drops else ""),
         f"{counters['coverage_permille'] / 10:.1f} %" if "coverage_permille" in counters else "",
         f"{counters['flows']:,}" if "flows" in counters else "",
         f"{counters['backlog']:,}" if "backlog" in counters else "",
     )
+
+
+def _fill(rings: Mapping[str, float]) -> Text:
+    """How full the rings into and out of a worker are; above the shedding's high water in red."""
+    fills = [rings[name] for name in ("segments", "reports") if name in rings]
+    words = " / ".join(f"{100 * fill:.0f} %" for fill in fills)
+    return Text(words, "red" if any(fill > RING_HIGH for fill in fills) else "")
+
+
+def _judging(detect_ns: float, inspected: float, in_full: float) -> str:
+    """What an exchange costs to judge, and the share that needed every rule: which is where slow rules show."""
+    return f"{detect_ns / inspected / 1000:.1f} us, {100 * in_full / inspected:.0f} % in full" if inspected else ""
 
 
 def _losses(before: Sample, now: Sample) -> Text:

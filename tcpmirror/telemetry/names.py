@@ -194,6 +194,8 @@ EXPORTER: Final = (
     "failed_throttled",
     "failed_server",
     "failed_answer",
+    "reloads",  # of the sensor's settings; these two are written by the supervisor, who has no page
+    "reload_errors",
 )
 
 CLOUD: Final = (

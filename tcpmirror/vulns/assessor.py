@@ -18,17 +18,16 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.vulns import signs
 from tcpmirror.vulns.authentication import Guards
 from tcpmirror.vulns.catalog import KINDS
+from tcpmirror.vulns.places import Places, may_be_owned
 from tcpmirror.vulns.signs import ClassOf, Sign
 from tcpmirror.vulns.weakness import EVIDENCE, SEGMENTS, TEXT, Sample, Weakness, WeaknessKey, add
 
 FIRST: Final = 3  # exchanges of a place that are looked at
 EVERY: Final = 64
-PLACES: Final = 16_384
 RECORDS: Final = 1_024  # waiting to be handed on; further ones are counted
 OWNERS: Final = 4_096
 PROTECTED: Final = 4_096
 _OBJECTS: Final = 15  # mask of the hash: one object in 16
-_DIGITS: Final = b"0123456789abcdefABCDEF"
 _PUBLIC: Final = "*"
 _HARMLESS: Final = SPECIFICATION_TYPES | {"infoleak", "weak_auth"}  # findings that are about no attack of the client
 
@@ -43,7 +42,7 @@ class Assessor:
         self._class_of = class_of
         self._within = within
         self._template = template
-        self._places: dict[tuple[bytes | None, bytes, int, bytes], int] = {}
+        self._places = Places()
         self._owners: OrderedDict[tuple[str, bytes], str] = OrderedDict()
         self._protected: set[tuple[str, str]] = set()
         self._guards = Guards(within, template)
@@ -56,15 +55,12 @@ class Assessor:
         request, response = exchange.request, exchange.response
         if request is None or response is None:
             return []
-        path = request.target.partition(b"?")[0]
-        place = (request.header(b"host"), request.method, response.status, path.translate(None, _DIGITS))
-        seen = self._places.get(place, 0) + 1
-        if seen == 1 and len(self._places) >= PLACES:
-            self._places.clear()
-        self._places[place] = seen
+        seen = self._places.seen(request, response)
         found = list(signs.of_findings(findings, response.status)) if findings else []
-        if signs.is_owned(request, response) and zlib.crc32(path) & _OBJECTS == 0:
-            found += self._of_readers(exchange, request, response, path)
+        if may_be_owned(request, response) and signs.is_owned(request, response):
+            path = request.target.partition(b"?")[0]
+            if zlib.crc32(path) & _OBJECTS == 0:
+                found += self._of_readers(exchange, request, response, path)
         if seen <= FIRST or seen % EVERY == 0:
             self.looked_at += 1
             is_clean = not findings or all(finding.type in _HARMLESS for finding in findings)

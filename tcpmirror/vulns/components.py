@@ -21,6 +21,8 @@ _FILE: Final = re.compile(
     rb"(?:\.min)?[-.@/]v?(\d{1,3}\.\d{1,3}\.\d{1,3})(?:[/.-](?:core|slim|min|dist|umd|bundle|purify|jquery)){0,3}(?:\.js|/)",
     re.IGNORECASE,
 )
+_FOLDER_REST: Final = re.compile(rb"[^\s\"'<>?]{0,100}")
+_OTHER_VERSION: Final = re.compile(rb"-v?\d{1,3}\.\d{1,3}\.\d{1,3}")
 _SAME: Final = {"apache-tomcat": "tomcat", "coyote": "tomcat", "purify": "dompurify", "httpd": "apache"}
 
 
@@ -68,8 +70,16 @@ def named_in(header: bytes) -> Iterator[Component]:
 
 
 def files_in(text: bytes) -> Iterator[Component]:
-    """Yield the libraries whose file names, with versions, stand in *text* (a path or a page)."""
+    """Yield the libraries whose file names, with versions, stand in *text* (a path or a page).
+
+    A folder's version is that of the file of its name in it: ``jquery/2.1.0/jquery.js``, not ``jquery/0.3.0/x-1.7.2.js``.
+    """
     for match in _FILE.finditer(text):
+        if match.group()[-1:] == b"/":
+            rest = _FOLDER_REST.match(text, match.end())
+            inside = rest.group().lower() if rest is not None else b""
+            if match.group(1).lower() not in inside or _OTHER_VERSION.search(inside):
+                continue
         yield _component(match)
 
 

@@ -15,6 +15,7 @@ _ERRORS: Final = re.compile(
     rb"|each UNION query must have the same number of columns"
     rb"|SELECTs to the left and right of UNION do not have the same number"
     rb"|The used SELECT statements have a different number of columns|Unknown column '[^']{0,64}' in '"
+    rb"|ORDER BY term out of range|ORDER BY position (?:number )?\d{1,5} is (?:not in select list|out of range)"
 )
 _VERSION_ASKED: Final = re.compile(rb"@@version|version\s?\(|sqlite_version|v\$version|banner", re.IGNORECASE)
 _VERSION: Final = re.compile(

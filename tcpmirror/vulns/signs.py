@@ -16,6 +16,7 @@ from tcpmirror.model.exchange import Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.vulns.catalog import KINDS
 from tcpmirror.vulns.components import Component, fault_of, files_in, named_in
+from tcpmirror.vulns.places import OWNED_WORDS
 
 SUBJECT: Final = 100  # characters
 LOOK: Final = 32 * 1024  # bytes of a body
@@ -214,9 +215,7 @@ def of_forms(request: Request, response: Response, protected: Callable[[str], bo
             return
 
 
-OWNED: Final = re.compile(
-    rb"(?i)/(?:users?|accounts?|customers?|patients?|profiles?|members?|employees?|invoices?|orders?|cards?|payments?)/[^/?]*\d"
-)
+OWNED: Final = re.compile(rb"(?i)/(?:%s)s?/[^/?]*\d" % "|".join(OWNED_WORDS).encode())
 _PRIVATE: Final = frozenset(("card", "iban", "national_id", "phone", "password", "api_key", "private_key"))
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from tcpmirror.model import rows
 from tcpmirror.vulns.catalog import KINDS
 
 MARKS: Final = 8  # kept: the smallest in order; more than any kind needs
@@ -97,20 +98,20 @@ def add(table: dict[WeaknessKey, Weakness], weakness: Weakness) -> None:
         own.merge(weakness)
 
 
-def encode_weaknesses(record_id: str, rows: Iterable[Weakness]) -> bytes:
-    """Return the record of *rows* under *record_id*, JSON (RFC 8259); `decode_weaknesses` is the inverse."""
-    return orjson.dumps({"id": record_id, "rows": [_sound(weakness.row()) for weakness in rows]})
+def encode_weaknesses(record_id: str, found: Iterable[Weakness]) -> bytes:
+    """Return the record of *found* under *record_id* (see `model.rows`); `decode_weaknesses` is the inverse."""
+    return rows.encode_rows(record_id, map(wire_row, found))
+
+
+def wire_row(weakness: Weakness) -> bytes:
+    """Return *weakness* as the JSON of its row."""
+    return orjson.dumps(_sound(weakness.row()))
 
 
 def decode_weaknesses(record: bytes) -> tuple[str, list[Weakness]]:
     """Return (id, weaknesses) of *record*; ValueError if it is none. Its writer reads hostile traffic: all is checked."""
-    found: Any = orjson.loads(record)
-    if not isinstance(found, dict) or not isinstance(found.get("rows"), list) or len(found["rows"]) > ROWS:
-        raise ValueError(f"a record of weaknesses needs a list of up to {ROWS} rows")
-    record_id = found.get("id")
-    if not isinstance(record_id, str) or not 1 <= len(record_id) <= 64 or not record_id.isprintable():
-        raise ValueError("id: 1 to 64 printable characters are needed")
-    return record_id, [read_row(row) for row in found["rows"]]
+    record_id, found = rows.checked_rows(orjson.loads(record), ROWS)
+    return record_id, [read_row(row) for row in found]
 
 
 def read_row(row: Any) -> Weakness:

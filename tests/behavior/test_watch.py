@@ -116,7 +116,7 @@ def test_guesses_at_one_account_by_many_sources() -> None:
 def test_user_agents_that_change_under_one_session() -> None:
     watch = Watch((Control("a", "api_abuse", "agents", "session", window_ns=600 * SECOND, threshold=5),), 1)
     for number, each in enumerate(every(1.0, 9, User_Agent=lambda n: f"agent {n}")):
-        watch.observe(each, [], None, b"session 0123456789abcdef" if number else None)
+        watch.observe(each, [], b"session 0123456789abcdef" if number else None)
     found = merged(counter for counter, _ in watch.take()).values()
     assert [(counter.key.subject, counter.peak) for counter in found] == [("session 0123456789abcdef", 8)]
 

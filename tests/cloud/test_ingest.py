@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
-from tcpmirror.cloud.attacks import attack_detail, list_attacks
+from tcpmirror.cloud.attacks import ORDERS, attack_detail, list_attacks
 from tcpmirror.cloud.batch import Batch, parse_batch
 from tcpmirror.cloud.database import Database, open_database
-from tcpmirror.cloud.ingest import Receipt, store_batch
+from tcpmirror.cloud.ingest import Receipt, Sent, store_batch, store_batches
 from tcpmirror.cloud.schema import attacks, facets, hits, quarantine, reports
 from tcpmirror.cloud.search.language import parse
 from tcpmirror.cloud.search.tree import All
@@ -186,3 +186,29 @@ def test_counts_add_up_whatever_comes_in_whatever_order(new_store: Callable[[], 
         assert kinds[row.id, "source"] == (row.sources, row.hits)
         assert kinds[row.id, "payload"] == (row.payloads, row.hits)
     database.close()
+
+
+def test_severity_is_the_worst_of_the_hits_and_can_be_searched_for(database: Database) -> None:
+    mild = finding(severity="medium", grade="command", confidence=0.9)
+    bad = finding(severity="critical", grade="injection", confidence=0.6)
+    store(database, "a", report(1, findings=[mild, bad]), report(2, findings=[mild]))
+    store(database, "b", report(3, findings=[finding(severity="low")]), report(4, host="other.example"))
+    with database.reading() as connection:
+        stored = connection.execute(select(hits.c.severity, hits.c.grade).order_by(hits.c.id)).all()
+    assert [tuple(row) for row in stored] == [(4, "injection"), (2, "command"), (1, ""), (0, "")]
+    for search, hosts in {
+        "severity:critical": ["shop.example"],
+        "severity:medium": [],
+        "grade:injection grade:command": ["shop.example"],
+        "!severity:critical": ["other.example"],
+    }.items():
+        assert [row.host for row in list_attacks(database, parse(search, NOON), 10).rows] == hosts, search
+    assert [row.severity for row in list_attacks(database, All(), 10, None, ORDERS["-severity"]).rows] == [4, 0]
+
+
+def test_batches_of_one_commit_are_each_as_if_alone(database: Database) -> None:
+    sent = [Sent.of("n1", batch("a", report(1), 7)), Sent.of("n2", batch("a", report(1), report(2)))]
+    first, second = store_batches(database, sent, NOON)
+    assert (first.accepted, [index for index, _ in first.quarantined], second.accepted) == (1, [1], 2)
+    assert [one.duplicate for one in store_batches(database, sent, NOON)] == [True, True]
+    assert counts(database)["reports"] == 2 and shown(database)[0].hits == 2

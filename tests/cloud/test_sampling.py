@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from tcpmirror.cloud import ingest, sampling
+from tcpmirror.cloud import facet_counts, ingest, sampling
 from tcpmirror.cloud.attacks import list_attacks
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.ingest import store_batch
@@ -99,7 +99,7 @@ def test_scan_of_one_parameter_is_bounded_and_its_counts_are_exact(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampling, "OF_ATTACK", 50)
-    monkeypatch.setattr(ingest, "FACETS", 40)
+    monkeypatch.setattr(facet_counts, "FACETS", 40)
     sampler = Sampler("automatic")
     for at in range(0, 300, 60):
         sent = [report(n, findings=[finding(payload=f"{n}' or 1=1")], real_ip=f"192.0.2.{n}") for n in range(at, at + 60)]

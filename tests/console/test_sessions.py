@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -50,6 +51,13 @@ def test_sessions_are_listed_and_open_with_their_time_line(page: Page, console: 
     page.get_by_label("Shown").click()
     page.get_by_role("option", name="With attacks").click()
     expect(rows).to_have_count(1)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as JSON").click()
+    assert [one["session"] for one in json.loads(download.value.path().read_text())] == ["00000000000000a1"]
+    tell(console, digest(0xC3, host, "xss"))
+    expect(rows).to_have_count(2)  # while the page is open
+    expect(page.get_by_label("Sessions", exact=True).first).to_have_text("2")
+    rows = rows.filter(has_text="a1")
     expect(rows).to_contain_text("bob<script>")
     expect(rows).to_contain_text("SQL injection")
     rows.get_by_role("link").click()

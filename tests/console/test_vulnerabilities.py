@@ -44,6 +44,10 @@ def test_vulnerabilities_are_listed_opened_judged_and_exported(
     text = download.value.path().read_text()
     assert "secret-in-url" in text and "exposed-file" not in text
 
+    tell(console, weakness("secret-in-url", "late.example", "token"))
+    late = page.get_by_role("table", name="Vulnerabilities").locator("tbody tr", has_text="late.example")
+    expect(late).to_have_count(1)  # while the page is open
+
     rows.get_by_role("link").click()
     expect(page.get_by_role("heading", name="A secret in an address")).to_be_visible()
     expect(page.get_by_label("Evidence as it was sent")).to_contain_text("GET /orders?token=<script>window.pwned=1</script>")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,18 @@ def test_promtool_has_nothing_to_say_about_the_page() -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
-def test_hostile_hosts_make_a_bounded_page() -> None:
+def test_what_traffic_chooses_makes_a_bounded_page() -> None:
     tallies = Tallies()
     for number in range(3 * HOSTS_LIMIT):
-        tallies.add(
-            EXAMPLE.__class__(**{name: getattr(EXAMPLE, name) for name in EXAMPLE.__slots__} | {"host": f"h{number}.x"})
-        )
+        found = replace(EXAMPLE.findings[0], type=f"t{number}", point=("get", f"p{number}"), rule=f"r{number}")
+        place = {
+            "host": f"h{number}.x",
+            "uri": f"/{number}",
+            "method": f"M{number}",
+            "real_ip": f"{number}",
+            "status": number,
+        }
+        tallies.add(replace(EXAMPLE, **place, findings=(found,), protocol=f"v{number}", server=f"s{number}", application=-1))
     assert exposition(tallies).count(b"\n") < HOSTS_LIMIT + 1500
 
 

@@ -28,7 +28,7 @@ def test_what_a_worker_learned_is_in_the_cloud(tmp_path: Path) -> None:
     for worker in range(2):
         news = ApiNews(100, page)
         for number in range(20):
-            news(exchange(f"/users/{1000 + number}?page={worker}", answer={"id": number}), False)
+            news.observe(exchange(f"/users/{1000 + number}?page={worker}", answer={"id": number}), False)
         for record in news.records(1 << 20):
             outbox.add(record)
     assert (page.get("api_requests"), page.get("api_samples"), page.get("api_refused")) == (40, 40, 0)
@@ -55,7 +55,7 @@ def test_what_the_cloud_has_not_taken_waits_and_merges() -> None:
     outbox = ApiOutbox()
     for _ in range(3):
         news = ApiNews(100, CounterPage.private(WORKER))
-        news(exchange("/a"), False)
+        news.observe(exchange("/a"), False)
         for record in news.records(1 << 20):
             outbox.add(record)
     call = outbox.next()
@@ -65,7 +65,7 @@ def test_what_the_cloud_has_not_taken_waits_and_merges() -> None:
 def test_records_keep_within_the_ring() -> None:
     news = ApiNews(1000, CounterPage.private(WORKER))
     for number in range(200):
-        news(exchange(f"/a{'b' * (number % 20)}/{'cdefghij'[number % 8]}", answer={"id": number}), False)
+        news.observe(exchange(f"/a{'b' * (number % 20)}/{'cdefghij'[number % 8]}", answer={"id": number}), False)
     records = list(news.records(4000))
     assert len(records) >= 4
     assert max(map(len, records)) <= 4000

@@ -13,6 +13,7 @@ from tcpmirror.model.exchange import Exchange
 from tcpmirror.processes.behavior_news import BehaviorNews
 from tcpmirror.processes.behavior_outbox import BehaviorOutbox
 from tcpmirror.processes.judging import Judge
+from tcpmirror.processes.learning import Learning
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import WORKER
@@ -29,7 +30,9 @@ def counted(exchanges: Iterable[Exchange], workers: int = 1) -> BehaviorOutbox:
     reporter = Judge(SETTINGS, None, lambda exchange, findings: None, page)
     for _ in range(workers):
         news = BehaviorNews(SETTINGS, page, reporter.report)
-        judges.append((Judge(SETTINGS, None, lambda exchange, findings: None, page, count=news), news))
+        judges.append(
+            (Judge(SETTINGS, None, lambda exchange, findings: None, page, learn=Learning(page, behavior=news)), news)
+        )
     for number, each in enumerate(exchanges):
         judges[number % workers][0](each)
     for _, news in judges:

@@ -29,7 +29,7 @@ def noted(exchanges: Iterable[Exchange], workers: int = 2, outbox: SessionOutbox
     for number, each in enumerate(exchanges):
         request = each.request
         assert request is not None
-        news[number % workers](each, [SQLI] if b"or" in request.target else [])
+        news[number % workers].observe(each, [SQLI] if b"or" in request.target else [])
     for worker in news:
         for record in worker.records(1 << 20):
             outbox.add(record)

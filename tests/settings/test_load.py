@@ -451,6 +451,12 @@ SINK_FAULTS = {
     "the cloud's name": ("{name: cloud, type: stdout}", "sinks"),
     "a name twice": ("{name: a, type: stdout}, {name: a, type: stdout}", "the name of several"),
     "an unknown type": ("{name: a, type: fax}", "`syslog`"),
+    "nobody to write to": ("{name: a, type: email, url: 'smtp://x'}", "needs a `target`"),
+    "no address of mail": ("{name: a, type: email, url: 'smtp://x', target: 'a@x, b'}", "' b' is no address"),
+    "a sender with a name": (
+        "{name: a, type: email, url: 'smtp://x', target: 'a@x', headers: {From: 'B <b@x>'}}",
+        "'B <b@x>' is no address",
+    ),
     "an unknown attack": ("{name: a, type: stdout, types: [sql]}", "`sqli`"),
 }
 
@@ -459,6 +465,27 @@ SINK_FAULTS = {
 def test_a_sink_that_cannot_work_is_refused_with_what_it_lacks(sinks: str, problem: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(problem)):
         parse_settings(f"{V4}sinks: [{sinks}]\n", "f")
+
+
+def test_a_digest_is_an_hours_unless_told_otherwise() -> None:
+    mail = "type: email, url: 'smtps://mail.example', target: 'a@mail.example, b@mail.example'"
+    usual, quick = parse_settings(
+        f"{V4}sinks: [{{name: a, {mail}}}, {{name: b, {mail}, batch_interval: 1m}}]\n", "f"
+    ).settings.sinks
+    assert (usual.batch_interval_ns, usual.batch_reports) == (3_600 * 10**9, 10_000)
+    assert (quick.batch_interval_ns, quick.batch_reports) == (60 * 10**9, 10_000)
+
+
+QUEUES = {
+    "another scheme": ("{url: 'https://c', token: t, queue: {url: 'kafka://q'}}", "no other queue is spoken"),
+    "an embedded cloud": ("{queue: {url: 'nats://q:4222'}}", "takes nothing off a queue"),
+}
+
+
+@pytest.mark.parametrize(("cloud", "problem"), QUEUES.values(), ids=QUEUES.keys())
+def test_a_queue_that_cannot_be_is_refused(cloud: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=rf"cloud\.queue\.url.*{problem}"):
+        parse_settings(f"{V4}cloud: {cloud}\n", "f")
 
 
 def test_a_sink_is_read_whole() -> None:

@@ -167,6 +167,12 @@ def test_a_capture_of_an_interface_that_ends_by_itself_is_started_again(run_sens
     eventually(lambda: "exit code 0" in sensor.logged())
 
 
+def counted_reloads(sensor: Sensor) -> tuple[int, int]:
+    """Return how many settings were taken and refused, as the exporter's metrics tell."""
+    (exporter,) = (each for each in ask(sensor.directory, {"command": "status"})["processes"] if each["kind"] == "exporter")
+    return exporter["counters"]["reloads"], exporter["counters"]["reload_errors"]
+
+
 class TestReload:
     def test_unchanged_settings_restart_nothing_and_workers_read_their_rules_again(self, run_sensor: Run) -> None:
         sensor = run_sensor().ready()
@@ -175,6 +181,7 @@ class TestReload:
         assert answer == {"exit_code": 0, "changed": [], "restarted": [], "needs_restart": []}
         eventually(lambda: len(sensor.events("reloading", settings_file=str(sensor.plan_file))) == 2)
         assert sensor.pids() == pids
+        assert counted_reloads(sensor) == (1, 0)
 
     def test_a_bad_file_changes_nothing_and_is_reported(self, run_sensor: Run) -> None:
         sensor = run_sensor().ready()
@@ -186,6 +193,7 @@ class TestReload:
         sensor.process.send_signal(signal.SIGHUP)
         eventually(lambda: sensor.logged().count("reload refused") == 2)
         assert sensor.pids() == pids
+        assert counted_reloads(sensor) == (0, 2)
         assert not sensor.events("reloading")
 
     def test_exporter_and_cloud_are_started_anew_with_the_new_settings(self, run_sensor: Run) -> None:

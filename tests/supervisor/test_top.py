@@ -16,7 +16,7 @@ Run = Callable[..., Sensor]
 
 
 def shown(renderable: object) -> str:
-    console = Console(file=io.StringIO(), width=160)
+    console = Console(file=io.StringIO(), width=220)
     console.print(renderable)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -29,8 +29,15 @@ def status(packets: int, cpu_s: float, ring_full: int) -> dict[str, Any]:
         "state": "running",
         "totals": dict.fromkeys(("packets", "exchanges", "attacks", "backlog", "drops"), packets),
         "losses": {"ring_full": ring_full},
-        "processes": [process | {"counters": counters}],
+        "processes": [process | {"counters": counters, "rings": {}}],
     }
+
+
+def worker_status(inspected: int, rings: dict[str, float]) -> dict[str, Any]:
+    counters = {"cpu_ns": 0, "rss_bytes": 1 << 25, "exchanges": inspected, "inspected": inspected}
+    counters |= {"detect_ns": inspected * 4_200, "tier2": inspected // 4}
+    process = {"name": "worker-0", "kind": "worker", "state": "running", "restarts": 0, "drops": 0, "rings": rings}
+    return status(0, 0.0, 0) | {"processes": [process | {"counters": counters}]}
 
 
 def test_rates_are_those_between_two_looks() -> None:
@@ -39,6 +46,13 @@ def test_rates_are_those_between_two_looks() -> None:
     assert " 50 %" in text
     assert " 98.5 %" in text
     assert "ring_full 5/s" in text
+
+
+def test_rings_and_the_cost_of_judging_are_those_of_each_worker() -> None:
+    before, now = worker_status(0, {}), worker_status(1000, {"segments": 0.61, "reports": 0.02})
+    text = shown(screen_of(Sample(0.0, before), Sample(1.0, now)))
+    assert "61 % / 2 %" in text
+    assert "4.2 us, 25 % in full" in text
 
 
 def test_a_process_that_is_new_has_no_rates_yet() -> None:

@@ -1,6 +1,7 @@
 """A small shop with a hole of every kind, or with all of them mended: what attacks on the sensor's tests are tried on.
 
-`python -m tests.vulns.shop PORT open|mended`. For loopback inside a namespace only: it runs what it is told to.
+`python -m tests.vulns.shop PORT open|mended [FILE]`. For loopback inside a namespace only: it runs what it is told to. FILE
+gets the target of each request whose query ended in an error, or showed what no item of the shop holds.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def database() -> sqlite3.Connection:
 class Shop(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     mended: ClassVar[bool] = False
+    successes: ClassVar[Path | None] = None
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -63,7 +65,15 @@ class Shop(BaseHTTPRequestHandler):
         try:
             page(self, given, body)
         except (sqlite3.Error, OSError, jinja2.TemplateError, xml.sax.SAXException, ValueError) as error:
+            if isinstance(error, sqlite3.Error):
+                self.note_success()
             self.answer(500, PAGE.format("an error" if self.mended else html.escape(f"{type(error).__module__}: {error}")))
+
+    def note_success(self) -> None:
+        """Write down that the query of this request was another than the shop's."""
+        if self.successes is not None and not self.mended:
+            with self.successes.open("a") as listed:
+                listed.write(self.path + "\n")
 
     def answer(self, status: int, text: str, kind: str = "text/html; charset=utf-8", **headers: str) -> None:
         data = text.encode("utf-8", "surrogateescape")
@@ -96,6 +106,9 @@ def items(shop: Shop, given: dict[str, str], body: bytes) -> None:
         rows = database().execute("SELECT name, price FROM items WHERE id = ?", (wanted,)).fetchall()
     else:
         rows = database().execute(f"SELECT name, price FROM items WHERE id = {wanted}").fetchall()
+        honest = {None, *(cell for _, *cells in ITEMS for cell in cells)}
+        if not honest.issuperset(cell for row in rows for cell in row):
+            shop.note_success()
     shop.answer(200, PAGE.format("".join(f"<li>{name}: {price}</li>" for name, price in rows) or "no such item"))
 
 
@@ -160,6 +173,7 @@ PAGES: dict[str, Callable[[Shop, dict[str, str], bytes], None]] = {
 
 def main() -> None:
     Shop.mended = sys.argv[2] == "mended"
+    Shop.successes = Path(sys.argv[3]) if len(sys.argv) > 3 else None
     ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Shop).serve_forever()
 
 

@@ -45,6 +45,15 @@ CASES: Final[dict[str, Case]] = {
     "an error of a database": Case(
         "sqli", "1'", b"You have an error in your SQL syntax; check", "You have an error in your SQL syntax"
     ),
+    "an error about columns, PostgreSQL": Case(
+        "sqli",
+        "1 ORDER BY 10--",
+        b"ORDER BY position 10 is not in select list",
+        "ORDER BY position 10 is not in select list",
+    ),
+    "an error about columns, SQLite": Case(
+        "sqli", "1 ORDER BY 10--", b"1st ORDER BY term out of range", "ORDER BY term out of range"
+    ),
     "an error with entities": Case("sqli", "1'", b"unrecognized token: &quot;'&quot;", 'unrecognized token: "'),
     "an error that was sent": Case("sqli", '\' near "x": syntax error', b'asked: near "x": syntax error', ""),
     "an echo of hexadecimal": Case("sqli", "1 UNION SELECT 0x7a71666b75627a61", b"<li>zqfkubza</li>", "zqfkubza"),

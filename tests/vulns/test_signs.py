@@ -11,7 +11,7 @@ from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.processes.weakness_news import template
 from tcpmirror.vulns.assessor import FIRST, RECORDS, Assessor
-from tcpmirror.vulns.components import Component, fault_of, known_faults, ordered
+from tcpmirror.vulns.components import Component, fault_of, files_in, known_faults, ordered
 
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 SESSION = "Cookie: sessionid=0123456789abcdef\r\n"
@@ -189,6 +189,21 @@ def test_no_bytes_make_it_raise(left: bytes, right: bytes, status: int) -> None:
     shown = Exchange(request, response)
     for sign in looked.look(shown, []):
         looked.note(shown, sign, "h", request.target)
+
+
+FILES = {
+    b"/js/jquery-1.12.4.min.js": {"jquery 1.12.4"},
+    b"/lib/jquery/1.9.1/jquery.js": {"jquery 1.9.1"},
+    b"//cdn.example/bootstrap/3.3.7/js/bootstrap.min.js": {"bootstrap 3.3.7"},
+    b"/frameworks/jquery/0.3.0/sharedmodules/jquery-1.7.2.js": {"jquery 1.7.2"},
+    b"/frameworks/jquery/0.3.0/sharedmodules/menu.js": set(),
+    b"/jquery/photos/1.2.3/": set(),
+}
+
+
+@pytest.mark.parametrize(("target", "expected"), FILES.items())
+def test_a_folder_tells_the_version_of_the_file_of_its_name(target: bytes, expected: set[str]) -> None:
+    assert {f"{found.product} {found.version}" for found in files_in(target)} == expected
 
 
 def test_versions_compare_by_their_numbers() -> None:

@@ -1,19 +1,16 @@
-"""Lists as files: streamed page by page, so that neither a long list nor a slow reader holds the store."""
+"""What was found as files: lists of attacks, and an exchange as a capture."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response, StreamingResponse
 
 from tcpmirror.cloud.api.access import Problem, Shared, only
 from tcpmirror.cloud.api.fields import RowId
+from tcpmirror.cloud.api.files import csv_file, json_file
 from tcpmirror.cloud.api.queries import Attack, Search, Sort, attack_fields, order_of, understood
 from tcpmirror.cloud.attacks import PAGE_LIMIT, Order, hit_detail, list_attacks
 from tcpmirror.cloud.database import Database
@@ -22,8 +19,6 @@ from tcpmirror.cloud.exchange_pcap import NoAddresses, exchange_pcap
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.search.tree import Query
 
-# What a spreadsheet takes for the start of a formula (OWASP, CSV Injection).
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _COLUMNS: Final = tuple(Attack.model_fields)
 
 router = APIRouter(
@@ -38,14 +33,14 @@ router = APIRouter(
 def attacks_as_csv(service: Shared, q: Search = "", sort: Sort = "-last") -> StreamingResponse:
     """Give all attacks of a search as CSV (RFC 4180). A cell that a spreadsheet would run begins with an apostrophe."""
     rows = _rows(service.database, understood(q, service), order_of(sort))
-    return _file(_csv(rows), "csv", "text/csv; charset=utf-8")
+    return csv_file("attacks", _COLUMNS, rows)
 
 
 @router.get("/attacks.json", response_class=StreamingResponse, responses={200: {"model": list[Attack]}})
 def attacks_as_json(service: Shared, q: Search = "", sort: Sort = "-last") -> StreamingResponse:
     """Give all attacks of a search as one JSON array."""
     rows = _rows(service.database, understood(q, service), order_of(sort))
-    return _file(_json(rows), "json", "application/json")
+    return json_file("attacks", _COLUMNS, rows)
 
 
 @router.get(
@@ -70,15 +65,6 @@ def exchange_as_capture(hit_id: RowId, service: Shared) -> Response:
     return Response(capture, media_type="application/vnd.tcpdump.pcap", headers=headers)
 
 
-def cell(value: Any) -> str:
-    """Return *value* as the text of a CSV cell that no spreadsheet takes for a formula."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    text = "" if value is None else " ".join(map(str, value)) if isinstance(value, list) else str(value)
-    is_number = isinstance(value, int | float)
-    return f"'{text}" if not is_number and text.lstrip(" ").startswith(_FORMULA) else text
-
-
 def _rows(database: Database, wanted: Query, order: Order) -> Iterator[dict[str, Any]]:
     cursor: str | None = None
     while True:
@@ -89,35 +75,3 @@ def _rows(database: Database, wanted: Query, order: Order) -> Iterator[dict[str,
         cursor = page.next_cursor
         if cursor is None:
             return
-
-
-def _csv(attacks: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    for fields in attacks:
-        writer.writerow([cell(fields[name]) for name in _COLUMNS])
-        if text.tell() > 64 * 1024:
-            yield _taken(text)
-    yield _taken(text)
-
-
-def _taken(text: io.StringIO) -> bytes:
-    taken = text.getvalue().encode("utf-8", "replace")
-    text.seek(0)
-    text.truncate()
-    return taken
-
-
-def _json(attacks: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    before = b"["
-    for fields in attacks:
-        yield before + orjson.dumps({name: fields[name] for name in _COLUMNS})
-        before = b",\n"
-    yield b"[]" if before == b"[" else b"]"
-
-
-def _file(chunks: Iterator[bytes], ending: str, media_type: str) -> StreamingResponse:
-    name = f"attacks-{datetime.now(UTC):%Y%m%d-%H%M%S}.{ending}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(chunks, media_type=media_type, headers=headers)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 RowId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
@@ -34,3 +34,11 @@ def ns_of(time: datetime | None) -> int | None:
         return None
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return min(max(int(aware.timestamp() * 1_000_000) * 1000, 0), 2**63 - 1)
+
+
+class ConditionEntry(BaseModel):
+    """What a value of the request has to be."""
+
+    point: Annotated[str, Field(max_length=256, examples=["header.HOST"])]
+    type: Literal["equal", "iequal", "regex", "absent"] = "equal"
+    value: Annotated[str, Field(max_length=2048, examples=["partner.example"])] = ""

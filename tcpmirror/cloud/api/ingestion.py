@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
 
 from tcpmirror.cloud.api.access import Calling, Problem, Shared, calling_node, only
 from tcpmirror.cloud.batch import BODY_LIMIT, BatchIn, BatchTooLarge, MalformedBatch, decoded_body, parse_batch
-from tcpmirror.cloud.ingest import Receipt, store_batch
+from tcpmirror.cloud.ingest import Receipt, Sent, store_batches
 from tcpmirror.cloud.nodes import record_heartbeat, register_node
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.served_rules import public_key
@@ -65,11 +67,24 @@ class Heartbeat(BaseModel):
     stats: dict[str, Any] = Field(default_factory=dict, examples=[{"packets": 120345, "coverage": 1.0}])
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A batch that is to be stored. ``is_tried``: it was tried with others, and what became of it is in ``receipt``."""
+
+    sent: Sent
+    receipt: Receipt | None = None
+    is_tried: bool = False
+
+
 class Intake:
-    """Bounds how many batches are held at once, and writes them one after another in a thread of its own."""
+    """Bounds how many batches are held at once; one thread takes them apart and writes all that wait with one commit.
+
+    One thread, as SQLite lets go of Python's lock at each row: with another one computing, every row would wait its turn.
+    """
 
     def __init__(self) -> None:
         self._held = 0
+        self._waiting: list[_Waiting] = []
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ingest")
 
     @asynccontextmanager
@@ -85,16 +100,40 @@ class Intake:
 
     async def store(self, service: Service, node_id: str, raw: bytes, coding: str) -> Receipt:
         """Return the receipt of the batch in *raw*, committed. Raises MalformedBatch, BatchTooLarge, DBAPIError."""
+        loop = asyncio.get_running_loop()
+        one = _Waiting(await loop.run_in_executor(self._writer, _read, node_id, raw, coding))
+        self._waiting.append(one)
+        try:
+            return await loop.run_in_executor(self._writer, self._write, service, one)
+        finally:
+            self._waiting.remove(one)
 
-        def stored() -> Receipt:
-            batch = parse_batch(decoded_body(raw, coding))
-            return store_batch(service.database, node_id, batch, service.clock(), service.book, service.sampler)
-
-        return await asyncio.get_running_loop().run_in_executor(self._writer, stored)
+    def _write(self, service: Service, one: _Waiting) -> Receipt:
+        """Store *one*, with one commit for it and all others that wait."""
+        if one.receipt is not None:
+            return one.receipt
+        together = [each for each in tuple(self._waiting) if not each.is_tried]
+        for each in together:
+            each.is_tried = True
+        if one in together and len(together) > 1:
+            # What is wrong with one of them must not be the others' trouble: then each is stored by itself.
+            with suppress(DBAPIError):
+                for each, receipt in zip(together, _stored(service, together), strict=True):
+                    each.receipt = receipt
+        return one.receipt or _stored(service, [one])[0]
 
     def close(self) -> None:
-        """Finish the batch being written; none that waits is begun."""
+        """Finish the batches being written; none that waits is begun."""
         self._writer.shutdown(wait=True, cancel_futures=True)
+
+
+def _read(node_id: str, raw: bytes, coding: str) -> Sent:
+    return Sent.of(node_id, parse_batch(decoded_body(raw, coding)))
+
+
+def _stored(service: Service, waiting: Sequence[_Waiting]) -> list[Receipt]:
+    sent = [each.sent for each in waiting]
+    return store_batches(service.database, sent, service.clock(), service.book, service.sampler)
 
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {

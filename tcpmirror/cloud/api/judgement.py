@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, only
-from tcpmirror.cloud.api.fields import RowId, time_of
+from tcpmirror.cloud.api.fields import ConditionEntry, RowId, time_of
 from tcpmirror.cloud.attacks import attack_detail
 from tcpmirror.cloud.ignore_rules import (
     BadEntry,
@@ -66,6 +66,9 @@ class IgnoreEntry(BaseModel):
     point: Annotated[str, Field(max_length=2048, description="There or below.", examples=["[post][json_doc]"])] = ""
     parameter: Annotated[str, Field(max_length=512, description="A glob, or `~` and an expression.")] = ""
     networks: Annotated[_Words, Field(description="Of the client's real address.", examples=[["10.0.0.0/8"]])] = []
+    where: Annotated[list[ConditionEntry], Field(max_length=16, description="What else has to hold of the request.")] = []
+    parsers: Annotated[_Words, Field(description="Found in what one of them made of it.", examples=[["base64"]])] = []
+    binary: Annotated[bool, Field(description="Found in a value that is binary.")] = False
 
 
 class SilencedShown(BaseModel):

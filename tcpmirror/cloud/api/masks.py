@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from tcpmirror.cloud import masks as store
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, only
-from tcpmirror.cloud.api.fields import RowId, time_of
+from tcpmirror.cloud.api.fields import ConditionEntry, RowId, time_of
 from tcpmirror.cloud.ignore_rules import BadEntry, NameTaken
 from tcpmirror.cloud.roles import Role
 
 _BAD: Final[dict[int | str, dict[str, Any]]] = {400: {"model": Problem, "description": "A node would refuse the mask."}}
 _TAKEN: Final[dict[int | str, dict[str, Any]]] = {409: {"model": Problem, "description": "The name is taken."}}
 _MISSING: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such mask."}}
-
-
-class ConditionEntry(BaseModel):
-    """What a value of the request has to be."""
-
-    point: Annotated[str, Field(max_length=256, examples=["header.HOST"])]
-    type: Literal["equal", "iequal", "regex", "absent"] = "equal"
-    value: Annotated[str, Field(max_length=2048, examples=["partner.example"])] = ""
 
 
 class MaskEntry(BaseModel):

@@ -34,6 +34,7 @@ from tcpmirror.cloud.search.language import parse
 from tcpmirror.cloud.search.tree import Query as Expression
 from tcpmirror.cloud.service import Service
 from tcpmirror.model.attack import ATTACK_TYPES
+from tcpmirror.model.finding import SEVERITIES
 from tcpmirror.model.point import point_text
 
 _DAY_NS = 86_400 * 1_000_000_000
@@ -100,6 +101,7 @@ class Attack(Sourced):
     last_payload: Annotated[str, Field(examples=["1' OR '1'='1"])]
     last_status: Annotated[int | None, Field(description="Null: no response was seen.", examples=[200])]
     confidence: Annotated[float, Field(description="Highest of its hits.", examples=[0.95])]
+    severity: Annotated[str, Field(description="The worst of its hits; empty: nobody judged any.", examples=["high"])]
     evidence_hits: Annotated[int, Field(description="Hits that worked, as the response shows: more than 0 is an incident.")]
     evidence: Annotated[str, Field(description="Of the newest of these.", examples=["root:x:0:0:root:/root:/bin/sh"])]
     status: Annotated[Status, Field(examples=["open"])]
@@ -137,6 +139,8 @@ class Hit(Sourced):
     payloads: Annotated[list[str], Field(examples=[["1' OR '1'='1"]])]
     rule: Annotated[str, Field(examples=["sqli.tautology"])]
     confidence: Annotated[float, Field(examples=[0.95])]
+    grade: Annotated[str, Field(description="injection or command; empty: the type knows neither.", examples=["injection"])]
+    severity: Annotated[str, Field(examples=["high"])]
     evidence: Annotated[str, Field(description="What in the response shows that it worked.")]
     source: Annotated[str, Field(description="The client's address after trusted proxy headers.", examples=["203.0.113.9"])]
     client: Annotated[str, Field(examples=["10.0.0.1:51544"])]
@@ -158,6 +162,8 @@ class HitFinding(BaseModel):
     payload: str
     rule: str
     confidence: float
+    grade: str = ""
+    severity: str = ""
 
 
 class HitWithExchange(Hit):
@@ -346,8 +352,14 @@ def attack_fields(row: Row[Any], known: Mapping[str, Row[Any]]) -> dict[str, Any
             "point_text": point_text(tuple(row.point)),
             "first_time": _time(row.first_ns),
             "last_time": _time(row.last_ns),
+            "severity": severity_name(row.severity),
         }
     )
+
+
+def severity_name(level: int) -> str:
+    """Return the severity that is stored as *level*; 0: nobody judged it."""
+    return SEVERITIES[level - 1] if level else ""
 
 
 def _about(source: Row[Any] | None) -> dict[str, Any]:
@@ -368,6 +380,7 @@ def _hit(row: Row[Any], known: Mapping[str, Row[Any]]) -> dict[str, Any]:
         own
         | _about(known.get(row.real_ip))
         | {"request_id": row.report_id, "time": _time(row.time_ns), "source": row.real_ip}
+        | {"severity": severity_name(row.severity)}
     )
 
 

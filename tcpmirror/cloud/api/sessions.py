@@ -8,18 +8,19 @@ them.
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from tcpmirror.cloud.api.access import Problem, Shared, calling_node, only
 from tcpmirror.cloud.api.digests import REFUSALS, DigestReceipt, receipt_of
+from tcpmirror.cloud.api.files import Rows, counted_off, csv_file, json_file
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.sessions import reading
 from tcpmirror.cloud.sessions.intake import key_of, take_digests
 from tcpmirror.sessions.digest import Event, SessionDigest
@@ -113,6 +114,8 @@ def wanted_sessions(
 
 
 _Wanted = Annotated[reading.SessionFilter, Depends(wanted_sessions)]
+_Sort = Annotated[str, Query(pattern="^(last|first|requests|errors|attacks)$")]
+_COLUMNS: Final = tuple(SessionRow.model_fields)
 
 
 @router.get("")
@@ -120,13 +123,33 @@ def sessions(
     *,
     service: Shared,
     wanted: _Wanted,
-    sort: Annotated[str, Query(pattern="^(last|first|requests|errors|attacks)$")] = "last",
+    sort: _Sort = "last",
     limit: Annotated[int, Query(ge=1, le=reading.PAGE_LIMIT)] = 50,
     offset: Annotated[int, Query(ge=0, le=10**6)] = 0,
 ) -> SessionPage:
     """List sessions, of the last seven days."""
     page = reading.list_sessions(service.database, wanted, sort, limit, offset)
     return SessionPage(sessions=[SessionRow(**_row(row)) for row in page.rows], total=page.total)
+
+
+@router.get(".csv", response_class=StreamingResponse, responses={200: {"content": {"text/csv": {}}}})
+def sessions_as_csv(service: Shared, wanted: _Wanted, sort: _Sort = "last") -> StreamingResponse:
+    """Give them as CSV (RFC 4180), up to 100,000. A cell that a spreadsheet would run begins with an apostrophe."""
+    return csv_file("sessions", _COLUMNS, _rows(service, wanted, sort))
+
+
+@router.get(".json", response_class=StreamingResponse, responses={200: {"model": list[SessionRow]}})
+def sessions_as_json(service: Shared, wanted: _Wanted, sort: _Sort = "last") -> StreamingResponse:
+    """Give them as one JSON array, up to 100,000."""
+    return json_file("sessions", _COLUMNS, _rows(service, wanted, sort))
+
+
+def _rows(service: Service, wanted: reading.SessionFilter, sort: str) -> Rows:
+    def page_at(offset: int) -> list[dict[str, Any]]:
+        page = reading.list_sessions(service.database, wanted, sort, reading.PAGE_LIMIT, offset)
+        return [_row(row) for row in page.rows]
+
+    return counted_off(page_at, reading.PAGE_LIMIT)
 
 
 @router.get("/{key}", responses={404: {"model": Problem}})
@@ -137,18 +160,13 @@ def session(key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}-\d{1,6}$")], servi
 
 
 @router.get(
-    "/{key}/events.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}, 404: {"model": Problem}}
+    "/{key}/events.csv",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}}}, 404: {"model": Problem}},
 )
-def events_as_csv(key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}-\d{1,6}$")], service: Shared) -> Response:
+def events_as_csv(key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}-\d{1,6}$")], service: Shared) -> StreamingResponse:
     """Read the time line of a session as CSV (RFC 4180). A cell that a spreadsheet would calculate is quoted."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(SessionEvent.model_fields)
-    for event in map(_event, _digest(service, key).time_line):
-        writer.writerow([_cell(value) for value in event.values()])
-    return Response(
-        out.getvalue(), media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{key}.csv"'}
-    )
+    return csv_file(key, tuple(SessionEvent.model_fields), map(_event, _digest(service, key).time_line))
 
 
 def _digest(service: Shared, key: str) -> SessionDigest:
@@ -196,11 +214,6 @@ def _event(event: Event) -> dict[str, Any]:
         "bytes": event.bytes,
         "attacks": event.attacks.split(),
     }
-
-
-def _cell(value: Any) -> str:
-    text = " ".join(value) if isinstance(value, list) else "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
 def _time(time_ns: int) -> datetime:

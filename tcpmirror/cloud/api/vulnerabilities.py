@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from tcpmirror.cloud import vulnerabilities as store
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, calling_node, only
 from tcpmirror.cloud.api.digests import DIGEST_BYTES, bounded_body
-from tcpmirror.cloud.api.exports import cell
 from tcpmirror.cloud.api.fields import RowId, optional_time_of, time_of
+from tcpmirror.cloud.api.files import Rows, counted_off, csv_file, json_file
 from tcpmirror.cloud.batch import BatchTooLarge, MalformedBatch, decoded_body
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.service import Service
 from tcpmirror.vulns.catalog import KINDS, SEVERITIES, TYPES
 from tcpmirror.vulns.weakness import decode_weaknesses
 
-_CSV: Final = (
-    "id", "severity", "status", "kind", "type", "title", "host", "method", "path", "subject", "count",
-    "first_time", "last_time", "judged_by", "comment",
-)  # fmt: skip
-_CSV_LIMIT: Final = 20_000  # rows of one file
 _SEVERITY = f"^({'|'.join(SEVERITIES)}|)$"
 
 
@@ -53,6 +48,10 @@ class VulnerabilityShown(BaseModel):
     judged_time: datetime | None
     judged_by: str
     comment: str
+
+
+_FIRST: Final = ("id", "severity", "status")  # of the columns of a file
+_COLUMNS: Final = (*_FIRST, *(name for name in VulnerabilityShown.model_fields if name not in _FIRST))
 
 
 class VulnerabilityDetail(VulnerabilityShown):
@@ -100,22 +99,32 @@ async def records(request: Request, service: Shared, node_id: Annotated[str, Dep
         raise HTTPException(400, str(error)[:300]) from error
 
 
-@router.get("", dependencies=[only(Role.READ)])
-def vulnerabilities(
-    *,
-    service: Shared,
+def wanted_vulnerabilities(
     status: Annotated[str, Query(pattern="^(open|closed|false_positive|)$")] = "",
     of_type: Annotated[str, Query(alias="type", pattern=f"^({'|'.join(TYPES)}|)$")] = "",
     kind: Annotated[str, Query(pattern=f"^({'|'.join(KINDS)}|)$")] = "",
     host: Annotated[str, Query(max_length=200, description="The whole name, with its port.")] = "",
     severity: Annotated[str, Query(pattern=_SEVERITY)] = "",
     text: Annotated[str, Query(max_length=200, description="Part of the path or the subject.")] = "",
-    sort: Annotated[str, Query(pattern="^(severity|last|first|count)$")] = "severity",
+) -> store.VulnerabilityFilter:
+    """Return which ones are asked for."""
+    return store.VulnerabilityFilter(status, of_type, kind, host, severity, text)
+
+
+_Wanted = Annotated[store.VulnerabilityFilter, Depends(wanted_vulnerabilities)]
+_Sort = Annotated[str, Query(pattern="^(severity|last|first|count)$")]
+
+
+@router.get("", dependencies=[only(Role.READ)])
+def vulnerabilities(
+    *,
+    service: Shared,
+    wanted: _Wanted,
+    sort: _Sort = "severity",
     limit: Annotated[int, Query(ge=1, le=store.PAGE_LIMIT)] = 50,
     offset: Annotated[int, Query(ge=0, le=10**6)] = 0,
 ) -> VulnerabilityList:
     """List vulnerabilities, the gravest first."""
-    wanted = store.VulnerabilityFilter(status, of_type, kind, host, severity, text)
     page = store.list_vulnerabilities(service.database, wanted, sort, limit, offset)
     return VulnerabilityList(
         vulnerabilities=[VulnerabilityShown(**_shown(row)) for row in page.rows],
@@ -124,28 +133,34 @@ def vulnerabilities(
     )
 
 
-@router.get(".csv", dependencies=[only(Role.READ)], response_class=Response, responses={200: {"content": {"text/csv": {}}}})
-def vulnerabilities_as_csv(
-    *,
-    service: Shared,
-    status: Annotated[str, Query(pattern="^(open|closed|false_positive|)$")] = "",
-    kind: Annotated[str, Query(pattern=f"^({'|'.join(KINDS)}|)$")] = "",
-    host: Annotated[str, Query(max_length=200)] = "",
-    severity: Annotated[str, Query(pattern=_SEVERITY)] = "",
-    text: Annotated[str, Query(max_length=200)] = "",
-) -> Response:
-    """List them as CSV (RFC 4180), the gravest first. A cell that a spreadsheet would calculate is quoted."""
-    out = io.StringIO()
-    table = csv.writer(out)
-    table.writerow(_CSV)
-    wanted = store.VulnerabilityFilter(status, "", kind, host, severity, text)
-    for offset in range(0, _CSV_LIMIT, store.PAGE_LIMIT):
-        page = store.list_vulnerabilities(service.database, wanted, "severity", store.PAGE_LIMIT, offset)
-        table.writerows([cell(_shown(row)[name]) for name in _CSV] for row in page.rows)
-        if len(page.rows) < store.PAGE_LIMIT:
-            break
-    headers = {"Content-Disposition": 'attachment; filename="vulnerabilities.csv"'}
-    return Response(out.getvalue(), media_type="text/csv", headers=headers)
+@router.get(
+    ".csv",
+    dependencies=[only(Role.READ)],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}}}},
+)
+def vulnerabilities_as_csv(service: Shared, wanted: _Wanted, sort: _Sort = "severity") -> StreamingResponse:
+    """Give them as CSV (RFC 4180), up to 100,000. A cell that a spreadsheet would run begins with an apostrophe."""
+    return csv_file("vulnerabilities", _COLUMNS, _rows(service, wanted, sort))
+
+
+@router.get(
+    ".json",
+    dependencies=[only(Role.READ)],
+    response_class=StreamingResponse,
+    responses={200: {"model": list[VulnerabilityShown]}},
+)
+def vulnerabilities_as_json(service: Shared, wanted: _Wanted, sort: _Sort = "severity") -> StreamingResponse:
+    """Give them as one JSON array, up to 100,000."""
+    return json_file("vulnerabilities", _COLUMNS, _rows(service, wanted, sort))
+
+
+def _rows(service: Service, wanted: store.VulnerabilityFilter, sort: str) -> Rows:
+    def page_at(offset: int) -> list[dict[str, Any]]:
+        page = store.list_vulnerabilities(service.database, wanted, sort, store.PAGE_LIMIT, offset)
+        return [_shown(row) for row in page.rows]
+
+    return counted_off(page_at, store.PAGE_LIMIT)
 
 
 @router.get("/{vulnerability_id}", dependencies=[only(Role.READ)], responses=_MISSING)

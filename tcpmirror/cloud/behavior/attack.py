@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, and_, func, select, update
 
 from tcpmirror.behavior.counter import CounterKey, Excess, Sample
+from tcpmirror.cloud.attack_sums import SOURCE, TARGET, Sum, add_sums
 from tcpmirror.cloud.batch import FindingIn, ReportIn, SoundReport
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.grouping import attack_key, hits_of
@@ -86,6 +87,12 @@ def _add_count(connection: Connection, attack_id: int, marked: Marked, more: int
     connection.execute(update(attacks).where(attacks.c.id == attack_id).values(**values))
     of_source = and_(facets.c.attack_id == attack_id, facets.c.kind == "source", facets.c.value == marked.key.subject)
     connection.execute(update(facets).where(of_source).values(hits=facets.c.hits + more))
+    host = connection.execute(select(attacks.c.host).where(attacks.c.id == attack_id)).scalar_one()
+    # As it is stored: the key's text may hold what a store has another sign for.
+    source = connection.execute(select(facets.c.value).where(of_source)).scalar()
+    grown = [(TARGET, host)] + ([(SOURCE, source)] if source is not None else [])
+    sums = {(*place, marked.key.type): Sum(0, more, marked.excess.last_ns) for place in grown}
+    add_sums(connection, sums)
 
 
 def _point(key: CounterKey) -> tuple[str, ...]:

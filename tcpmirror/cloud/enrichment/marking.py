@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tcpmirror.cloud.audit import Actor
+from tcpmirror.cloud.bulk import insert_rows
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.enrichment.entries import EntryWish, SourceLists, add_entry, read_lists, remove_entry
@@ -41,9 +41,7 @@ def note_addresses(connection: Connection, sources: Iterable[str], book: SourceB
     """Store which of *sources* are addresses, with what *book* knows of them and the list they are on."""
     book.lists = read_lists(connection, book.lists)
     rows = [row for source in sources if (row := _row(source, book, book.lists)) is not None]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    if rows:
-        connection.execute(dialect.insert(addresses).on_conflict_do_nothing(), rows)
+    insert_rows(connection, addresses, rows, "DO NOTHING")
 
 
 def _row(source: str, book: SourceBook, lists: SourceLists) -> dict[str, Any] | None:

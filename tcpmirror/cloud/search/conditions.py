@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any as Anything
 from typing import Final, assert_never
 
 import orjson
-from sqlalchemy import ColumnElement, Integer, Text, and_, case, cast, false, not_, or_, select, true, type_coerce
+from sqlalchemy import Column, ColumnElement, Integer, Text, and_, case, cast, false, not_, or_, select, true, type_coerce
+from sqlalchemy.sql import visitors
 
 from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes
 from tcpmirror.cloud.search.alike import alike
@@ -30,6 +32,7 @@ from tcpmirror.cloud.search.tree import (
 )
 from tcpmirror.cloud.traits import trait
 from tcpmirror.model.attack import ATTACK_TYPES
+from tcpmirror.model.finding import SEVERITIES
 
 Condition = ColumnElement[bool]
 
@@ -54,6 +57,18 @@ def condition(query: Query) -> Condition:
         case Match(key, values):
             return or_(false(), *(_MEANINGS[key](value) for value in values))
     assert_never(query)
+
+
+def about_types(asked: Condition, column: Column[str]) -> Condition | None:
+    """Return *asked* as a condition on *column*, which holds attack types; None where it asks for more than types."""
+    columns = {each for each in visitors.iterate(asked) if isinstance(each, Column)}
+    if not columns <= {attacks.c.type}:
+        return None
+
+    def replaced(element: Anything, **_: Anything) -> Anything:
+        return column if element is attacks.c.type else None
+
+    return visitors.replacement_traverse(asked, {}, replaced)
 
 
 def _during(since_ns: int, until_ns: int) -> Condition:
@@ -97,6 +112,11 @@ def _of_types(groups: dict[str, frozenset[str]], value: Value) -> Condition:
     if kinds is not None:
         return attacks.c.type.in_(sorted(kinds))
     return attacks.c.type.not_in(sorted(kind for named in groups.values() for kind in named))
+
+
+def _severity(value: Value) -> Condition:
+    assert isinstance(value, Pattern), "what the key's reader returns"
+    return attacks.c.severity == SEVERITIES.index(value.literal or "") + 1
 
 
 def _owasp(value: Value) -> Condition:
@@ -212,6 +232,8 @@ _MEANINGS: Final[dict[str, Callable[[Value], Condition]]] = {
     "auth": _trait("auth"),
     "target": lambda value: _of_types(TARGETS, value),
     "risk": lambda value: _of_types(RISKS, value),
+    "severity": _severity,
+    "grade": _trait("grade"),
     "owasp": _owasp,
     "cwe": _weakness,
     "rule": _trait("rule"),

@@ -12,6 +12,7 @@ from tcpmirror.cloud.enrichment.source import KINDS as SOURCE_KINDS
 from tcpmirror.cloud.search.grammar import Piece, SearchError
 from tcpmirror.cloud.search.kinds import OWASP
 from tcpmirror.cloud.search.tree import UNBOUNDED, Absent, Addresses, Between, Pattern, Value
+from tcpmirror.model.finding import GRADES, SEVERITIES
 
 API_PROTOCOLS: Final = ("graphql", "grpc", "websocket", "rest", "soap", "xml-rpc", "web-form", "webdav", "json-rpc")
 AUTHENTICATIONS: Final = (
@@ -180,6 +181,8 @@ KEYS: Final = (
     _chosen("auth", (), "how the request authenticated", "auth:jwt", AUTHENTICATIONS),
     _chosen("target", (), "whom the attack hurts", "target:database", ("client", "database", "server")),
     _chosen("risk", (), "how much it could hurt", "risk:high", ("high", "medium", "low")),
+    _chosen("severity", (), "how bad the worst of it was judged", "severity:critical,high", SEVERITIES),
+    _chosen("grade", (), "breaks out of the data it stands in, or is code as a whole", "grade:injection", GRADES),
     _chosen("owasp", (), "place in OWASP's lists", "owasp:owasp_api7_2023", tuple(OWASP)),
     Key("cwe", (), "weakness by its number", "cwe:89", read_numbers),
     Key("rule", (), "rule that found it", "rule:sqli-*", read_start),

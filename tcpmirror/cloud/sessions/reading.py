@@ -13,6 +13,7 @@ from tcpmirror.cloud.sessions.intake import unpacked
 from tcpmirror.sessions.digest import SessionDigest
 
 PAGE_LIMIT: Final = 200
+_LOOKED_AT: Final = 50  # sessions of one source at one time
 DAYS: Final = 8  # a session of a week touches so many days
 ORDERS: Final = {
     "last": api_sessions.c.last_ns,
@@ -62,6 +63,22 @@ def read_session(database: Database, key: str) -> SessionDigest | None:
     with database.reading() as connection:
         raw = connection.execute(select(api_sessions.c.digest).where(api_sessions.c.key == key)).scalar()
     return None if raw is None else unpacked(raw)
+
+
+def session_of_request(database: Database, source: str, time_ns: int) -> SessionDigest | None:
+    """Return the session in which *source* made an attack at *time_ns*; None: none is known to have one.
+
+    Sensors tell of sessions within half a minute; a session keeps its newest attacks.
+    """
+    at_the_time = (api_sessions.c.first_ns <= time_ns, api_sessions.c.last_ns >= time_ns, api_sessions.c.attacks > 0)
+    of_source = api_sessions.c.sources.contains(f"\n{source}\n", autoescape=True)
+    found = select(api_sessions.c.digest).where(*at_the_time, of_source).order_by(api_sessions.c.last_ns).limit(_LOOKED_AT)
+    with database.reading() as connection:
+        for raw in connection.execute(found).scalars():
+            digest = unpacked(raw)
+            if any((event.time_ns, event.source) == (time_ns, source) for event in digest.attack_events):
+                return digest
+    return None
 
 
 def days_of(database: Database, session: str) -> tuple[str, ...]:

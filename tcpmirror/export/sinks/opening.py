@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 from tcpmirror.errors import EnvironmentFault
-from tcpmirror.export.sinks import http
+from tcpmirror.export.sinks import email, http, otlp
 from tcpmirror.export.sinks.lines import LinesFile, StandardOutput
 from tcpmirror.export.sinks.sink import Sink
 from tcpmirror.export.sinks.syslog import Syslog
@@ -52,6 +52,18 @@ def _splunk(settings: tree.Sink, version: str) -> Sink:
     return sink
 
 
+def _otlp(settings: tree.Sink, version: str) -> Sink:
+    sink = _http(settings, version, otlp.logs_body(version), {"Authorization": f"Bearer {settings.token}"})
+    sink.url, sink.judged = f"{sink.url}{otlp.PATH}", otlp.judge_logs
+    return sink
+
+
+def _email(settings: tree.Sink, version: str) -> Sink:
+    recipients = tuple(filter(None, (part.strip() for part in settings.target.split(","))))
+    sender = email.sender_of(dict(settings.headers))
+    return email.Email(settings.url, sender, recipients, settings.token, settings.timeout_s, tls_context(settings))
+
+
 def _kafka(settings: tree.Sink, version: str) -> Sink:
     options = dict(settings.headers) | ({"ssl.ca.location": settings.ca_file} if settings.ca_file else {})
     made: Sink = _library("kafka", settings).Kafka(settings.url, settings.target, settings.timeout_s, options)
@@ -82,6 +94,8 @@ _OPENERS: Final[dict[str, Callable[[tree.Sink, str], Sink]]] = {
     "kafka": _kafka,
     "nats": _nats,
     "s3": _s3,
+    "otlp": _otlp,
+    "email": _email,
 }
 
 

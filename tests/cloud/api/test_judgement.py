@@ -75,3 +75,26 @@ def test_only_analysts_judge(cloud: RunningCloud, verb: str, path: str, body: ob
         with cloud.client(token) as client:
             statuses.append(client.request(verb, path, json=body).status_code)
     assert statuses == [401, 403, 403]
+
+
+def test_entry_with_every_condition_comes_back_as_it_was_given(analyst: httpx.Client) -> None:
+    entry = {
+        "name": "whole",
+        "rules": ["sqli-*"],
+        "types": ["sqli"],
+        "host": "*.example",
+        "path": "~ ^/a",
+        "point": "[get]",
+        "parameter": "id",
+        "networks": ["203.0.113.0/24"],
+        "where": [{"point": "header.X", "type": "absent", "value": ""}],
+        "parsers": ["base64"],
+        "binary": True,
+    }
+    made = analyst.post("/api/v1/ignore-rules", json={"entry": entry})
+    assert made.status_code == 201, made.text
+    listed = next(one for one in analyst.get("/api/v1/ignore-rules").json()["rules"] if one["entry"]["name"] == "whole")
+    assert listed["entry"] == entry
+    assert analyst.delete(f"/api/v1/ignore-rules/{listed['id']}").status_code == 204
+    refused = analyst.post("/api/v1/ignore-rules/preview", json={"name": "a", "parsers": ["brotli"]})
+    assert refused.status_code == 400 and "parsers" in refused.json()["detail"]

@@ -1,0 +1,16 @@
+from libc.stdint cimport uint64_t
+
+cdef enum:
+    REQUESTS, OF_VALUES, OF_PATHS, OF_PAYLOADS, OF_LOGINS, OF_AGENTS
+
+
+cdef class Check:
+    cdef object control
+    cdef int index, count
+    cdef bint by_session, by_all, by_account
+    cdef uint64_t slot_ns
+    cdef object names           # of parameters, None: identifiers
+    cdef object networks
+    cdef int[600] statuses      # 1: accepted
+    cdef bint has_statuses
+    cdef bint is_of_host        # counts what is done anywhere on a host

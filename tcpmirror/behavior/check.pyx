@@ -1,0 +1,25 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Controls, made ready to be asked about every request."""
+from tcpmirror.behavior.controls import Names, Networks
+from tcpmirror.behavior.counter import SLOTS_A_WINDOW
+
+COUNTS = ("requests", "values", "paths", "payloads", "logins", "agents")
+
+
+cdef class Check:
+    """A control, made ready."""
+
+    def __init__(self, int index, control):
+        self.control = control
+        self.index = index
+        self.count = COUNTS.index(control.count)
+        self.by_session, self.by_all, self.by_account = (control.by == each for each in ("session", "endpoint", "account"))
+        self.slot_ns = max(1, control.window_ns // SLOTS_A_WINDOW)
+        self.names = Names(control.parameters).matches if control.parameters else None
+        self.networks = Networks(control.networks).hold if control.networks else None
+        self.has_statuses = bool(control.statuses)
+        self.is_of_host = control.count in ("paths", "payloads", "agents") \
+            or (control.count == "requests" and control.type == "resource_consumption")
+        for status in range(600):
+            text = str(status)
+            self.statuses[status] = text in control.statuses or text[0] + "xx" in control.statuses

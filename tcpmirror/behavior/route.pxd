@@ -1,0 +1,29 @@
+from libc.stdint cimport uint8_t, uint64_t
+
+from tcpmirror.model.exchange cimport Request
+from tcpmirror.model.heads cimport Span
+
+cdef enum:
+    KEY_BYTES = 512       # of host, method and path; what is longer is counted under its beginning
+    CHECKS = 32           # of a route
+
+
+cdef class Route:
+    cdef str host, path
+    cdef tuple checks, targets  # of each check: the path under which it counts
+    cdef uint64_t[CHECKS] hashes  # of each target
+    cdef bint reads_body, is_asset
+    cdef uint64_t seen
+
+
+cdef class Routes:
+    cdef dict known
+    cdef object choice
+    cdef tuple checks
+
+    cdef Route of(self, Request request, Span* host)
+    cdef Route _new(self, bytes name, Request request)
+
+
+cdef uint64_t hash64(bytes text)
+cdef bint is_value(const uint8_t* text, Py_ssize_t size) noexcept nogil

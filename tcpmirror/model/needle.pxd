@@ -1,0 +1,1 @@
+cpdef bint holds(bytes text, bytes needle) noexcept
