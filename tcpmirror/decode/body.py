@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from tcpmirror.decode import form, json_doc, multipart, xml
+from tcpmirror.decode import form, json_doc, json_scan, multipart, xml
 from tcpmirror.decode.text import is_text
 from tcpmirror.model.anomaly import Anomaly
+from tcpmirror.model.exchange import Request
 
 if TYPE_CHECKING:
     from tcpmirror.decode.walk import Path, Walk
@@ -18,6 +19,7 @@ _XML_START: Final = re.compile(rb"\s*<(?:\?xml\b|!DOCTYPE\s+\w+\s*[\[>]|\w+:?Env
 _UTF16_LOOK: Final = 16  # bytes: eight characters of ASCII in a row are no chance
 _GZIP: Final = b"\x1f\x8b\x08"  # some servers look no further than this, whatever Content-Encoding says
 _POST: Final[Path] = ("post",)
+_INCOMPLETE: Final = 1 << Anomaly.INCOMPLETE
 
 
 def read(walk: Walk, content_type: bytes, body: bytes) -> None:
@@ -49,6 +51,14 @@ def _structured(walk: Walk, kind: bytes, body: bytes) -> bool:
         form.read(walk, (*_POST, "form_urlencoded"), body)
         return True
     return False
+
+
+def whole(request: Request) -> bytes:
+    """Return the body of *request*; a document in JSON of which only the beginning was kept, or came, is closed there."""
+    sent = request.body
+    if request.body_length > len(sent) or request.anomalies & _INCOMPLETE:
+        return json_scan.closed(sent) or sent
+    return sent
 
 
 def texts(content_type: bytes, body: bytes) -> Iterable[tuple[bytes, bool, bool]] | None:

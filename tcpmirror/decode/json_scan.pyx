@@ -1,14 +1,17 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""JSON (RFC 8259) token by token, without memory of its own and without recursion.
+"""JSON (RFC 8259) token by token, without memory of its own and without recursion; documents that were cut are closed.
 
 It accepts what the full path accepts, and nothing else that the full path refuses: there, a document that does not parse is
 read as a text, so calling it a document here would hide the text. Bytes below 0x20 may stand in strings. Deeper than
 JSON_DEPTH, or with a constant that RFC 8259 does not know (NaN), it is no document.
 """
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
 from tcpmirror.decode.text cimport uchar
+
+DEF CUT_SCALAR = 64       # bytes of a number or constant that was cut; a longer one is none
 
 cdef extern from *:
     int __builtin_ctzll(unsigned long long) noexcept nogil
@@ -37,7 +40,7 @@ cdef void json_start(JsonScan* scan, const uchar* data, Py_ssize_t size) noexcep
 
 
 cdef JsonToken json_next(JsonScan* scan) noexcept nogil:
-    """Return the next token; JSON_END after a whole document, JSON_BAD where it is none."""
+    """Return the next token; JSON_END after a whole document, JSON_BAD where it is none: `at` and `state` say where."""
     cdef const uchar* data = scan.data
     cdef Py_ssize_t at = scan.at, stop = scan.stop
     cdef int state = scan.state
@@ -46,49 +49,55 @@ cdef JsonToken json_next(JsonScan* scan) noexcept nogil:
         while at < stop and data[at] <= 32 and (data[at] == 32 or data[at] in (9, 10, 13)):
             at += 1
         if at == stop:
-            return JSON_END if scan.depth == 0 and state == WANT_MORE else JSON_BAD
+            return JSON_END if scan.depth == 0 and state == WANT_MORE else _bad(scan, at, state)
         byte = data[at]
         if state == WANT_MORE:
             if scan.depth == 0:
-                return JSON_BAD
+                return _bad(scan, at, state)
             at += 1
             if byte == 44:
                 state = WANT_KEY if scan.in_object[scan.depth - 1] else WANT_ELEMENT
             elif byte == (125 if scan.in_object[scan.depth - 1] else 93):
                 scan.depth -= 1
             else:
-                return JSON_BAD
+                return _bad(scan, at - 1, state)
         elif state == WANT_COLON:
             if byte != 58:
-                return JSON_BAD
+                return _bad(scan, at, state)
             at += 1
             state = WANT_VALUE
         elif state == WANT_FIRST_KEY or state == WANT_KEY:
             if byte == 34:
                 scan.state = WANT_COLON
-                return JSON_KEY if _string(scan, at) else JSON_BAD
+                return JSON_KEY if _string(scan, at) else _bad(scan, at, state)
             if byte != 125 or state == WANT_KEY:
-                return JSON_BAD
+                return _bad(scan, at, state)
             at += 1
             scan.depth -= 1
             state = WANT_MORE
         elif byte == 34:
             scan.state = WANT_MORE
-            return JSON_STRING if _string(scan, at) else JSON_BAD
+            return JSON_STRING if _string(scan, at) else _bad(scan, at, state)
         elif byte == 93 and state == WANT_FIRST:
             at += 1
             scan.depth -= 1
             state = WANT_MORE
         elif byte == 123 or byte == 91:
             if scan.depth == JSON_DEPTH:
-                return JSON_BAD
+                return _bad(scan, at, state)
             scan.in_object[scan.depth] = byte == 123
             scan.depth += 1
             at += 1
             state = WANT_FIRST_KEY if byte == 123 else WANT_FIRST
         else:
             scan.state = WANT_MORE
-            return JSON_SCALAR if _scalar(scan, at) else JSON_BAD
+            return JSON_SCALAR if _scalar(scan, at) else _bad(scan, at, state)
+
+
+cdef inline JsonToken _bad(JsonScan* scan, Py_ssize_t at, int state) noexcept nogil:
+    scan.at = at
+    scan.state = state
+    return JSON_BAD
 
 
 cdef inline bint _string(JsonScan* scan, Py_ssize_t at) noexcept nogil:
@@ -257,3 +266,52 @@ cdef inline Py_ssize_t _utf8(unsigned int point, uchar* out) noexcept nogil:
     out[2] = 0x80 | ((point >> 6) & 63)
     out[3] = 0x80 | (point & 63)
     return 4
+
+
+def closed(bytes data not None):
+    """Return the document of which *data* is the beginning, closed where that ends; None: it is no beginning of one.
+
+    A string that was cut keeps what came of it, a number or constant that was cut gives way to null.
+    """
+    cdef JsonScan scan
+    cdef JsonToken token
+    cdef Py_ssize_t end
+    cdef bytes tail = b""
+    json_start(&scan, <const uchar*>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    while True:
+        token = json_next(&scan)
+        if token == JSON_END:
+            return data
+        if token == JSON_BAD:
+            break
+    end = scan.at
+    if end < scan.stop and scan.data[end] == 34 and scan.state != WANT_MORE and scan.state != WANT_COLON:
+        end = _cut_string(scan.data, end + 1, scan.stop)
+        tail = b'":null' if scan.state == WANT_KEY or scan.state == WANT_FIRST_KEY else b'"'
+    elif scan.state == WANT_COLON and end == scan.stop:
+        tail = b":null"
+    elif scan.state == WANT_VALUE or scan.state == WANT_ELEMENT or (scan.state == WANT_FIRST and end < scan.stop):
+        tail = b"null"  # cut before it, or in it
+        if scan.stop - end > CUT_SCALAR:
+            return None
+    elif end < scan.stop:
+        if scan.state != WANT_MORE or scan.stop - end > 2 or scan.data[end] not in (46, 69, 101):  # the fraction or exponent
+            return None
+    elif scan.state == WANT_KEY:
+        tail = b'"":null'
+    if end < 0 or scan.depth == 0:
+        return None
+    return data[:end] + tail + bytes([125 if scan.in_object[place] else 93 for place in range(scan.depth - 1, -1, -1)])
+
+
+cdef Py_ssize_t _cut_string(const uchar* data, Py_ssize_t at, Py_ssize_t stop) noexcept nogil:
+    """Return where the string that goes on at *at* was cut, before an escape that is not whole; -1: one in it is bad."""
+    while at < stop:
+        if data[at] == 92:
+            if at + 1 == stop or (data[at + 1] == 117 and at + 6 > stop):
+                return at
+            if not _is_escape(data + at + 1, stop - at - 1):
+                return -1
+            at += 1
+        at += 1
+    return stop

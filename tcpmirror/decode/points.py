@@ -33,7 +33,7 @@ def request_points(request: Request, limits: Limits) -> Decoded:
     if request.body:
         kind = request.header(b"content-type") or b""
         if not grpc.is_protobuf(kind.lower()) or not grpc.read(walk, ("post",), request, kind.lower()):
-            body.read(walk, kind, request.body)
+            body.read(walk, kind, body.whole(request))
     return Decoded(walk.points, walk.anomalies)
 
 

@@ -89,6 +89,10 @@ class RunningConsole(AbstractContextManager["RunningConsole"]):
                 self._session = client.cookies[COOKIE]
         return self._session
 
+    def reader(self) -> httpx.Client:
+        """Return a client of an administrator who is signed in."""
+        return httpx.Client(base_url=self.url, cookies={COOKIE: self.session()}, timeout=20)
+
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
