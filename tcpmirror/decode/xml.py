@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tcpmirror.decode.walk import Path, Walk
 
 _DEPTH: Final = 256
+_FAILURES: Final = 4096  # of tags; what has more of them is no markup, and looking for the next one costs a microsecond each
 # Each alternative starts at a "<" and looks for one end mark, so the scan is linear but for missing end marks, which are
 # looked for once each (`_Seen`).
 _NAME: Final = rb"[A-Za-z_\x80-\xff][\w.\-:\x80-\xff]*"
@@ -40,6 +41,7 @@ class _Reader:
         self.depth = depth
         self.open: list[str] = []
         self.has_tags = False
+        self.failed = 0
         self.missing: set[bytes] = set()  # end marks known not to come any more
 
     def read(self) -> bool:
@@ -100,6 +102,10 @@ class _Reader:
     def _tag(self, start: int) -> int:
         match = _TAG.match(self.data, start)
         if match is None:
+            self.failed += 1
+            if self.failed > _FAILURES:
+                self.walk.note(Anomaly.BAD_XML)
+                return len(self.data)
             # The value around it was judged as it stands; the piece alone says nothing more.
             end = self.data.find(b"<", start + 1)
             return end if end >= 0 else len(self.data)

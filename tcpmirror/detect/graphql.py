@@ -17,8 +17,9 @@ ALIAS_LIMIT: Final = 25  # fields renamed in one document; pages that batch read
 DIRECTIVE_LIMIT: Final = 25  # directives one behind the other
 BATCH_LIMIT: Final = 10  # documents in one request; clients that batch send up to ten
 _NAME: Final = rb"[_A-Za-z]\w{0,127}"
+# A string that nothing ends goes to the end of its line: a token that can fail would be tried again from each quote in it.
 _TOKEN: Final = re.compile(
-    rb"\"(?:[^\"\\\n]|\\.)*\"|#[^\n]*|\((?:[^(){}\"]|\"(?:[^\"\\\n]|\\.){0,512}\"|\{[^(){}\"]{0,512}\}){0,512}\)|([{}])|@"
+    rb"\"(?:[^\"\\\n]|\\.)*(?:\"|(?=\n)|\\?\Z)|#[^\n]*|\((?:[^(){}\"]|\"(?:[^\"\\\n]|\\.){0,512}\"|\{[^(){}\"]{0,512}\}){0,512}\)|([{}])|@"
     + _NAME
     + rb"|("
     + _NAME

@@ -22,7 +22,9 @@ import yaml
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.point import Point
 
-_TOKEN: Final = re.compile(rb"(ey[A-Za-z0-9_-]{8,4096}\.ey[A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{0,1024})")
+# From where a run of the alphabet begins and from nowhere else in it, so that each is read once.
+_TOKEN: Final = re.compile(rb"(?<![A-Za-z0-9_-])([A-Za-z0-9_-]+)(\.ey[A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{0,1024})")
+_HEAD_BYTES: Final = range(10, 4099)
 _HASHES: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 _CONFIDENCE: Final = {"weak-token-endless-privilege": 0.7, "weak-token-own-key": 0.8}
 _OWN_KEY: Final = frozenset(("jwk", "jku", "x5u"))
@@ -45,16 +47,16 @@ class TokenCheck:
 
     def is_suspect(self, form: bytes) -> bool:
         """Tell whether a request's normal form holds a weak token."""
-        return any(self.weakness(match.group(1), match.group(2)) for match in _TOKEN.finditer(form))
+        return any(self.weakness(signed, signature) for signed, signature in _tokens(form))
 
     def findings(self, points: Iterable[Point]) -> Iterator[Finding]:
         for point in points:
             if b".ey" not in point.value:
                 continue
-            for match in _TOKEN.finditer(point.value):
-                rule = self.weakness(match.group(1), match.group(2))
+            for signed, signature in _tokens(point.value):
+                rule = self.weakness(signed, signature)
                 if rule:
-                    payload = match.group()[:512].decode("latin-1")
+                    payload = (signed + b"." + signature)[:512].decode("latin-1")
                     yield Finding("weak_auth", point.path, payload, rule, _CONFIDENCE.get(rule, 0.9))
 
     def weakness(self, signed: bytes, signature: bytes) -> str:
@@ -66,6 +68,15 @@ class TokenCheck:
                 self._known.clear()
             known = self._known[token] = _weakness(signed, signature)
         return known
+
+
+def _tokens(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (what is signed, signature) of each token in *text*, whatever of its alphabet stands in front."""
+    for match in _TOKEN.finditer(text):
+        run, claims, signature = match.groups()
+        head = run[run.find(b"ey") :] if b"ey" in run else b""
+        if len(head) in _HEAD_BYTES:
+            yield head + claims, signature
 
 
 def _weakness(signed: bytes, signature: bytes) -> str:
