@@ -1,22 +1,23 @@
 """API specification enforcement: requests compared with the OpenAPI documents that operators gave for their host.
 
-Each document is compiled once: paths to a table, schemas to validators of jsonschema-rs (JSON Schema draft 4 for OpenAPI 3.0
-and 2.0, whose dialect is nearest to that; draft 2020-12 for 3.1). A host without a document costs one look into a table. A
-request whose body is larger than BODY_BYTES, or that takes longer than TIME_NS, is a `processing_overlimit` and not judged.
+Each document is compiled once: paths to a table, schemas to validators (`operation_reading`). A host without a document
+costs one look into a table. A request whose body is larger than BODY_BYTES, or that takes longer than TIME_NS, is a
+`processing_overlimit` and not judged.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
 import jsonschema_rs
 import orjson
 
-from tcpmirror.discovery.specification import bare_path, base_paths, parsed_document
+from tcpmirror.discovery.operation_reading import operation_table
+from tcpmirror.discovery.operation_table import Operation, OperationTable, Parameter, Validator
+from tcpmirror.discovery.specification import parsed_document
 from tcpmirror.model.exchange import Request
 from tcpmirror.model.finding import Finding
 
@@ -24,50 +25,20 @@ BODY_BYTES: Final = 1024 * 1024
 TIME_NS: Final = 50_000_000
 VIOLATIONS: Final = 16  # of one request
 PAYLOAD: Final = 512
-_METHODS: Final = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 _DEPTH: Final = 64
 _CONFIDENCE: Final = 0.9
-_Validator = jsonschema_rs.Draft4Validator | jsonschema_rs.Draft202012Validator
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    place: str  # query, header, cookie, path
-    name: str
-    is_required: bool
-    kind: str  # of its schema
-    item: str  # of an array's elements
-    validator: _Validator | None
-
-
-@dataclass(slots=True)
-class Operation:
-    parameters: tuple[Parameter, ...] = ()
-    query_names: frozenset[str] = frozenset()
-    takes_any_query: bool = False
-    body_required: bool = False
-    bodies: dict[str, _Validator | None] = field(default_factory=dict)  # by media type
-    security: tuple[tuple[tuple[str, str], ...], ...] = ()  # alternatives, each of (place, name)
-
-
-@dataclass(slots=True)
-class _Compiled:
-    rule: str
-    literal: dict[tuple[str, ...], dict[str, Operation]]
-    templates: list[tuple[re.Pattern[str], tuple[str, ...], dict[str, Operation]]]
-    bases: tuple[tuple[str, ...], ...]
 
 
 class Enforcement:
     """Documents by host; *clock_ns* gives CPU time. One that cannot be compiled is left out: ``problems`` says why."""
 
     def __init__(self, documents: Iterable[tuple[str, str, str]], clock_ns: Callable[[], int]) -> None:
-        self._hosts: dict[str, list[_Compiled]] = {}
+        self._hosts: dict[str, list[OperationTable]] = {}
         self._clock_ns = clock_ns
         self.problems: list[str] = []
         for host, name, text in documents:
             try:
-                compiled = _compile(name, parsed_document(text.encode()))
+                compiled = operation_table(name, parsed_document(text.encode()))
             except (
                 ValueError,
                 TypeError,
@@ -98,7 +69,7 @@ class Enforcement:
         found: list[Finding] = []
         is_known = False
         for document in documents:
-            place = _lookup(document, tuple(path.split("/")[1:]), request.method.decode("latin-1").lower())
+            place = document.lookup(tuple(path.split("/")[1:]), request.method.decode("latin-1").lower())
             if place is None:
                 continue
             is_known = True
@@ -115,26 +86,6 @@ class Enforcement:
 
 def _finding(kind: str, point: tuple[str, ...], value: str, rule: str) -> Finding:
     return Finding(kind, point, value[:PAYLOAD].encode("latin-1", "replace").decode("latin-1"), rule, _CONFIDENCE)
-
-
-def _lookup(document: _Compiled, path: tuple[str, ...], method: str) -> tuple[Operation, dict[str, str]] | None:
-    for base in document.bases:
-        if path[: len(base)] != base:
-            continue
-        rest = path[len(base) :]
-        methods = document.literal.get(rest)
-        if methods and (operation := _of_method(methods, method)):
-            return operation, {}
-        joined = "/".join(rest)
-        for pattern, names, candidates in document.templates:
-            match = pattern.fullmatch(joined)
-            if match and (operation := _of_method(candidates, method)):
-                return operation, dict(zip(names, match.groups(), strict=True))
-    return None
-
-
-def _of_method(methods: dict[str, Operation], method: str) -> Operation | None:
-    return methods.get(method) or (methods.get("get") if method == "head" else None)
 
 
 def _violations(request: Request, query: str, operation: Operation, of_path: dict[str, str], rule: str) -> Iterator[Finding]:
@@ -243,7 +194,7 @@ def _of_body(request: Request, operation: Operation, rule: str) -> Iterator[Find
         yield _of_error(error, rule)
 
 
-def _accepted(bodies: dict[str, _Validator | None], media: str) -> str | None:
+def _accepted(bodies: dict[str, Validator | None], media: str) -> str | None:
     for name in (media, f"{media.partition('/')[0]}/*", "*/*"):
         if name in bodies:
             return name
@@ -262,175 +213,3 @@ def _of_error(error: jsonschema_rs.ValidationError, rule: str) -> Finding:
     if name in ("additionalProperties", "unevaluatedProperties"):
         return _finding("undefined_parameter", point, error.message, rule)
     return _finding("invalid_parameter_value", point, error.message, rule)
-
-
-# -- compiling ------------------------------------------------------------------------------------------------------------
-
-
-def _compile(name: str, document: dict[str, Any]) -> _Compiled:
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:64] or "document"
-    compiled = _Compiled(f"specification-{slug}", {}, [], base_paths(document))
-    build = _Builder(document)
-    for path, given in document.get("paths", {}).items():
-        item = build.resolved(given)
-        if not isinstance(path, str) or not isinstance(item, dict):
-            continue
-        methods = {
-            method: build.operation(item, operation)
-            for method, operation in item.items()
-            if method in _METHODS and isinstance(operation, dict)
-        }
-        segments = path.partition("?")[0].lstrip("/")
-        if "{" not in segments:
-            compiled.literal[bare_path(path)] = methods
-            continue
-        names = tuple(re.findall(r"\{([^{}]*)\}", segments))
-        pattern = "".join(
-            "([^/]+)" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{[^{}]*\})", segments)
-        )
-        compiled.templates.append((re.compile(pattern), names, methods))
-    compiled.templates.sort(key=lambda each: len(each[1]))  # the more is literal, the better it fits
-    return compiled
-
-
-class _Builder:
-    """Makes operations of a document."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._document = document
-        self._is_31 = str(document.get("openapi", "")).startswith("3.1")
-        self._shared = {
-            name: self._translated(document[name], 0)
-            for name in ("components", "definitions", "parameters")
-            if name in document
-        }
-        self._schemes = document.get("components", {}).get("securitySchemes", {}) or document.get("securityDefinitions", {})
-
-    def resolved(self, node: Any, depth: int = 0) -> Any:
-        """Return what *node* refers to within the document, or *node* itself; ValueError for a reference to elsewhere."""
-        if not isinstance(node, dict) or not isinstance(node.get("$ref"), str):
-            return node
-        reference: str = node["$ref"]
-        if not reference.startswith("#/") or depth > _DEPTH:
-            raise ValueError(f"$ref: {reference[:100]!r}: only references within the document are followed")
-        found: Any = self._document
-        for part in reference[2:].split("/"):
-            found = found[unquote(part).replace("~1", "/").replace("~0", "~")]
-        return self.resolved(found, depth + 1)
-
-    def operation(self, item: dict[str, Any], operation: dict[str, Any]) -> Operation:
-        listed = [*item.get("parameters", ()), *operation.get("parameters", ())]
-        described: dict[tuple[str, str], dict[str, Any]] = {}
-        for each in map(self.resolved, listed):
-            described[each["in"], each["name"]] = each
-        made = Operation()
-        parameters = []
-        for (place, name), each in described.items():
-            if place in ("query", "header", "cookie", "path") and not (place == "header" and name.lower() in _IGNORED):
-                parameters.append(self._parameter(place, name, each))
-            elif place == "body":
-                made.body_required = bool(each.get("required"))
-                made.bodies = dict.fromkeys(
-                    operation.get("consumes") or self._document.get("consumes") or ["application/json"],
-                    self._validator(each.get("schema")),
-                )
-        made.parameters = tuple(parameters)
-        made.query_names = frozenset(each.name for each in parameters if each.place == "query")
-        made.takes_any_query = any(each.place == "query" and each.kind == "object" for each in parameters)
-        body = self.resolved(operation.get("requestBody"))
-        if isinstance(body, dict):
-            made.body_required = bool(body.get("required"))
-            made.bodies = {
-                media.partition(";")[0].strip().lower(): self._validator(
-                    content.get("schema") if isinstance(content, dict) else None
-                )
-                for media, content in body.get("content", {}).items()
-            }
-        security = operation.get("security", self._document.get("security")) or ()
-        alternatives = [self._needs(each) for each in security]
-        made.security = () if any(each is None or not each for each in alternatives) else tuple(filter(None, alternatives))
-        schemes = {part for needs in made.security for part in needs if part[0] == "query"}
-        made.query_names |= {name for _, name in schemes}
-        return made
-
-    def _parameter(self, place: str, name: str, given: dict[str, Any]) -> Parameter:
-        schema = given.get("schema", {key: value for key, value in given.items() if key not in ("in", "name", "required")})
-        if "content" in given:
-            schema = {}
-        plain = self.resolved(schema)
-        kind = _type_of(plain)
-        item = _type_of(self.resolved(plain.get("items", {}))) if isinstance(plain, dict) else ""
-        return Parameter(
-            place,
-            name,
-            bool(given.get("required")) or place == "path",
-            kind,
-            item,
-            self._validator(schema) if schema else None,
-        )
-
-    def _needs(self, requirement: dict[str, Any]) -> tuple[tuple[str, str], ...] | None:
-        """Return what *requirement* wants to be there; None: something that cannot be told from a request."""
-        parts = []
-        for name in requirement:
-            scheme = self.resolved(self._schemes.get(name, {}))
-            if scheme.get("type") == "apiKey" and scheme.get("in") in ("query", "header", "cookie"):
-                parts.append((scheme["in"], scheme["name"]))
-            elif scheme.get("type") in ("http", "basic", "oauth2", "openIdConnect"):
-                parts.append(("header", "Authorization"))
-            else:
-                return None
-        return tuple(parts)
-
-    def _validator(self, schema: Any) -> _Validator | None:
-        if not isinstance(schema, dict) or not schema:
-            return None
-        whole = {**self._translated(schema, 0), **self._shared}
-        kind = jsonschema_rs.Draft202012Validator if self._is_31 else jsonschema_rs.Draft4Validator
-        try:
-            return kind(
-                whole, formats=_FORMATS, validate_formats=True, offline=True
-            )  # nothing is fetched, whatever a document refers to
-        except jsonschema_rs.ValidationError as problem:
-            raise ValueError(f"schema: {problem.message[:200]}") from problem
-
-    def _translated(self, node: Any, depth: int) -> Any:
-        """Return *node* with what OpenAPI 3.0 says otherwise than JSON Schema: `nullable`, `readOnly` members required."""
-        if depth > _DEPTH:
-            raise ValueError("a schema is nested too deeply")
-        if isinstance(node, list):
-            return [self._translated(each, depth + 1) for each in node]
-        if not isinstance(node, dict):
-            return node
-        made = {key: self._translated(value, depth + 1) for key, value in node.items() if key not in ("example", "examples")}
-        if not self._is_31 and node.get("nullable") is True:
-            if isinstance(made.get("type"), str):
-                made["type"] = [made["type"], "null"]
-            if isinstance(made.get("enum"), list):
-                made["enum"] = [*made["enum"], None]
-        if isinstance(node.get("required"), list) and isinstance(node.get("properties"), dict):
-            properties = node["properties"]
-            required = [name for name in node["required"] if not _is_read_only(properties.get(name))]
-            made["required"] = required
-            if not required:
-                del made["required"]  # draft 4 wants at least one
-        return made
-
-
-# What draft 4 has no name for.
-_FORMATS: Final[dict[str, Callable[[str], bool]]] = {
-    "uuid": lambda text: re.fullmatch(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", text) is not None,
-    "date": lambda text: re.fullmatch(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])", text) is not None,
-}
-_IGNORED: Final = ("accept", "content-type", "authorization")  # OpenAPI 3.0.3, section 4.7.12.1
-
-
-def _type_of(schema: Any) -> str:
-    kind = schema.get("type", "") if isinstance(schema, dict) else ""
-    if isinstance(kind, list):
-        kind = next((each for each in kind if each != "null"), "")
-    return kind if isinstance(kind, str) else ""
-
-
-def _is_read_only(schema: Any) -> bool:
-    return isinstance(schema, dict) and schema.get("readOnly") is True

@@ -78,7 +78,7 @@ def ledgers(captures: list[dict[str, int]], workers: list[dict[str, int]]) -> tu
     """Return the ledgers over snapshots of all captures and all workers."""
     captured = _summed(captures)
     worked = _summed(workers)
-    return _packets(captured, worked), _bytes(captured, worked), _exchanges(worked)
+    return _packets(captured, worked), _bytes(captured, worked), _exchanges(worked, len(workers))
 
 
 class _Sums(dict[str, int]):
@@ -139,12 +139,14 @@ def _bytes(captured: _Sums, worked: _Sums) -> Ledger:
     )
 
 
-def _exchanges(worked: _Sums) -> Ledger:
+def _exchanges(worked: _Sums, workers: int) -> Ledger:
+    """A worker has one exchange in hand at a time, however long the machine lets it wait in the middle of it."""
+    in_hand = worked["emitted"] - sum(worked[name] for name in EXCHANGE_ENDS)
     return Ledger(
         "exchanges",
         taken_in=worked["emitted"],
         analysed=worked["inspected"],
-        waiting=0,
+        waiting=min(max(0, in_hand), workers),
         reasons={
             "filtered": worked["bypassed"],
             "detection_off": worked["uninspected"],

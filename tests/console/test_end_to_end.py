@@ -1,6 +1,6 @@
 """Frames in, pages out: what a real sensor makes of a capture is seen in a browser, each of its stores on its own page.
 
-The sensor serves no port of its own and reports to the console beside it; the mask is given on a page comes to nodes.
+The sensor serves no port of its own and reports to the console beside it; a mask given on a page comes to nodes.
 """
 
 from __future__ import annotations

@@ -185,3 +185,16 @@ def test_no_bytes_make_it_raise(target: str, body: bytes, method: str) -> None:
     sent = Request(b"X /x HTTP/1.1\r\nContent-Type: application/json\r\nCookie: " + body + b"\r\n\r\n", body, 0,
                    method.encode(), b"/pets/" + target.encode())  # fmt: skip
     assert {found.type for found in SHOP.findings(sent, "shop.example")} <= SPECIFICATION_TYPES
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fits"),
+    [("int32", 2**31 - 1, True), ("int32", 2**31, False), ("int64", 2**31, True), ("int64", 2**63, False)],
+)
+def test_a_format_of_whole_numbers_is_a_range(kind: str, value: int, fits: bool) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "format": kind, "nullable": True}}}
+    operation = {"requestBody": {"content": {"application/json": {"schema": schema}}}, "responses": {}}
+    document = {"openapi": "3.0.3", "info": {"title": "x", "version": "1"}, "paths": {"/a": {"put": operation}}}
+    enforcement = Enforcement([("a.example", "numbers", json.dumps(document))], count().__next__)
+    found = enforcement.findings(request("PUT /a", JSON, json.dumps({"n": value}).encode()), "a.example")
+    assert [finding.type for finding in found] == ([] if fits else ["invalid_parameter_value"])

@@ -45,6 +45,7 @@ def test_start_status_reload_stop(ground: Bed, sensor: Sensor) -> None:
     sensor.sign_in(password[1])
     assert {process["kind"] for process in sensor.processes().values()} == {"capture", "worker", "exporter", "cloud"}
     assert "worker-0" in sensor.command("status").stdout
+    assert json.loads(sensor.command("status", "--json").stdout)["state"] == "running"
 
     assert curl(ground, path="/etc/passwd") == [(404, 1)]
     wait_until(lambda: len(sensor.hits()) == 1, "the attack in the cloud", SEEN_S, 0.2)

@@ -48,6 +48,16 @@ def test_what_no_end_accounts_for_is_a_difference(counter: str) -> None:
     assert sum(ledger.difference for ledger in read_ledgers([capture], [worker])) == 1
 
 
+@pytest.mark.parametrize(("emitted", "waiting", "difference"), [(1, 1, 0), (2, 2, 0), (3, 2, 1)])
+def test_an_exchange_in_the_hand_of_a_worker_waits_and_more_than_that_are_missing(
+    emitted: int, waiting: int, difference: int
+) -> None:
+    capture, worker = pages()
+    worker.set("emitted", emitted)
+    _, _, exchanges = read_ledgers([capture], [worker, pages()[1]])
+    assert (exchanges.waiting, exchanges.difference) == (waiting, difference)
+
+
 def test_every_reason_of_a_packet_has_a_place() -> None:
     packets, *_ = ledgers([dict.fromkeys(CAPTURE, 0)], [dict.fromkeys(WORKER, 0)])
     assert {name.removeprefix("lost_") for name in LOSSES} < packets.reasons.keys()
