@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,7 +15,15 @@ from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tcpmirror.cloud.integrations import list_integrations, note_problem, note_sent, sink_of, waiting_hits
+from tcpmirror.cloud.integrations import (
+    claim,
+    give_up,
+    list_integrations,
+    note_problem,
+    note_sent,
+    sink_of,
+    waiting_hits,
+)
 from tcpmirror.cloud.service import Service
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.delivery import BackOff, DeliveryError, RefusedError
@@ -26,6 +36,7 @@ from tcpmirror.telemetry.version import installed_version
 _log = logging.getLogger(__name__)
 INTERVAL_S: Final = 2.0
 _AT_ONCE: Final = 4  # integrations that are served side by side
+_CLOSING_S: Final = 3.0
 _BATCH: Final = 100  # hits in one delivery
 _BATCHES: Final = 20  # in one turn of one integration
 
@@ -44,14 +55,19 @@ class Deliveries:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._paces: dict[int, _Pace] = {}
+        self._name = secrets.token_hex(8)
+        self._has_sent = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; a delivery that is under way is finished or given up after its time."""
+        """End the thread. A delivery that hangs is left to itself: it was not noted, so it comes again."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_CLOSING_S)
+        if self._has_sent and not self._thread.is_alive():
+            with suppress(DBAPIError, PoolTimeoutError):  # else others wait until the claim runs out
+                give_up(self._service.database, self._name)
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_S):
@@ -65,9 +81,13 @@ class Deliveries:
         rows = list_integrations(self._service.database)
         self._paces = {row.id: self._paces.get(row.id, _Pace()) for row in rows}
         due = [row for row in rows if self._paces[row.id].due_ns <= self._service.clock()]
-        if due:
+        if due and self._may_send():
+            self._has_sent = True
             with ThreadPoolExecutor(min(_AT_ONCE, len(due)), thread_name_prefix="integration") as pool:
                 list(pool.map(self._serve, due))
+
+    def _may_send(self) -> bool:
+        return claim(self._service.database, self._name, self._service.clock())
 
     def _serve(self, row: Row[Any]) -> None:
         database, pace, after = self._service.database, self._paces[row.id], row.after_hit
@@ -76,7 +96,7 @@ class Deliveries:
             for _ in range(_BATCHES):
                 with database.reading() as connection:
                     last, found = waiting_hits(connection, settings, after, _BATCH)
-                if last == after or self._stop.is_set():
+                if last == after or self._stop.is_set() or not self._may_send():
                     break
                 refused = _send(settings, f"{row.id}-{after}", found) if found else ""
                 note_sent(database, row.id, last, len(found))

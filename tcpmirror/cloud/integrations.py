@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tcpmirror.cloud.audit import Actor, record
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.facts import fact, keep_fact
 from tcpmirror.cloud.ignore_rules import NameTaken
 from tcpmirror.cloud.schema import hits, integrations, reports
 from tcpmirror.errors import SettingsError
@@ -28,6 +29,8 @@ from tcpmirror.settings.tree import Sink
 # Not `file` and `stdout`, which are of the machine the cloud runs on, nor `kafka`, whose settings can load what lies there.
 TYPES: Final = ("webhook", "slack", "teams", "syslog", "elasticsearch", "splunk", "nats", "s3")
 INTEGRATIONS: Final = 50
+LEASE_NS: Final = 120 * 10**9  # a delivery of a batch takes a quarter of it at most
+_CLAIM: Final = "integrations_sender"
 _PROBLEM_CHARS: Final = 300
 
 
@@ -116,6 +119,32 @@ def _report(row: Row[Any]) -> Report:
 
 def _finding(given: dict[str, Any]) -> Finding:
     return Finding(**{**{name: given[name] for name in Finding.__slots__ if name in given}, "point": tuple(given["point"])})
+
+
+def claim(database: Database, owner: str, now_ns: int) -> bool:
+    """Return whether *owner* sends now: of several processes over one store one does, and another where it is silent."""
+    with database.reading() as connection:
+        holder, until_ns = _holder(connection)
+    if holder == owner and until_ns - now_ns > LEASE_NS // 2:
+        return True
+    with database.writing() as connection:
+        holder, until_ns = _holder(connection)
+        if holder not in ("", owner) and until_ns > now_ns:
+            return False
+        keep_fact(connection, _CLAIM, f"{owner} {now_ns + LEASE_NS}".encode())
+    return True
+
+
+def give_up(database: Database, owner: str) -> None:
+    """Leave sending to others, if it was *owner* who did."""
+    with database.writing() as connection:
+        if _holder(connection)[0] == owner:
+            keep_fact(connection, _CLAIM, b"")
+
+
+def _holder(connection: Connection) -> tuple[str, int]:
+    owner, _, until = fact(connection, _CLAIM).decode().partition(" ")
+    return owner, int(until or 0)
 
 
 def note_sent(database: Database, number: int, after: int, sent: int) -> None:

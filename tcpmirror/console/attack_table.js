@@ -24,7 +24,7 @@ export default {
               ><time :datetime="row.iso" :title="row.iso">{{ shown(row.time_ms) }}</time></a></td>
             <td class="tm-type"><button type="button" tabindex="-1" :class="'tm-pick tm-badge tm-' + row.family"
               :title="'Only ' + row.type" @click.stop="narrow(row.terms.type)">{{ row.type_name }}</button>
-              <button v-if="row.severity" type="button" tabindex="-1" :class="'tm-pick tm-badge tm-severity-' + row.severity"
+              <button v-if="row.severity" type="button" tabindex="-1" :class="'tm-pick tm-level tm-severity-' + row.severity"
               :title="'Only ' + row.severity" @click.stop="narrow(row.terms.severity)">{{ row.severity }}</button></td>
             <td class="tm-source"><button type="button" tabindex="-1" class="tm-pick tm-mono" :title="'Only ' + row.source"
               @click.stop="narrow(row.terms.source)">{{ row.source }}</button>

@@ -23,7 +23,7 @@ _TEXTS: Final = {
     "name": "Name",
     "host": "Host, such as *.shop.example",
     "path": "Path, such as /editor/*",
-    "point": "Point, such as post.json_doc.hash.text",
+    "point": "Point, such as post.json_doc",
     "parameter": "Parameter, header or cookie",
 }
 _LISTS: Final = {"rules": "Rules, such as xss-*", "networks": "Sources, such as 10.0.0.0/8"}
@@ -57,7 +57,7 @@ class IgnorePanel:
                 for name, label in _LISTS.items():
                     self._inputs[name] = ui.input(label).props("outlined dense maxlength=2000").classes("tm-filter")
                 self._choices("types", "Attack types", {kind: type_name(kind) for kind in sorted(ATTACK_TYPES)})
-                self._choices("parsers", "Found in what these made of the value", {name: name for name in PARSERS})
+                self._choices("parsers", "Decoded by", {name: name for name in PARSERS})
             where = ui.textarea(f"Where, one a line: {_WHERE_EXAMPLE}")
             where.props("outlined dense autogrow maxlength=8000 spellcheck=false").classes("tm-filter tm-spaced")
             self._inputs["where"] = where

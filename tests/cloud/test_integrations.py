@@ -16,11 +16,14 @@ from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.deliveries import Deliveries, send_trial
 from tcpmirror.cloud.ignore_rules import NameTaken
 from tcpmirror.cloud.integrations import (
+    LEASE_NS,
     TYPES,
     BadIntegration,
     checked,
+    claim,
     create_integration,
     example_hits,
+    give_up,
     list_integrations,
     remove_integration,
     shown,
@@ -150,6 +153,17 @@ def test_addresses_and_tokens_are_not_shown(database: Database, receiver: Receiv
     receiver.answers = [500]
     assert "500" in send_trial(sink_of(row), example_hits())
     assert remove_integration(database, number, MARIA, NOON) and not remove_integration(database, number, MARIA, NOON)
+
+
+def test_one_of_several_processes_sends_until_it_is_silent(database: Database) -> None:
+    assert claim(database, "a", NOON) and claim(database, "a", NOON + 1) and not claim(database, "b", NOON + 2)
+    assert claim(database, "a", NOON + LEASE_NS - 1)  # it goes on
+    assert not claim(database, "b", NOON + LEASE_NS + 1)
+    assert claim(database, "b", NOON + 3 * LEASE_NS)
+    give_up(database, "a")  # it is b's
+    assert not claim(database, "a", NOON + 3 * LEASE_NS + 1)
+    give_up(database, "b")
+    assert claim(database, "a", NOON + 3 * LEASE_NS + 1)
 
 
 REFUSED = {

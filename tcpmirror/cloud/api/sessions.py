@@ -18,6 +18,7 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud.api.access import Problem, Shared, calling_node, only
 from tcpmirror.cloud.api.digests import REFUSALS, DigestReceipt, receipt_of
+from tcpmirror.cloud.api.fields import ns_of
 from tcpmirror.cloud.api.files import Rows, counted_off, csv_file, json_file
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.service import Service
@@ -110,7 +111,9 @@ def wanted_sessions(
     until: datetime | None = None,
 ) -> reading.SessionFilter:
     """Return which sessions are asked for; `user`, `source` and `host` are whole."""
-    return reading.SessionFilter(session, user, source, host, attack, text, attacks_only, _ns(since), _ns(until))
+    return reading.SessionFilter(
+        session, user, source, host, attack, text, attacks_only, ns_of(since) or 0, ns_of(until) or 0
+    )
 
 
 _Wanted = Annotated[reading.SessionFilter, Depends(wanted_sessions)]
@@ -218,9 +221,3 @@ def _event(event: Event) -> dict[str, Any]:
 
 def _time(time_ns: int) -> datetime:
     return datetime.fromtimestamp(time_ns / 1e9, UTC)
-
-
-def _ns(time: datetime | None) -> int:
-    if time is None:
-        return 0
-    return max(0, round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1e9))
