@@ -7,6 +7,7 @@
 #   make bench                   exchanges per CPU-second on traffic that it makes itself
 #   make bench-detect ARGS=DIR  detection and its CPU on labelled requests, into docs/detection.md
 #   make docs                    writes the generated pages of docs/ anew, and the site made of all of them to build/site
+#   make release                 dist/: the installer for this architecture and Python, archive, SBOM, licences, checksums
 #   make clean                   removes what was built; `make distclean` also .venv
 
 SHELL := /bin/bash
@@ -14,7 +15,7 @@ PYTHON_IN_VENV := .venv/bin/python
 ARGS ?=
 CONFIG ?=
 
-.PHONY: setup run test check bench bench-detect docs clean distclean
+.PHONY: setup run test check bench bench-detect docs release clean distclean
 .NOTPARALLEL:  # the targets share .venv and the compiled modules
 .DEFAULT_GOAL := setup
 
@@ -47,6 +48,9 @@ bench-detect:
 docs:
 	@scripts/setup.sh --dev
 	@scripts/docs.sh
+
+release: setup
+	@scripts/release.sh
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

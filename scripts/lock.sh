@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes scripts/requirements/{build,run,dev}.txt anew: every dependency that pyproject.toml and setup.cfg ask for, with its version and
+# Writes scripts/requirements/{build,run,dev,release}.txt anew: every dependency that is asked for, with its version and
 # the SHA-256 of its files, for all supported versions of Python and both architectures. Needs `uv`.
 #
 #   scripts/lock.sh             keeps the versions that are written there as far as setup.cfg allows them
@@ -22,3 +22,4 @@ python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["b
     compile build -
 compile run setup.cfg --extra cloud --extra sinks
 compile dev setup.cfg --extra cloud --extra sinks --extra test --extra check --constraint scripts/requirements/run.txt
+printf '%s\n' 'cyclonedx-bom>=7' 'pip-licenses>=5' 'pip-audit>=2.9' | compile release -

@@ -17,6 +17,7 @@ from tcpmirror import __version__
 from tcpmirror.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_USAGE, EnvironmentFault, TcpmirrorError
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.settings import apply_environment, describe_settings, load_settings
+from tcpmirror.settings.environment import config_file
 from tcpmirror.settings.memory import memory_shares, worker_count, written
 from tcpmirror.settings.simulation import simulated
 from tcpmirror.settings.tree import Settings, Source
@@ -269,7 +270,8 @@ def existing(key_log: str) -> str:
     return key_log if Path(key_log).is_file() else ""
 
 
-def _settings(path: Path | None) -> Settings:
+def _settings(given: Path | None) -> Settings:
+    path = given or config_file(os.environ)
     if path is None:
         return apply_environment(Settings(), os.environ)
     loaded = load_settings(path)

@@ -29,14 +29,12 @@ _MISSING: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 _MISSING_POLICY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
-def create_console(service: Service, title: str, *, pages: bool = True) -> FastAPI:
-    """Return the application over *service*: the API, and unless *pages* is False the console.
+def create_console(service: Service, title: str) -> FastAPI:
+    """Return the application over *service*: the API and the console.
 
     NiceGUI keeps its pages in the process: a process can have one console.
     """
     app = create_application(service)
-    if not pages:
-        return app
     app.include_router(sign_in_routes(title))
     _add_files(app)
     pages_app.state.console = Console(service, title)

@@ -65,3 +65,5 @@ SPECIFICATION_TYPES: Final = frozenset(
         "processing_overlimit",
     }
 )
+# What a client is not to blame for: those, what an answer gives away, and tokens that the server makes so weak.
+NO_ATTACK_TYPES: Final = SPECIFICATION_TYPES | {"infoleak", "weak_auth"}

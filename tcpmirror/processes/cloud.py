@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import time
 from pathlib import Path
 
+from fastapi import FastAPI
+
 from tcpmirror.cloud.accounts import ensure_first_account
+from tcpmirror.cloud.application import create_application
 from tcpmirror.cloud.database import open_database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.retention import DAY_NS, Retention
@@ -16,7 +20,6 @@ from tcpmirror.cloud.server import bind, is_loopback, serve
 from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.tls import server_context
 from tcpmirror.cloud.tokens import ensure_token
-from tcpmirror.console.application import create_console
 from tcpmirror.errors import EXIT_BUG, EXIT_OK
 from tcpmirror.processes.context import Context
 from tcpmirror.settings.tree import Settings
@@ -50,10 +53,18 @@ def run(context: Context) -> int:
         context.beat()
         return not context.stopping
 
-    app = create_console(service, context.settings.console.title, pages=context.settings.console.enabled)
-    started = serve(app, listener, turn, tls)
+    started = serve(_application(service, context.settings), listener, turn, tls)
     database.close()
     return EXIT_OK if started else EXIT_BUG
+
+
+def _application(service: Service, settings: Settings) -> FastAPI:
+    """Return the API, and with it the console where there is to be one, whose framework is loaded there only."""
+    if not settings.console.enabled:
+        return create_application(service)
+    console = importlib.import_module("tcpmirror.console.application")
+    made: FastAPI = console.create_console(service, settings.console.title)
+    return made
 
 
 def database_address(settings: Settings) -> str:

@@ -7,7 +7,7 @@ from libc.stdint cimport uint64_t
 from tcpmirror.model.exchange cimport Exchange
 
 from tcpmirror.detect.ignoring import EXPERIMENTAL
-from tcpmirror.model.attack import SPECIFICATION_TYPES
+from tcpmirror.model.attack import NO_ATTACK_TYPES
 
 DEF TIMED = 16  # one exchange in so many is timed, for all of them: asking the kernel for the time costs a microsecond
 
@@ -91,7 +91,7 @@ cdef class JudgeRoad:
 cdef bint is_attack(list findings, ignored):
     """Tell whether *findings*, or what was held back of them, are of an attack."""
     for found in findings:
-        if found.type not in SPECIFICATION_TYPES:
+        if found.type not in NO_ATTACK_TYPES:
             return True
     for item in ignored:
         if item.by != EXPERIMENTAL:

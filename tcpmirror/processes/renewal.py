@@ -61,7 +61,7 @@ class Renewal:
 
     def _read_file(self) -> Renewed:
         if self._file:
-            loaded = load_in_force(Path(self._file))
+            loaded = load_in_force(Path(self._file), os.environ)
         else:
             loaded = with_kept(LoadedSettings(self._settings))
         settings = apply_environment(loaded.settings, os.environ)

@@ -6,7 +6,7 @@ frames, no path, no address, no credential. The environment goes before them, as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from tcpmirror.errors import SettingsError
 from tcpmirror.model.settings_document import decode_settings
 from tcpmirror.settings.assemble import check, with_value
 from tcpmirror.settings.document import FILE_BYTES, compose, line_of, pairs, shown
+from tcpmirror.settings.environment import placed
 from tcpmirror.settings.load import LoadedSettings, load_settings
 from tcpmirror.settings.reading import Reading, SettingsProblemsError
 from tcpmirror.settings.schema import Section
@@ -80,13 +81,14 @@ def with_pushed(settings: Settings, text: str, name: str) -> Settings:
     return settings
 
 
-def load_in_force(file: Path | None) -> LoadedSettings:
-    """Return the settings of *file* (None: the defaults) with those of the cloud that were kept.
+def load_in_force(file: Path | None, environ: Mapping[str, str]) -> LoadedSettings:
+    """Return the settings of *file* (None: the defaults) with those of the cloud that were kept where *environ* has them.
 
     Raises SettingsError for the file. What the cloud sent was looked through before it was kept; should it not fit any more,
     as after a change of the file, it is left out with a warning: a sensor starts without its cloud.
     """
-    return with_kept(load_settings(file) if file is not None else LoadedSettings(Settings()))
+    loaded = load_settings(file) if file is not None else LoadedSettings(Settings())
+    return with_kept(replace(loaded, settings=placed(loaded.settings, environ)))
 
 
 def with_kept(loaded: LoadedSettings) -> LoadedSettings:

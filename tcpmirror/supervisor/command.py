@@ -29,7 +29,7 @@ from tcpmirror.errors import (
     TcpmirrorError,
 )
 from tcpmirror.processes.rules_in_force import prepare_rules, rules_signature
-from tcpmirror.settings.environment import apply_environment
+from tcpmirror.settings.environment import apply_environment, config_file, placed
 from tcpmirror.settings.pushed import load_in_force
 from tcpmirror.settings.simulation import VARIABLE
 from tcpmirror.settings.tree import SECOND, Settings
@@ -226,7 +226,11 @@ def _parser() -> argparse.ArgumentParser:
         words = (command.__doc__ or "").split(".")[0]
         sub = commands.add_parser(name, help=words[0].lower() + words[1:], description=command.__doc__)
         sub.add_argument(
-            "-c", "--config", type=Path, metavar="FILE", help=f"settings file (default: {DEFAULT_FILE} if it is there)"
+            "-c",
+            "--config",
+            type=Path,
+            metavar="FILE",
+            help=f"settings file (default: $TCPMIRROR_CONFIG, {DEFAULT_FILE} if it is there)",
         )
         if name in ("status", "reload"):
             sub.add_argument("--json", action="store_true", help="answer in JSON")
@@ -257,10 +261,11 @@ def _serve(
 
 def _read(config: Path | None, tells: bool) -> tuple[Settings, str]:
     """Return the settings and the absolute path they are from (empty: the defaults); with *tells*, warnings go to stderr."""
+    config = config or config_file(os.environ)
     if config is None and not DEFAULT_FILE.exists():
-        return apply_environment(load_in_force(None).settings, os.environ), ""
+        return apply_environment(load_in_force(None, os.environ).settings, os.environ), ""
     file = (config or DEFAULT_FILE).absolute()
-    loaded = load_in_force(file)
+    loaded = load_in_force(file, os.environ)
     for warning in loaded.warnings if tells else ():
         print(f"tcpmirror-supervisor: warning: {warning}", file=sys.stderr)
     return apply_environment(loaded.settings, os.environ), str(file)
@@ -270,7 +275,7 @@ def _reader(file: str) -> Callable[[], Settings]:
     """Return what reads the settings again for a reload; own rules are looked through too, before the workers take them."""
 
     def read_again() -> Settings:
-        loaded = load_in_force(Path(file) if file else None)
+        loaded = load_in_force(Path(file) if file else None, os.environ)
         for warning in loaded.warnings:
             log.warning("%s", warning)
         settings = apply_environment(loaded.settings, os.environ)
@@ -289,13 +294,13 @@ def _places(config: Path | None) -> Places:
     try:
         return _read(config, tells=False)[0].supervisor
     except SettingsError:
-        file = config or DEFAULT_FILE
+        file = config or config_file(os.environ) or DEFAULT_FILE
         found = re.search(
             r"""\brun_dir:\s*["']?([^"'#,}\n]+)""", file.read_text(errors="replace") if file.is_file() else "", re.MULTILINE
         )
         if config and not file.is_file():
             raise
-        return Places(run_dir=found[1].strip()) if found else Places()
+        return Places(run_dir=found[1].strip()) if found else placed(Settings(), os.environ).supervisor
 
 
 def _take_place(settings: Settings) -> PidFile:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tcpmirror.model.attack import SPECIFICATION_TYPES
+from tcpmirror.model.attack import NO_ATTACK_TYPES
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.vulns import signs
@@ -29,7 +29,6 @@ OWNERS: Final = 4_096
 PROTECTED: Final = 4_096
 _OBJECTS: Final = 15  # mask of the hash: one object in 16
 _PUBLIC: Final = "*"
-_HARMLESS: Final = SPECIFICATION_TYPES | {"infoleak", "weak_auth"}  # findings that are about no attack of the client
 
 Template = Callable[[bytes], tuple[str, ...]]
 Within = Callable[[str], Iterator[tuple[int, int, str]]]
@@ -63,7 +62,7 @@ class Assessor:
                 found += self._of_readers(exchange, request, response, path)
         if seen <= FIRST or seen % EVERY == 0:
             self.looked_at += 1
-            is_clean = not findings or all(finding.type in _HARMLESS for finding in findings)
+            is_clean = not findings or all(finding.type in NO_ATTACK_TYPES for finding in findings)
             found += self._signs(exchange, request, response, is_clean, seen <= FIRST)
         return found
 

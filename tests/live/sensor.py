@@ -38,6 +38,7 @@ OURS: Final = """
 workers: 2
 supervisor: {{heartbeat: {heartbeat}, state_dir: {directory}/state, run_dir: {directory}/run}}
 cloud: {{sampling: 'off'}}
+console: {{enabled: {pages}}}
 """
 
 
@@ -182,11 +183,16 @@ def compiled_rules() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"
 
 
-def configured(namespace: Namespace, directory: Path, text: str, heartbeat: str = HEARTBEAT) -> Sensor:
-    """Return a sensor, not yet started, with *text* and our own keys as its configuration."""
+def configured(
+    namespace: Namespace, directory: Path, text: str, heartbeat: str = HEARTBEAT, *, pages: bool = False
+) -> Sensor:
+    """Return a sensor, not yet started, with *text* and our own keys as its configuration.
+
+    With *pages* its cloud serves the console beside the API, which takes some seconds more to start.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "tcpmirror.yaml"
-    file.write_text(text + OURS.format(directory=directory, heartbeat=heartbeat))
+    file.write_text(text + OURS.format(directory=directory, heartbeat=heartbeat, pages=str(pages).lower()))
     cache = directory / "state" / "cache"
     if not cache.exists():
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -195,9 +201,11 @@ def configured(namespace: Namespace, directory: Path, text: str, heartbeat: str 
 
 
 @contextlib.contextmanager
-def running(namespace: Namespace, directory: Path, text: str, heartbeat: str = HEARTBEAT) -> Iterator[Sensor]:
+def running(
+    namespace: Namespace, directory: Path, text: str, heartbeat: str = HEARTBEAT, *, pages: bool = False
+) -> Iterator[Sensor]:
     """Yield a signed-in sensor under `tcpmirror-supervisor run`; stopped in order at the end of the block."""
-    made = configured(namespace, directory, text, heartbeat)
+    made = configured(namespace, directory, text, heartbeat, pages=pages)
     log = directory / "sensor.log"
     command = (program("tcpmirror-supervisor"), "run", "-c", str(made.file))
     with namespace.process(command, log, environment=environment()) as process:

@@ -301,7 +301,7 @@ def test_what_is_masked_is_in_no_file_no_answer_no_page_and_no_log(artefacts: Pa
     home, capture = artefacts / "sensor", artefacts / "canaries.pcap"
     write_all(capture)
     text = SETTINGS.format(capture=capture, sink=home / "sink.jsonl", access=home / "access.log")
-    with network() as net, running(net.namespace("sensor"), home, text) as sensor:
+    with network() as net, running(net.namespace("sensor"), home, text, pages=True) as sensor:
         wait_until(lambda: all_arrived(sensor), "all that there is to tell in the cloud", SEEN_S, 0.3)
         told = everything_told(sensor, artefacts)
     told |= written(home, (sensor.file,)) | analyzed(capture, sensor.file, artefacts)

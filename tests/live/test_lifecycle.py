@@ -27,7 +27,7 @@ def ground(artefacts: Path) -> Iterator[Bed]:
 @pytest.fixture
 def sensor(ground: Bed, artefacts: Path) -> Iterator[Sensor]:
     """A sensor that is stopped at the end if the test has not done so."""
-    made = configured(ground.sensor, artefacts / "sensor", V3)
+    made = configured(ground.sensor, artefacts / "sensor", V3, pages=True)
     yield made
     if pids(ground):
         made.command("stop")

@@ -78,7 +78,7 @@ def test_an_adversary_does_not_push_a_sensor_over_its_figure(tmp_path: Path, art
     write_adversary(pcap)
     peak = 0
     text = CONFIGURATION.format(pcap=pcap, figure=FIGURE_MIB)
-    with bed("span", artefacts / "bed") as ground, running(ground.sensor, artefacts / "sensor", text) as sensor:
+    with bed("span", artefacts / "bed") as ground, running(ground.sensor, artefacts / "sensor", text, pages=True) as sensor:
         supervisor = int(sensor.status()["pid"])
 
         def is_read() -> bool:

@@ -33,7 +33,7 @@ SOCKETS = {
 @pytest.mark.parametrize("name", SOCKETS)
 def test_a_socket_has_the_whole_buffer_when_root_starts_the_sensor(name: str, artefacts: Path) -> None:
     configuration, listing, word = SOCKETS[name]
-    with bed("vxlan", artefacts / "bed") as ground, running(ground.sensor, artefacts / "sensor", configuration):
+    with bed("vxlan", artefacts / "bed") as ground, running(ground.sensor, artefacts / "sensor", configuration, pages=True):
         lines = ground.sensor.run(*listing).replace("\n\t", " ").splitlines()
         (line,) = [each for each in lines if word in each]
     found = re.search(r"skmem:\(r\d+,rb(\d+)", line)

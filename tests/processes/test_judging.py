@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tcpmirror.detect.ignoring import Ignored
+from tcpmirror.detect.ignoring import EXPERIMENTAL, Ignored
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import Report, decode_report, encode_report
@@ -169,3 +169,34 @@ def test_what_is_ignored_is_counted_by_entry_and_rule() -> None:
         judged(exchange())
     assert (page.get("ignored_findings"), page.get("findings"), page.get("inspected")) == (3, 0, 3)
     assert judged.ignored == {("mine", "rule"): 3}
+
+
+LEARNT = {
+    "nothing": ((), (), False),
+    "an attack": (("sqli",), (), True),
+    "a violation of a specification": (("undefined_parameter",), (), False),
+    "what an answer gives away": (("infoleak",), (), False),
+    "a weak token of the server's": (("weak_auth", "infoleak"), (), False),
+    "an attack beside a leak": (("infoleak", "ptrav"), (), True),
+    "an attack that is ignored": ((), ("mine",), True),
+    "what a rule finds that is tried out": ((), (EXPERIMENTAL,), False),
+}
+
+
+@pytest.mark.parametrize(("types", "held_back", "expected"), LEARNT.values(), ids=LEARNT)
+def test_who_learns_is_told_what_the_sites_users_do_not_send(
+    types: tuple[str, ...], held_back: tuple[str, ...], expected: bool
+) -> None:
+    class Finds(Suspicious):
+        ignored = tuple(Ignored(ATTACK, by) for by in held_back)
+
+        def inspect(self, exchange: Exchange) -> list[Finding]:
+            return [Finding(kind, ("get", "id"), "x", "rule", 0.9) for kind in types]
+
+    told: list[bool] = []
+    page = CounterPage.private(WORKER)
+    judged = Judge(
+        Settings(), Finds(), lambda *_: None, page, learn=lambda one, found, is_attack: told.append(bool(is_attack))
+    )
+    judged(exchange())
+    assert (told, page.get("bugs")) == ([expected], 0)

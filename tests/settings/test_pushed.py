@@ -69,9 +69,9 @@ def keep(directory: Path, *layers: tuple[str, str]) -> None:
 def test_kept_settings_go_over_the_file_in_their_order(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(FILE.format(directory=tmp_path))
-    before = pushed_signature(load_in_force(file).settings)
+    before = pushed_signature(load_in_force(file, {}).settings)
     keep(tmp_path, ("all", "limits: {body: 1MiB, head: 32KiB}"), ("node:n", "limits: {body: 512KiB}"))
-    loaded = load_in_force(file)
+    loaded = load_in_force(file, {})
     limits = loaded.settings.limits
     assert (limits.body_bytes, limits.head_bytes, limits.decode_depth) == (512 * 1024, 32 * 1024, 5)
     assert loaded.warnings == () and pushed_signature(loaded.settings) != before
@@ -93,7 +93,7 @@ def test_kept_settings_that_cannot_be_used_are_left_out_with_a_warning(tmp_path:
         (tmp_path / NAME).mkdir()
     else:
         (tmp_path / NAME).write_bytes(content)
-    loaded = load_in_force(file)
+    loaded = load_in_force(file, {})
     assert loaded.settings.limits.body_bytes == 2 << 20
     assert "the cloud's settings are left out" in loaded.warnings[-1]
 

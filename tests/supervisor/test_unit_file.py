@@ -14,7 +14,7 @@ import pytest
 from tests.supervisor.conftest import REPOSITORY
 
 UNIT = REPOSITORY / "configs/systemd/tcpmirror.service"
-PROGRAM = "/opt/tcpmirror/.venv/bin/tcpmirror-supervisor"
+PROGRAM = "/opt/tcpmirror/bin/tcpmirror-supervisor"
 EXPOSURE = 30  # tenths of systemd's scale from 0 (closed) to 10 (open); an unrestricted service has 9.6
 PR_SET_MDWE = 65
 PR_MDWE_REFUSE_EXEC_GAIN = 1
