@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from tcpmirror.behavior.check cimport OF_PAYLOADS, REQUESTS, Check
+from tcpmirror.behavior.check cimport OF_PAYLOADS, Check
 from tcpmirror.behavior.route cimport Route
 from tcpmirror.model.exchange cimport Exchange, Request, Response
 from tcpmirror.model.hashing cimport mixed
@@ -61,7 +61,7 @@ cdef class Cell:
 
     cdef object counter(self):
         control = self.check.control
-        unit = "requests" if self.check.count == REQUESTS else "values"
+        unit = "values" if self.check.is_of_values else "requests"
         key = CounterKey(control.name, control.type, unit, control.window_ns, control.threshold, text_of(self.subject),
                          "" if self.check.count == OF_PAYLOADS else self.route.host, self.path, self.point)
         hashes = {self.hashes[at] for at in range(self.size)}

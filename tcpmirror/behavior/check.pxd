@@ -1,7 +1,7 @@
 from libc.stdint cimport uint64_t
 
 cdef enum:
-    REQUESTS, OF_VALUES, OF_PATHS, OF_PAYLOADS, OF_LOGINS, OF_AGENTS
+    REQUESTS, OF_VALUES, OF_PATHS, OF_PAYLOADS, OF_LOGINS, OF_AGENTS, OF_UPLOADS, OF_GRAPHQL, OF_FIELDS, OF_SURGES, OF_LARGE, OF_SLOW
 
 
 cdef class Check:
@@ -13,4 +13,7 @@ cdef class Check:
     cdef object networks
     cdef int[600] statuses      # 1: accepted
     cdef bint has_statuses
+    cdef bint is_of_values      # counts different ones
+    cdef bint has_history       # asks what is usual at a route
+    cdef long long limit
     cdef bint is_of_host        # counts what is done anywhere on a host

@@ -1,9 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Controls, made ready to be asked about every request."""
+from tcpmirror.behavior.check cimport OF_AGENTS, OF_FIELDS, OF_LARGE, OF_LOGINS, OF_PATHS, OF_PAYLOADS, OF_SLOW, OF_SURGES, OF_VALUES
+
 from tcpmirror.behavior.controls import Names, Networks
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW
 
-COUNTS = ("requests", "values", "paths", "payloads", "logins", "agents")
+COUNTS = ("requests", "values", "paths", "payloads", "logins", "agents", "uploads", "graphql", "fields", "surges", "large_answers",
+          "slow_answers")
 
 
 cdef class Check:
@@ -17,6 +20,9 @@ cdef class Check:
         self.slot_ns = max(1, control.window_ns // SLOTS_A_WINDOW)
         self.names = Names(control.parameters).matches if control.parameters else None
         self.networks = Networks(control.networks).hold if control.networks else None
+        self.is_of_values = self.count in (OF_VALUES, OF_PATHS, OF_PAYLOADS, OF_LOGINS, OF_AGENTS)
+        self.has_history = self.count in (OF_SURGES, OF_LARGE, OF_SLOW)
+        self.limit = control.limit
         self.has_statuses = bool(control.statuses)
         self.is_of_host = control.count in ("paths", "payloads", "agents") \
             or (control.count == "requests" and control.type == "resource_consumption")

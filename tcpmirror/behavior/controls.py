@@ -22,6 +22,12 @@ LOGINS: Final = (
 IDENTIFIERS: Final = r"~(?i)(?:^|[_.-])(?:id|uid|uuid|guid|file[_-]?name|invoice|receipt)$|[a-z]Id$|[a-z]ID$"
 _WRITING: Final = ("POST", "PUT", "PATCH")
 
+# Rights, and what money hangs on: what a user is told of themselves and does not set.
+PRIVILEGED: Final = (
+    r"~(?i)^(?:is[_-]?)?(?:admin(?:istrator)?|super[_-]?user|staff|root|owner|verified|approved|premium|internal)$"
+    r"|^(?:user[_-]?|account[_-]?)?(?:roles?|permissions?|privileges?|groups?|access[_-]?level|scopes?|balance|credits?|plan|tier)$"
+)
+
 # Thresholds stand above what benign traffic did where it was measured (docs/behavior.md), and are the operator's to change.
 BUILT_IN: Final = (
     Control(
@@ -65,6 +71,30 @@ BUILT_IN: Final = (
         threshold=500,
     ),
     Control("payloads-of-source", "multiple_payloads", "payloads", window_ns=3600 * SECOND, threshold=3),
+    Control(
+        "upload-size",
+        "file_upload_violation",
+        "uploads",
+        methods=_WRITING,
+        window_ns=60 * SECOND,
+        threshold=0,
+        limit=100 << 20,
+    ),
+    Control(
+        "assigned-fields",
+        "mass_assignment",
+        "fields",
+        methods=_WRITING,
+        parameters=PRIVILEGED,
+        statuses=("2xx", "3xx"),
+        window_ns=3600 * SECOND,
+        threshold=0,
+    ),
+    Control("large-answers", "api_abuse", "large_answers", window_ns=60 * SECOND, threshold=20, limit=10),
+    Control("slow-answers", "resource_consumption", "slow_answers", window_ns=60 * SECOND, threshold=20, limit=10),
+    Control(
+        "surge-of-endpoint", "resource_consumption", "surges", "endpoint", window_ns=60 * SECOND, threshold=200, limit=10
+    ),
     Control("rate-of-source", "resource_consumption", "requests", window_ns=10 * SECOND, threshold=2000),
 )
 

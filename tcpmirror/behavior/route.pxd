@@ -1,5 +1,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 
+from tcpmirror.behavior.fields cimport Resource
+from tcpmirror.behavior.usual cimport Usual
 from tcpmirror.model.exchange cimport Request
 from tcpmirror.model.heads cimport Span
 
@@ -13,16 +15,19 @@ cdef class Route:
     cdef tuple checks, targets  # of each check: the path under which it counts
     cdef uint64_t[CHECKS] hashes  # of each target
     cdef bint reads_body, is_asset
+    cdef Usual usual            # None: no control asks for it
+    cdef Resource resource      # None, as well
     cdef uint64_t seen
 
 
 cdef class Routes:
-    cdef dict known
+    cdef dict known, resources
     cdef object choice
     cdef tuple checks
 
     cdef Route of(self, Request request, Span* host)
     cdef Route _new(self, bytes name, Request request)
+    cdef Resource _resource(self, str host, str path, object names)
 
 
 cdef uint64_t hash64(bytes text)

@@ -4,7 +4,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from tcpmirror.behavior.check cimport OF_PAYLOADS, Check
+from tcpmirror.behavior.check cimport OF_FIELDS, OF_PAYLOADS, Check
+from tcpmirror.behavior.fields cimport Resource
+from tcpmirror.behavior.usual cimport Usual
 from tcpmirror.model.exchange cimport Request
 from tcpmirror.model.hashing cimport siphash13
 from tcpmirror.model.heads cimport Span
@@ -25,7 +27,7 @@ cdef class Routes:
     def __init__(self, choice, tuple checks):
         self.choice = choice
         self.checks = checks
-        self.known = {}
+        self.known, self.resources = {}, {}
 
     cdef Route of(self, Request request, Span* host):
         """Return the route of *request* to *host*, as sent."""
@@ -53,11 +55,26 @@ cdef class Routes:
             check = <Check>route.checks[place]
             target = check.control.path[:KEY_BYTES] if check.control.path else "" if check.is_of_host else path
             targets.append(target)
+            if check.has_history:
+                route.usual = Usual() if route.usual is None else route.usual
             route.hashes[place] = hash64((host + " " + target).encode("utf-8", "replace"))
         route.targets = tuple(targets)
+        asked = [check for check in self.checks if (<Check>check).count == OF_FIELDS]
+        if asked:
+            route.resource = self._resource(host, path, (<Check>asked[0]).names)
         route.is_asset = path.encode("latin-1").lower().endswith(ASSETS)
         self.known[name] = route
         return route
+
+    cdef Resource _resource(self, str host, str path, object names):
+        """Return the resource at *path*, whatever the method: with the value at its end it is the same."""
+        key = (host, path.removesuffix("/").removesuffix("/{}").removesuffix("/me"))
+        found = self.resources.get(key)
+        if found is None:
+            if len(self.resources) >= ROUTES:
+                self.resources.clear()
+            found = self.resources[key] = Resource(names)
+        return <Resource>found
 
 
 cdef uint64_t hash64(bytes text):

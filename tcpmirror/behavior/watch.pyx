@@ -9,7 +9,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from tcpmirror.behavior.cells cimport Cells, text_of
-from tcpmirror.behavior.check cimport OF_AGENTS, OF_LOGINS, OF_PATHS, OF_PAYLOADS, OF_VALUES, REQUESTS, Check
+from tcpmirror.behavior.check cimport (
+    OF_AGENTS, OF_FIELDS, OF_GRAPHQL, OF_LARGE, OF_LOGINS, OF_PATHS, OF_PAYLOADS, OF_SLOW, OF_SURGES, OF_UPLOADS, OF_VALUES,
+    REQUESTS, Check,
+)
 from tcpmirror.behavior.route cimport Route, Routes, hash64, is_value
 from tcpmirror.model.exchange cimport Exchange, Message, Request, Response
 from tcpmirror.model.hashing cimport mixed, siphash13
@@ -20,6 +23,7 @@ import os
 
 from tcpmirror.behavior.cells import CELLS
 from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Names
+from tcpmirror.behavior.graphql import measures
 from tcpmirror.behavior.parameters import body_parameters
 
 __all__ = ["CELLS", "Watch"]
@@ -73,6 +77,7 @@ cdef class Watch:
     cdef Span[PAIRS] pair_values
     cdef bint[PAIRS] pair_marks
     cdef bint query_counts
+    cdef dict measures          # of its GraphQL documents, None: not taken
 
     def __init__(self, controls, int own, breached=frozenset()):
         self.cells = Cells()
@@ -109,7 +114,11 @@ cdef class Watch:
             self._payloads(findings)
         else:
             self.route.seen += 1
+            if self.route.usual is not None:
+                self.route.usual.note(exchange)
             self._checks()
+            if self.route.resource is not None and exchange.response is not None:
+                self.route.resource.learn(exchange.request, exchange.response)
         self.exchange = None
 
     def take(self):
@@ -123,6 +132,7 @@ cdef class Watch:
         self.source_hash = self._hashed(source)
         self.session_hash = 0 if session is None else self._hashed(session)
         self.is_shown = self.pairs = -1
+        self.measures = None
         self._span(exchange.request, b"host", 4, &host)
         self.route = self.routes.of(exchange.request, &host)
 
@@ -153,6 +163,8 @@ cdef class Watch:
                     continue  # an address has as many agents as people behind it
                 self._span(exchange.request, b"user-agent", 10, &agent)
                 self._count(check, place, AGENT, span_hash(&agent), True)
+            elif check.count >= OF_UPLOADS:
+                self._measure(check, place)
             elif check.names is None and check.count == OF_VALUES:
                 self._identifiers(check, place)
             else:
@@ -160,6 +172,32 @@ cdef class Watch:
                     parameters = self._parameters()
                 if parameters:
                     self._values(check, place, parameters)
+
+    cdef object _measure(self, Check check, int place):
+        """Count what is more than the control allows of one request, or than is usual here."""
+        cdef Request request = self.exchange.request
+        cdef Route route = self.route
+        if check.count == OF_LARGE:
+            if route.usual.times_size >= check.limit:
+                self._count(check, place, None, 0, False)
+        elif check.count == OF_SLOW:
+            if route.usual.times_wait >= check.limit:
+                self._count(check, place, None, 0, False)
+        elif check.count == OF_SURGES:
+            if route.usual.times_rate >= check.limit:
+                self._count(check, place, None, 0, False)
+        elif check.count == OF_UPLOADS:
+            if request.body_length > check.limit:
+                self._count(check, place, None, 0, False)
+        elif check.count == OF_GRAPHQL:
+            if self.measures is None:
+                self.measures = measures(request)
+            if self.measures.get(check.control.type, 0) > check.limit:
+                self._count(check, place, None, 0, False)
+        elif check.count == OF_FIELDS and route.resource is not None:
+            name = route.resource.assigned(request)
+            if name is not None:
+                self._count(check, place, ("post", name), 0, False)
 
     cdef object _payloads(self, list findings):
         cdef Check check

@@ -29,6 +29,7 @@ ATTACK_TYPES: Final[dict[str, tuple[int, str, tuple[int, ...]]]] = {
     "gql_depth": (1 << 39, "GraphQL nesting depth", (400, 674)),
     "gql_aliases": (1 << 41, "GraphQL alias flood", (400,)),
     "gql_docs_per_batch": (1 << 43, "GraphQL batch", (400,)),
+    "gql_doc_size": (1 << 42, "GraphQL document too large", (400,)),
     "gql_introspection": (1 << 44, "GraphQL introspection", (200,)),
     "brute": (0x400, "Brute force", (307, 521, 799)),
     "dirbust": (0x800, "Forced browsing", (425,)),

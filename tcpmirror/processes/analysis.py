@@ -28,10 +28,13 @@ from tcpmirror.errors import EXIT_BUG, EXIT_ENVIRONMENT, EXIT_OK, EnvironmentFau
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.ignored_news import IgnoredCounts, add_ignored, decode_ignored, encode_ignored
+from tcpmirror.model.report import Report
 from tcpmirror.model.stream import SilentFactory, SinkFactory
 from tcpmirror.model.tls_secrets import TlsSecrets
 from tcpmirror.processes.api_news import ApiNews
 from tcpmirror.processes.api_report import api_lines
+from tcpmirror.processes.behavior_news import BehaviorNews
+from tcpmirror.processes.behavior_summary import BehaviorSummary
 from tcpmirror.processes.capture import filter_inner, open_road, read_file
 from tcpmirror.processes.detection import build_detector
 from tcpmirror.processes.judging import Inspector, Judge, slowed
@@ -39,12 +42,13 @@ from tcpmirror.processes.key_log import decryption_of_files, secrets_of_files
 from tcpmirror.processes.layout import ProcessName, SharedLayout
 from tcpmirror.processes.learning import Learning
 from tcpmirror.processes.lines import EXCHANGES, FINDINGS, line_records, read_line_record
-from tcpmirror.processes.masking import concealing
+from tcpmirror.processes.masking import concealing, concealing_counters
+from tcpmirror.processes.session_news import SessionNews
 from tcpmirror.processes.sorting import LineSorter
 from tcpmirror.processes.worker import DECRYPTION_COUNTERS, Publisher, finish_waiting, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
-from tcpmirror.ring.ring import KIND_APIS, KIND_DRAIN, KIND_IGNORED, KIND_LINE, KIND_SOURCE_END
+from tcpmirror.ring.ring import KIND_APIS, KIND_BEHAVIOR, KIND_DRAIN, KIND_IGNORED, KIND_LINE, KIND_SOURCE_END
 from tcpmirror.settings.memory import divided
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.ledger import ledgers
@@ -74,6 +78,7 @@ class Analysis:
     _types: Counter[str] = field(default_factory=Counter)
     _ignored: IgnoredCounts = field(default_factory=Counter)
     _inventory: Inventory = field(default_factory=Inventory)
+    _behavior: BehaviorSummary = field(default_factory=BehaviorSummary)
 
     def run(self) -> dict[str, Any]:
         """Analyse the files; return the summary. EnvironmentFault when a file cannot be read, or a process died."""
@@ -135,8 +140,17 @@ class Analysis:
             for record in line_records(exchange, findings, self.pcaps, self.exchanges is not None, masked):
                 send(KIND_LINE, record)
 
+        def reported(exchange: Exchange, findings: list[Finding]) -> Report:
+            return judge.report(exchange, findings)
+
         apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until == "apis" else None
-        judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, Learning(page, apis=apis))
+        counts_behavior = self.until == "all" and self.settings.behavior.enabled
+        sessions = SessionNews(self.settings, page) if counts_behavior else None
+        behavior = BehaviorNews(self.settings, page, reported) if counts_behavior else None
+        learning = Learning(page, apis=apis, sessions=sessions, behavior=behavior)
+        judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, learning)
+        if behavior is not None:
+            behavior.conceal = concealing_counters(judge.masks)
         if apis is not None:
             apis.conceal = concealing(judge.masks)
         factory = self._factory(judge)
@@ -151,11 +165,16 @@ class Analysis:
             if not take_segments(road, table, page):
                 out.ring()
                 bell.wait(ticket, WAIT_MS)
+            if behavior is not None and behavior.is_due:
+                for record in behavior.records(writer.largest_payload):
+                    send(KIND_BEHAVIOR, record)
         table.end_all()
         finish_waiting(factory, page)
         counts.publish()
         for record in apis.records(writer.largest_payload) if apis is not None else ():
             send(KIND_APIS, record)
+        for record in behavior.records(writer.largest_payload) if behavior is not None else ():
+            send(KIND_BEHAVIOR, record)
         for row, count in judge.ignored.items():
             send(KIND_IGNORED, encode_ignored(Counter({row: count})))
         send(KIND_DRAIN, b"")
@@ -194,6 +213,8 @@ class Analysis:
                             self._types[orjson.loads(line)["type"]] += 1
                     elif record[0] == KIND_APIS:
                         self._inventory.add(*decode_rows(record[1]))
+                    elif record[0] == KIND_BEHAVIOR:
+                        self._behavior.add(record[1])
                     elif record[0] == KIND_IGNORED:
                         for row, count in decode_ignored(record[1]).items():
                             add_ignored(self._ignored, row, count)
@@ -238,6 +259,7 @@ class Analysis:
             "ignored": [{"by": by, "rule": rule, "findings": count} for (by, rule), count in sorted(self._ignored.items())],
             "losses": losses,
             "ledgers": accounts,
+            "behavior": self._behavior.rows(),
             "gaps": total("gaps"),
             "gap_bytes": total("gap_bytes"),
             "not_http_bytes": total("not_http_bytes"),

@@ -12,7 +12,7 @@ from tcpmirror.behavior.breached import BreachedPasswords, breached_passwords
 from tcpmirror.behavior.controls import controls_in_force
 from tcpmirror.behavior.counter import Counter, CounterKey, Sample
 from tcpmirror.behavior.record import encode_rows, records
-from tcpmirror.behavior.watch import Watch
+from tcpmirror.behavior.watch import CELLS, Watch
 from tcpmirror.decode.client_address import ClientAddress
 from tcpmirror.export.wire import wire_report
 from tcpmirror.model.exchange import Exchange
@@ -60,6 +60,11 @@ class BehaviorNews:
         assert self._address is not None
         source = ipaddress.ip_address(self._address.real_ip(exchange)).packed
         self._watch.observe(exchange, findings, session, source)
+
+    @property
+    def is_due(self) -> bool:
+        """So much was counted that it should be handed on, whatever the time: what finds no room later is lost."""
+        return self._watch.used > CELLS // 4
 
     def records(self, limit_bytes: int) -> Iterator[bytes]:
         """Yield what was counted since the last call, in records of up to *limit_bytes*."""

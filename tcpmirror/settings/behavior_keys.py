@@ -11,6 +11,7 @@ from tcpmirror.settings.policy_keys import EITHER, NAME
 from tcpmirror.settings.schema import Key, ListOf, Section
 from tcpmirror.settings.tree import SECOND, Control
 
+GRAPHQL: Final = ("gql_depth", "gql_aliases", "gql_docs_per_batch", "gql_doc_size")
 TYPES: Final = (
     "brute",
     "dirbust",
@@ -23,8 +24,12 @@ TYPES: Final = (
     "account_takeover",
     "security_crawlers",
     "scraping",
+    "file_upload_violation",
+    "mass_assignment",
+    *GRAPHQL,
 )
-COUNTS: Final = ("requests", "values", "paths", "payloads", "logins", "agents")
+LIMITED: Final = ("uploads", "graphql", "large_answers", "slow_answers", "surges")  # of each request
+COUNTS: Final = ("requests", "values", "paths", "payloads", "logins", "agents", "fields", *LIMITED)
 _STATUS: Final = Text(
     "a status such as `404`, or a class such as `4xx`", re.compile(r"[1-5](?:\d\d|xx)"), may_be_empty=False
 )
@@ -33,8 +38,12 @@ _METHOD: Final = Text("a method in capitals", re.compile(r"[A-Z]{1,16}"), may_be
 
 def _built(given: dict[str, Any]) -> Control:
     control = Control(**given)
-    if control.parameters and control.count not in ("values", "logins"):
+    if control.parameters and control.count not in ("values", "logins", "fields"):
         raise RejectedError(f"`parameters` says whose values are counted, but `count` is {control.count}")
+    if (control.limit > 0) is not (control.count in LIMITED):
+        raise RejectedError(f"`limit` is needed with a `count` of {', '.join(LIMITED)}, and with no other")
+    if control.count == "graphql" and control.type not in GRAPHQL:
+        raise RejectedError(f"with a `count` of graphql, `type` says what is limited; accepted: {', '.join(GRAPHQL)}")
     return control
 
 
@@ -45,7 +54,9 @@ CONTROL: Final = (
         "count",
         Choice(COUNTS),
         "`requests`; different `values` of `parameters`, or of identifiers in paths where that is empty; different `paths`; "
-        "`payloads` of attacks; `logins` with breached passwords; user `agents`.",
+        "`payloads` of attacks; `logins` with breached passwords; user `agents`; requests with one of the `fields` that "
+        "only answers know; or requests with more than `limit`: `uploads`, `graphql`, `large_answers`, `slow_answers`, "
+        "`surges`.",
         "count",
         own=True,
     ),
@@ -63,7 +74,15 @@ CONTROL: Final = (
     Key("statuses", ListOf(_STATUS), "Of the answer.", "statuses", own=True, example=["404", "5xx"]),
     Key("networks", ListOf(NETWORK), "Of the client's real address.", "networks", own=True, example=["10.0.0.0/8"]),
     Key("window", Duration(SECOND, 24 * 3600 * SECOND), "In which time.", "window_ns", own=True),
-    Key("threshold", Whole(1, 1_000_000), "So many are accepted; what follows is an attack.", "threshold", own=True),
+    Key("threshold", Whole(0, 1_000_000), "So many are accepted; what follows is an attack.", "threshold", own=True),
+    Key(
+        "limit",
+        Whole(0, 1 << 40),
+        "What one request may have: bytes of a body (`uploads`), levels, aliases, documents or bytes (`graphql`, by "
+        "`type`), or how often it may have what is usual there (`large_answers`, `slow_answers`, `surges`).",
+        "limit",
+        own=True,
+    ),
     Key("mode", Choice(("monitoring", "off")), "`off`: what matches is not counted.", "mode", own=True),
 )
 

@@ -220,7 +220,9 @@ class Control:
     """What is too much of something in a time; where one is of the same type and counts the same, the longest path decides.
 
     ``count``: ``requests``, ``values`` (different ones of ``parameters``, of identifiers in paths where that is empty),
-    ``paths``, ``payloads``, ``logins`` (with breached passwords), ``agents``. ``by``: whose are counted together: of a
+    ``paths``, ``payloads``, ``logins`` (with breached passwords), ``agents``; requests with more than ``limit``: ``uploads``
+    (bytes of the body), ``graphql`` (what ``type`` says), ``large_answers``, ``slow_answers``, ``surges`` (times what is
+    usual there); ``fields``: requests with one that only answers know. ``by``: whose are counted together: of a
     ``source`` address, a ``session``, all (``endpoint``), or an ``account`` (for values). ``path``, ``parameters``: a glob,
     or ``~`` and an expression.
     ``statuses``: of the answer, such as ``404`` and ``5xx``. All conditions have to hold; an empty one holds for everything.
@@ -238,6 +240,7 @@ class Control:
     networks: tuple[str, ...] = ()
     window_ns: int = 30 * SECOND
     threshold: int = 30  # what follows it is an attack
+    limit: int = 0
     mode: str = "monitoring"  # monitoring | off
 
 

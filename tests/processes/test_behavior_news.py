@@ -146,3 +146,21 @@ def test_attacks_withheld_are_logged_and_not_sent(caplog) -> None:  # type: igno
     assert outbox.next() is None
     (line,) = caplog.records
     assert (line.getMessage(), line.type, line.real_ip) == ("attack", "brute", "203.0.113.9")
+
+
+def test_a_field_that_only_answers_know_is_an_attack_in_the_cloud(tmp_path: Path) -> None:
+    answer = b'{"id": 1, "name": "n", "role": "user", "isAdmin": false}'
+    sent = [
+        *every(1.0, 5, target="/api/users/1", answer=answer),
+        *every(1.0, 30, target="/api/users/1", method="PATCH", body=lambda n: b'{"name":"n%d"}' % n),
+        *every(1.0, 1, target="/api/users/1", method="PATCH", body=b'{"name":"n","isAdmin":true}'),
+    ]
+    with RunningCloud(tmp_path) as cloud:
+        client = sensor(cloud, tmp_path, "one")
+        call = counted(sent).next()
+        assert call is not None
+        client.send_digests(call[0], BehaviorOutbox.path)
+        client.close()
+        with cloud.client(READ) as reader:
+            (attack,) = reader.get("/api/v1/attacks").raise_for_status().json()["attacks"]
+    assert (attack["type"], attack["path"], attack["hits"]) == ("mass_assignment", "/api/users/{}", 1)

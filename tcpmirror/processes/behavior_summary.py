@@ -1,0 +1,55 @@
+"""What lay above thresholds of behaviour in files that were analysed."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tcpmirror.behavior.counter import Counter, CounterKey, Excess, add
+from tcpmirror.behavior.record import decode_rows
+from tcpmirror.model.point import point_text
+
+COUNTERS: Final = 65_536  # followed at once, about 1 KiB each; where there are more, the half that counts least goes
+ROWS: Final = 1_000  # told: those with the most requests
+_GIGA: Final = 1_000_000_000
+
+
+class BehaviorSummary:
+    """Merges the counters of all workers; `rows` are what lies above thresholds."""
+
+    def __init__(self, limit: int = COUNTERS) -> None:
+        self._limit = limit
+        self._table: dict[CounterKey, Counter] = {}
+
+    def add(self, record: bytes) -> None:
+        """Merge the counters of *record*; ValueError if it is no record of counters."""
+        for counter in decode_rows(record)[1]:
+            add(self._table, counter).samples.clear()
+        if len(self._table) > self._limit:
+            self._make_room()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what lies above a threshold, the most requests first."""
+        judged = [(key, excess) for key, counter in self._table.items() if (excess := counter.judged()) is not None]
+        judged.sort(key=lambda item: (-item[1].marked, item[0]))
+        return [row_of(key, excess) for key, excess in judged[:ROWS]]
+
+    def _make_room(self) -> None:
+        least = sorted(self._table.items(), key=lambda item: item[1].peak / (item[0].threshold + 1))
+        for key, _ in least[: len(least) // 2]:
+            del self._table[key]
+
+
+def row_of(key: CounterKey, excess: Excess) -> dict[str, Any]:
+    """Return the facts of an attack as JSON takes them. ``subject``: empty: everybody; ``requests``: above the threshold."""
+    return {
+        "type": key.type,
+        "control": key.control,
+        "subject": key.subject,
+        "host": key.host,
+        "path": key.path,
+        "point": point_text(key.point),
+        "requests": excess.marked,
+        "peak": excess.peak,
+        "first": excess.first_ns / _GIGA,
+        "last": excess.last_ns / _GIGA,
+    }

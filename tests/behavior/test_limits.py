@@ -1,0 +1,201 @@
+"""What one request may have: limits of sizes and of GraphQL documents, what is usual at a route, fields that are not its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+import pytest
+
+from tcpmirror.behavior.controls import PRIVILEGED
+from tcpmirror.behavior.graphql import measures, shape
+from tcpmirror.model.exchange import Exchange
+from tcpmirror.settings.tree import SECOND, Control
+from tests.behavior.exchanges import counted, exchange, judged
+
+MIB = 1 << 20
+
+
+def sized(each: Exchange, request: int = 0, response: int = 0, wait_s: float = 0.001) -> Exchange:
+    """Return *each* with bodies of so many bytes, of which none are kept, and so long a wait for the answer."""
+    assert each.request is not None
+    assert each.response is not None
+    each.request.body_length, each.response.body_length = request, response
+    each.response.time_ns = each.request.time_ns + round(wait_s * 1e9)
+    each.response.end_ns = each.response.time_ns + 1000
+    return each
+
+
+def test_each_upload_above_the_limit_is_marked() -> None:
+    uploads = [
+        sized(exchange("/files", "POST", at_s=number), request=size * MIB) for number, size in enumerate((1, 200, 100, 101))
+    ]
+    assert judged(uploads)["upload-size"].marked == 2
+
+
+def test_the_limit_of_a_route_goes_before_the_built_in_one() -> None:
+    own = Control(
+        "avatars", "file_upload_violation", "uploads", path="/avatar", window_ns=60 * SECOND, threshold=0, limit=MIB
+    )
+    uploads = [sized(exchange(target, "POST"), request=2 * MIB) for target in ("/avatar", "/files")]
+    assert {name: excess.marked for name, excess in judged(uploads, own).items()} == {"avatars": 1}
+
+
+DEEP = "{a{b{c{d{e}}}}}"
+GRAPHQL = {
+    "depth": ("gql_depth", 4, {"query": DEEP}, {"query": "{a{b{c{d}}}}"}),
+    "aliases": ("gql_aliases", 2, {"query": "{a:x b:x c:x}"}, {"query": "{a:x b:x c}"}),
+    "documents": ("gql_docs_per_batch", 2, [{"query": "{a}"}] * 3, [{"query": "{a}"}] * 2),
+    "size": ("gql_doc_size", 20, {"query": "{a" + " " * 20 + "}"}, {"query": "{a}"}),
+}
+
+
+@pytest.mark.parametrize(("kind", "limit", "above", "within"), GRAPHQL.values(), ids=GRAPHQL)
+def test_graphql_is_limited_where_a_control_says_so(kind: str, limit: int, above: object, within: object) -> None:
+    own = Control("own", kind, "graphql", path="/graphql", window_ns=60 * SECOND, threshold=0, limit=limit)
+    sent = [
+        exchange(target, "POST", orjson.dumps(body), at_s=number)
+        for number, (target, body) in enumerate((("/graphql", above), ("/graphql", within), ("/other", above)))
+    ]
+    assert {name: excess.marked for name, excess in judged(sent, own).items()} == {"own": 1}
+
+
+SHAPES = {
+    "arguments are no selections": (b"query Q($a: [Int!] = {x: {y: 1}}) {f(a: {b: {c: 1}}) {g}}", (2, 0)),
+    "strings and comments": (b'{f(a: "{{{") # {{{\n {g} h(b: """{ " {""") }', (2, 0)),
+    "aliases": (b"{one: f two: f three: g {four : h}}", (2, 4)),
+    "fragments": (b"{...F} fragment F on T {a {b {c}}}", (3, 0)),
+    "cut off": (b"{a {b {c", (3, 0)),
+    "more closed than open": (b"}}}{a}", (1, 0)),
+}
+
+
+@pytest.mark.parametrize(("document", "expected"), SHAPES.values(), ids=SHAPES)
+def test_shape_of_documents(document: bytes, expected: tuple[int, int]) -> None:
+    assert shape(document) == expected
+
+
+def test_documents_are_found_in_addresses_and_alone_and_nowhere_else() -> None:
+    def of(each: Exchange) -> int:
+        assert each.request is not None
+        return measures(each.request).get("gql_depth", 0)
+
+    assert of(exchange("/graphql?query=%7Ba%7Bb%7D%7D&x=1")) == 2
+    assert of(exchange("/graphql", "POST", DEEP.encode(), Content_Type="application/graphql")) == 5
+    assert of(exchange("/search?query=shoes")) == 0
+    assert of(exchange("/search", "POST", b'{"query": "shoes"}')) == 0
+    assert of(exchange("/search", "POST", b'{"query": ')) == 0
+
+
+def history(seconds: float, count: int, size: int = 2_000, wait_s: float = 0.02, begin_s: float = 0.0) -> Iterator[Exchange]:
+    """Yield what is usual: answers that differ a little."""
+    for number in range(count):
+        each = exchange("/report", at_s=begin_s + number * seconds, client=f"198.51.100.{number % 50}")
+        yield sized(each, response=size + number * 37 % 500, wait_s=wait_s * (1 + number % 7 / 7))
+
+
+def marked(exchanges: Iterable[Exchange]) -> dict[str, int]:
+    return {name: excess.marked for name, excess in judged(exchanges).items()}
+
+
+def test_answers_far_larger_than_usual_are_marked() -> None:
+    large = [sized(exchange("/report", at_s=400 + number), response=500_000) for number in range(30)]
+    assert marked([*history(1.0, 300), *large]) == {"large-answers": 10}
+
+
+def test_answers_far_slower_than_usual_are_marked() -> None:
+    slow = [sized(exchange("/report", at_s=400 + number), response=2_000, wait_s=5.0) for number in range(30)]
+    assert marked([*history(1.0, 300), *slow]) == {"slow-answers": 10}
+
+
+def test_far_more_requests_than_usual_are_marked_whoever_sends_them() -> None:
+    assert marked([*history(1.0, 600), *history(0.01, 900, begin_s=601)]) == {"surge-of-endpoint": 600}
+
+
+USUAL = {
+    "a history that is short": lambda: [*history(1.0, 100), *(sized(exchange("/report", at_s=200), response=MIB) for _ in "x" * 50)],
+    "sizes that always vary": lambda: [
+        sized(exchange("/report", at_s=number), response=1_000_000 if number % 10 == 0 else 1_000) for number in range(2_000)
+    ],
+    "a larger answer now and then": lambda: [
+        sized(each, response=300_000) if number % 100 == 0 else each for number, each in enumerate(history(1.0, 1_000))
+    ],
+    "traffic that grows over an hour": lambda: [
+        each for minute in range(60) for each in history(60 / (20 + 5 * minute), 20 + 5 * minute, begin_s=60.0 * minute)
+    ],
+    "a quiet endpoint that is asked twenty times as often": lambda: [
+        *history(10.0, 60), *history(0.5, 200, begin_s=600)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", USUAL.values(), ids=USUAL)
+def test_what_is_usual_is_not_marked(make) -> None:  # type: ignore[no-untyped-def]
+    assert marked(make()) == {}
+
+
+def profile_changes(count: int, begin: int = 0, extra: bytes = b"") -> Iterator[Exchange]:
+    """Yield changes of profiles, and now and then their answers' readers."""
+    for number in range(begin, begin + count):
+        user = number % 7
+        if number % 3 == 0:
+            answer = b'{"id": %d, "name": "x", "role": "user", "isAdmin": false}' % user
+            yield exchange(f"/api/users/{user}", at_s=number, answer=answer)
+        body = b'{"name": "n%d", "city": "c"%s}' % (number, extra)
+        yield exchange(f"/api/users/{user}", "PATCH", body, at_s=number + 0.5)
+
+
+def assigned(exchanges: Iterable[Exchange]) -> dict[tuple[str, ...], int]:
+    return {
+        counter.key.point: sum(slot.count for slot in counter.slots.values())
+        for counter in counted(exchanges)
+        if counter.key.control == "assigned-fields"
+    }
+
+
+def test_a_field_that_only_answers_know_is_marked() -> None:
+    attack = profile_changes(1, 40, b', "isAdmin": true')
+    assert assigned([*profile_changes(40), *attack]) == {("post", "isAdmin"): 1}
+    found = judged([*profile_changes(40), *profile_changes(1, 40, b', "role" : "admin"')])
+    assert {name: excess.marked for name, excess in found.items()} == {"assigned-fields": 1}
+
+
+OWN_FIELDS = {
+    "requests have always carried it": lambda: profile_changes(100, extra=b', "role": "user"'),
+    "a field that answers do not know": lambda: [*profile_changes(40), *profile_changes(1, 40, b', "owner": 1')],
+    "the name stands in a value": lambda: [
+        *profile_changes(40),
+        *profile_changes(1, 40, b', "note": "role", "to": "isAdmin"'),
+    ],
+    "too little is known": lambda: [*profile_changes(10), *profile_changes(1, 10, b', "role": "admin"')],
+    "answers say what they were sent": lambda: [
+        exchange("/hook", "POST", body, answer=body, at_s=number)
+        for number, body in enumerate([b'{"name": "x"}'] * 40 + [b'{"role": "x"}'] * 2)
+    ],
+    "it was refused": lambda: [
+        *profile_changes(40),
+        exchange("/api/users/1", "PATCH", b'{"role":"x"}', status=403, at_s=60),
+    ],
+}
+
+
+@pytest.mark.parametrize("make", OWN_FIELDS.values(), ids=OWN_FIELDS)
+def test_fields_of_their_own_are_not_marked(make) -> None:  # type: ignore[no-untyped-def]
+    assert assigned(make()) == {}
+
+
+def test_who_sets_a_field_again_and_again_is_no_news() -> None:
+    found = assigned([*profile_changes(40), *profile_changes(100, 40, b', "role": "editor"')])
+    assert found == {("post", "role"): 3}
+
+
+def test_names_that_are_followed_can_be_chosen() -> None:
+    own = Control("assigned-fields", "mass_assignment", "fields", methods=("PATCH",), parameters="city", threshold=0)
+    sent = [
+        *(exchange("/a", answer=b'{"city": "x", "role": "y"}', at_s=number) for number in range(5)),
+        *(exchange("/a", "PATCH", b'{"name": "x"}', at_s=10 + number) for number in range(30)),
+        exchange("/a", "PATCH", b'{"role": "x"}', at_s=50),
+        exchange("/a", "PATCH", b"name=x&city=y", at_s=51),
+    ]
+    assert judged(sent, own)["assigned-fields"].marked == 1
+    assert "city" not in PRIVILEGED
