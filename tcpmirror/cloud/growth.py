@@ -49,7 +49,10 @@ _Value = TypeVar("_Value")
 
 @dataclass(slots=True)
 class Growing:
-    """An attack while a batch adds to it. ``id``: None until it is stored; ``seen``: hits by facet, of this batch alone."""
+    """An attack while a batch adds to it. ``id``: None until it is stored; ``seen``: hits by facet, of this batch alone.
+
+    ``stored``: what the store has in its columns.
+    """
 
     id: int | None
     first_ns: int
@@ -69,6 +72,7 @@ class Growing:
     example: Hit | None = None
     seen: dict[tuple[str, str], int] = field(default_factory=dict)
     told: set[tuple[str, ...]] = field(default_factory=set)
+    stored: dict[str, Any] = field(default_factory=dict)
 
     def takes(self, time_ns: int) -> bool:
         return self.first_ns - EXTENDS_NS <= time_ns <= self.last_ns + EXTENDS_NS
@@ -146,8 +150,8 @@ def _open_attacks(connection: Connection, ordered: Sequence[Hit]) -> dict[bytes,
 
 
 def _stored(row: Row[*tuple[Any, ...]]) -> Growing:
-    _, *kept = row
-    return Growing(*kept)
+    columns = dict(zip(_KEPT, row[1:], strict=True))
+    return Growing(**columns, stored=columns)
 
 
 def _attack_for(candidates: list[Growing], time_ns: int) -> Growing:
@@ -215,6 +219,16 @@ def _grown_columns(attack: Growing) -> dict[str, Any]:
     }
 
 
+def _changed_columns(attack: Growing) -> dict[str, Any]:
+    """Return what an attack is found by and what is not as it is stored: a column that is named has its indexes written."""
+    stored = attack.stored
+    return {
+        name: value
+        for name, value in _grown_columns(attack).items()
+        if name == "id" or name not in stored or stored[name] != value
+    }
+
+
 def _newest_columns(hit: Hit) -> dict[str, Any]:
     fields = hit.report.fields
     return {
@@ -251,16 +265,14 @@ def _hit_values(hit: Hit, report: SoundReport, attack: Growing) -> tuple[Any, ..
 
 def write_grown(connection: Connection, grown: Sequence[Growing], fresh: Mapping[tuple[int | None, str], int]) -> None:
     """Add what the batch brought to attacks that were stored; *fresh*: how many values of a facet were new to each."""
-    with_newest, without = list[dict[str, Any]](), list[dict[str, Any]]()
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for attack in grown:
-        counts = {name: fresh.get((attack.id, name[:-1]), 0) for name in ("payloads", "sources")}
-        row = _grown_columns(attack) | counts
-        if attack.newest is None:
-            without.append(row)
-        else:
-            with_newest.append(row | _newest_columns(attack.newest))
-    update_rows(connection, attacks, with_newest, _SUMS)
-    update_rows(connection, attacks, without, _SUMS)
+        row = _changed_columns(attack) | {name: fresh.get((attack.id, name[:-1]), 0) for name in ("payloads", "sources")}
+        if attack.newest is not None:
+            row |= _newest_columns(attack.newest)
+        by_columns.setdefault(tuple(row), []).append(row)
+    for rows in by_columns.values():
+        update_rows(connection, attacks, rows, _SUMS)
     proven = [
         {"id": attack.id, "evidence_hits": attack.proofs, "evidence": attack.newest_proof.evidence}
         for attack in grown

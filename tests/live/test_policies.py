@@ -65,7 +65,7 @@ def own_rules(sensor: Sensor) -> str:
 
 def test_policies_of_the_console_hold_for_packets(artefacts: Path) -> None:
     text = f"{V4}discovery: {{interval: 1s}}\n"
-    with bed("span", artefacts / "bed") as ground, running(ground.sensor, artefacts / "sensor", text) as sensor:
+    with bed("span", artefacts / "bed") as ground, running(ground.sensor, artefacts / "sensor", text, pages=True) as sensor:
         before = own_rules(sensor)
         listed = told(sensor, "POST", "inventory/specifications", DOCUMENT, host=HOST, name="shop")
         told(sensor, "PATCH", f"inventory/specifications/{listed['specifications'][0]['id']}", {"enforced": True})
