@@ -242,12 +242,17 @@ class Worker:
         program = Path(sys.executable).with_name("tcpmirror-cloud")
         self._command = [str(program), "ingest", "--database", database, "--queue", url, "--sampling", "off"]
         self._log = log
+        self._starts = 0
         self.start()
 
     def start(self) -> None:
+        """Start it; it takes batches then. Where the queue is away at that moment it would end with a fault."""
+        seen = self._log.read_text().count("taking batches off") if self._starts else 0
+        self._starts += 1
         with self._log.open("ab") as log:
             environment = os.environ | {"TCPMIRROR_QUEUE_TOKEN": TOKEN}
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment)
+        until(lambda: self._log.read_text().count("taking batches off") > seen, 60)
 
     def kill(self, signum: signal.Signals = signal.SIGKILL) -> int:
         self._process.send_signal(signum)
