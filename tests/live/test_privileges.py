@@ -35,10 +35,9 @@ def test_a_socket_has_the_whole_buffer_when_root_starts_the_sensor(name: str, ar
     configuration, listing, word = SOCKETS[name]
     with bed("vxlan", artefacts / "bed") as ground, running(ground.sensor, artefacts / "sensor", configuration, pages=True):
         lines = ground.sensor.run(*listing).replace("\n\t", " ").splitlines()
-        (line,) = [each for each in lines if word in each]
-    found = re.search(r"skmem:\(r\d+,rb(\d+)", line)
-    assert found, line
-    assert int(found[1]) == 2 * WANTED  # the kernel doubles it, for what it keeps beside the bytes
+    found = [re.search(r"skmem:\(r\d+,rb(\d+)", each) for each in lines if word in each]
+    # Other programs may have such a socket for a moment. The kernel doubles the size, for what it keeps beside the bytes.
+    assert 2 * WANTED in [int(each[1]) for each in found if each], lines
 
 
 WITHOUT = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
