@@ -12,6 +12,7 @@ from typing import Any, Final
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.point import point_text
 from tcpmirror.model.report import Report
+from tcpmirror.telemetry.token_bucket import TokenBucket
 
 TEXT_LIMIT: Final = 384  # bytes of one fact, its controls written as escapes; a line stays within what rsyslog keeps (8 KiB)
 HITS_SHOWN: Final = 8  # of one exchange
@@ -29,26 +30,23 @@ class AttackLog:
     burst: int = 100
     rate_s: float = 10.0
     clock: Callable[[], float] = time.monotonic
-    _room: float = field(init=False)
-    _at_s: float = field(init=False)
+    _room: TokenBucket = field(init=False)
     _left_out: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._room, self._at_s = float(self.burst), self.clock()
+        self._room = TokenBucket(self.burst, self.rate_s, self.clock)
 
     def write(self, report: Report) -> None:
         """Write the lines of *report*, one for each of its first HITS_SHOWN findings, as far as there is room."""
         if not report.findings:
             return
-        now_s = self.clock()
-        self._room = min(float(self.burst), self._room + (now_s - self._at_s) * self.rate_s)
-        self._at_s = now_s
-        shown = report.findings[: min(HITS_SHOWN, int(self._room))]
-        self._room -= len(shown)
+        self._room.refill()
+        of_report = report.findings[:HITS_SHOWN]
+        shown = of_report[: self._room.take(len(of_report))]
         if self._left_out and shown:
             log.warning("%d hits were left out of this log, at more than %g a second", self._left_out, self.rate_s)
             self._left_out = 0
-        self._left_out += len(report.findings[:HITS_SHOWN]) - len(shown)
+        self._left_out += len(of_report) - len(shown)
         for finding in shown:
             log.warning("attack", extra=hit_facts(report, finding, len(report.findings)))
 

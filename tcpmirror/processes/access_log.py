@@ -25,6 +25,7 @@ from tcpmirror.model.exchange import Exchange
 from tcpmirror.settings.tree import Log
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.logs import escape_controls, field_text, time_text
+from tcpmirror.telemetry.token_bucket import TokenBucket
 
 LOGGER: Final = "tcpmirror.access"
 STREAMS: Final = {"stdout": 1, "stderr": 2}
@@ -68,32 +69,28 @@ class AccessLog:
         self._process = process
         self._is_pretty = log.pretty
         self._is_verbose = log.access.verbose
-        self._rate_s = log.access.rate / workers
+        rate_s = log.access.rate / workers
+        self._room = TokenBucket(rate_s, rate_s, clock) if rate_s else None
         self._page = page
-        self._clock = clock
         self._pid = os.getpid()
         self._now_ms, self._now = -1, ""
         self._lines: list[bytes] = []
-        self._room = self._rate_s
-        self._at_s = clock()
         self._descriptor = -1
         self._open()
 
     def add(self, exchange: Exchange, place: Place, verdict: str, types: Sequence[str]) -> None:
         """Note *exchange*, judged as *verdict*, with the types of what was found in it."""
-        if self._rate_s and self._room < 1.0:
+        if self._room is not None and not self._room.take():
             self._page.add("access_left_out")
             return
-        self._room -= 1.0
         self._lines.append(self._line(exchange, place, verdict, types))
         if len(self._lines) >= GATHERED_LINES:
             self.flush()
 
     def flush(self) -> None:
         """Write what was gathered, to a new file where the old one was rotated away; a full disk costs the lines."""
-        now_s = self._clock()
-        self._room = min(self._rate_s, self._room + (now_s - self._at_s) * self._rate_s)
-        self._at_s = now_s
+        if self._room is not None:
+            self._room.refill()
         if not self._lines:
             return
         lines, self._lines = self._lines, []

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from tcpmirror.telemetry.token_bucket import TokenBucket
+
 BURST: Final = 200  # lines of one kind at once: a start, a reload, a shutdown of many processes says no more
 RATE_S: Final = 20.0  # and so many a second from then on
 KINDS: Final = 512  # followed at a time; messages are written in code, so there are no more of them
@@ -17,10 +19,9 @@ Kind = tuple[str, int, str]  # logger, level, message before its facts are put i
 
 @dataclass(slots=True)
 class _Room:
-    """``lines``: how many of one kind may still be written as of ``at_s``; ``left_out`` since the last that was."""
+    """For lines of one kind; ``left_out``: since the last that was written."""
 
-    lines: float
-    at_s: float
+    lines: TokenBucket
     left_out: int = 0
 
 
@@ -43,21 +44,20 @@ class Repetition(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return False for a record that is left out; one that is not tells what was left out before it."""
         room = self._room((record.name, record.levelno, str(record.msg)))
-        if room.lines < 1.0:
+        room.lines.refill()
+        if not room.lines.take():
             room.left_out += 1
             return False
-        room.lines -= 1.0
         if room.left_out:
             record.msg, record.args = f"{record.getMessage()} (and {room.left_out} like it, left out)", None
             room.left_out = 0
         return True
 
     def _room(self, kind: Kind) -> _Room:
-        now_s = self.clock()
-        room = self._rooms.setdefault(kind, _Room(self.burst, now_s))
+        room = self._rooms.get(kind)
+        if room is None:
+            room = self._rooms[kind] = _Room(TokenBucket(self.burst, self.rate_s, self.clock))
         self._rooms.move_to_end(kind)
         if len(self._rooms) > KINDS:
             self._rooms.popitem(last=False)
-        room.lines = min(float(self.burst), room.lines + (now_s - room.at_s) * self.rate_s)
-        room.at_s = now_s
         return room
