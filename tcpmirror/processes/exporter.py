@@ -311,7 +311,7 @@ def _queue(cloud: Cloud) -> Queue | None:
     except ImportError as error:
         raise EnvironmentFault(f"cloud.queue: {error}; it needs `pip install tcpmirror[sinks]`") from error
     tls = queue.tls_of(cloud.queue.url, cloud.queue.ca_file)
-    made: Queue = queue.BatchQueue(cloud.queue.url, cloud.queue.token, cloud.timeout_s, tls)
+    made: Queue = queue.BatchQueue(queue.JetStream(cloud.queue.url, cloud.queue.token, cloud.timeout_s, tls))
     return made
 
 

@@ -31,6 +31,7 @@ from tcpmirror.cloud.service import Service
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.client import BatchRefusedError, CloudClient, CloudError, Identity
 from tcpmirror.export.delivery import DeliveryError
+from tcpmirror.export.jetstream import JetStream
 from tcpmirror.export.queue import BatchQueue
 from tcpmirror.model.queued_batch import REFUSED, STREAM, headers_of
 from tests.cloud.running import DEPLOY, NOON, RunningCloud, finding, report, until
@@ -53,7 +54,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[NatsServer]:
 @pytest.fixture
 def queue(server: NatsServer) -> Iterator[BatchQueue]:
     """An empty queue."""
-    yield BatchQueue(server.url, TOKEN, timeout_s=5.0)
+    yield BatchQueue(JetStream(server.url, TOKEN, timeout_s=5.0))
     with_stream(server, lambda stream: stream.delete_stream(STREAM))
 
 
@@ -222,7 +223,7 @@ def test_a_node_registers_with_the_cloud_and_sends_by_the_queue(
 
 
 def test_a_queue_that_is_away_is_a_reason_to_wait(cloud: RunningCloud, tmp_path: Path) -> None:
-    client = client_of(cloud.url, BatchQueue("nats://127.0.0.1:9", TOKEN, 1.0), tmp_path)
+    client = client_of(cloud.url, BatchQueue(JetStream("nats://127.0.0.1:9", TOKEN, 1.0)), tmp_path)
     with pytest.raises(CloudError, match=r"^cloud\.queue: nats://127\.0\.0\.1:9: "):
         client.send("b0", body_of(0))
 
@@ -267,7 +268,7 @@ def test_killing_any_of_them_under_load_loses_and_doubles_nothing(tmp_path: Path
         database = open_database(address)
         node = register_node(database, ABOUT, NOON)
         workers = [Worker(address, nats_server.url, tmp_path / f"worker-{number}.log") for number in range(2)]
-        queue = BatchQueue(nats_server.url, TOKEN, timeout_s=5.0)
+        queue = BatchQueue(JetStream(nats_server.url, TOKEN, timeout_s=5.0))
         given = 0
 
         def give() -> None:

@@ -72,7 +72,8 @@ def _kafka(settings: tree.Sink, version: str) -> Sink:
 
 def _nats(settings: tree.Sink, version: str) -> Sink:
     tls = tls_context(settings) if settings.url.startswith("tls:") else None
-    made: Sink = _library("nats", settings).Nats(settings.url, settings.target, settings.token, settings.timeout_s, tls)
+    nats = _library("nats", settings)
+    made: Sink = nats.Nats(nats.JetStream(settings.url, settings.token, settings.timeout_s, tls), settings.target)
     return made
 
 
