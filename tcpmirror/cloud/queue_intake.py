@@ -10,12 +10,11 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import nats
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
@@ -38,19 +37,12 @@ CONSUMER: Final = "ingest"  # one for all workers: JetStream gives each batch to
 TAKEN_AT_ONCE: Final = 4  # batches asked for together; what is not stored within ACK_WAIT_S goes to another worker
 ACK_WAIT_S: Final = 8.0  # a batch takes a fraction of a second; one that is stored by two is stored once
 FETCH_S: Final = 1.0
-QUIET: Final = 5  # calls that bring nothing; after so many the queue is asked whether that is so
-ANSWER_S: Final = 4.0  # for what takes milliseconds: after a server was killed, its client may wait without end
 RETRY_S: Final = 1.0  # after the store, or the queue, failed
 log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 
 class UnknownNodeError(Exception):
     """Not signed by the node that it names, or by none that is registered."""
-
-
-class _LostError(Exception):
-    """What this worker waits for does not come to it any more."""
 
 
 @dataclass(slots=True)
@@ -67,80 +59,49 @@ class QueueIntake:
     stored: int = field(default=0, init=False)
     refused: int = field(default=0, init=False)
     is_taking: bool = field(default=False, init=False)
-    _quiet: int = field(default=0, init=False)  # calls in a row that brought nothing
 
     def run(self) -> None:
         """EnvironmentFault: the queue cannot be reached at the start, or has another stream of this name."""
         asyncio.run(self._run())
 
     async def _run(self) -> None:
-        while not (self.is_taking and self.stopping()):
-            try:
-                connection, stream, taking = await self._connected()
-            except (NatsError, StreamError, OSError, TimeoutError) as error:
-                if not self.is_taking:
-                    raise EnvironmentFault(f"--queue {self.url}: {type(error).__name__}: {error}") from error
-                log.warning("the queue is away: %s: %s", type(error).__name__, error)
-                await asyncio.sleep(RETRY_S)
-                continue
-            log.info("taking batches off %s", self.url)
-            self.is_taking = True
-            self._quiet = 0
-            try:
-                while not self.stopping():
-                    await self._take(stream, taking)
-            except _LostError:
-                log.warning("the queue does not know this worker any more: connecting again")
-            finally:
-                with contextlib.suppress(NatsError, OSError, TimeoutError):  # it may be away
-                    await asyncio.wait_for(connection.close(), ANSWER_S)  # what was not acknowledged stays
-
-    async def _connected(self) -> tuple[Client, JetStreamContext, JetStreamContext.PullSubscription]:
-        connecting = nats.connect(
-            self.url,
-            token=self.token or None,
-            tls=self.tls,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.5,
-            error_cb=_told,
-        )
-        connection = await asyncio.wait_for(connecting, self.patience_s)
         try:
+            connecting = nats.connect(
+                self.url,
+                token=self.token or None,
+                tls=self.tls,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.5,
+                error_cb=_told,
+            )
+            connection = await asyncio.wait_for(connecting, self.patience_s)
             stream = connection.jetstream(timeout=5.0)
             await ensure_stream(stream, self.queue_bytes)
-            return connection, stream, await subscription(stream)
-        except BaseException:
-            await connection.close()
-            raise
+            taking = await subscription(stream)
+        except (NatsError, StreamError, OSError, TimeoutError) as error:
+            raise EnvironmentFault(f"--queue {self.url}: {type(error).__name__}: {error}") from error
+        log.info("taking batches off %s", self.url)
+        self.is_taking = True
+        try:
+            while not self.stopping():
+                await self._take(stream, taking)
+        finally:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):  # it may be away; what was not acknowledged stays
+                await connection.close()
 
     async def _take(self, stream: JetStreamContext, taking: JetStreamContext.PullSubscription) -> None:
-        """Store the next batches. A queue that does not answer is waited for: its client connects again by itself.
-
-        _LostError: it is there, or was, and nothing would come ever again.
-        """
+        """Store the next batches. A queue that does not answer is waited for: its client connects again by itself."""
         try:
-            messages = await _answer(taking.fetch(TAKEN_AT_ONCE, timeout=FETCH_S))
-            self._quiet = 0
+            messages = await taking.fetch(TAKEN_AT_ONCE, timeout=FETCH_S)
             for number, message in enumerate(messages):
                 for other in messages[number:]:
-                    await _answer(other.in_progress())
+                    await other.in_progress()
                 await self._settle(stream, message)
         except TimeoutError:  # nothing came (nats.errors.TimeoutError is one)
-            self._quiet += 1
-            if self._quiet % QUIET == 0:
-                await self._ask_for_news(taking)
+            return
         except (NatsError, StreamError, OSError) as error:
             log.warning("the queue: %s: %s", type(error).__name__, error)
             await asyncio.sleep(RETRY_S)
-
-    async def _ask_for_news(self, taking: JetStreamContext.PullSubscription) -> None:
-        """Make sure that silence means an empty queue: a server killed at a bad moment may have forgotten who waits."""
-        try:
-            waiting = (await _answer(taking.consumer_info())).num_pending
-        except (NatsError, StreamError, OSError, TimeoutError) as error:
-            raise _LostError from error
-        if waiting:
-            raise _LostError
 
     async def _settle(self, stream: JetStreamContext, message: Msg) -> None:
         """Store the batch of *message* and take it off the stream, or leave it there for later."""
@@ -150,13 +111,13 @@ class QueueIntake:
         except (DBAPIError, PoolTimeoutError) as error:
             log.error("the store failed, the batch stays on the queue: %s", getattr(error, "orig", error))
             await asyncio.sleep(RETRY_S)
-            await _answer(message.nak())
+            await message.nak()
             return
         except (MalformedBatch, BatchTooLarge, UnknownNodeError) as error:
             await self._set_aside(stream, message, str(error) or type(error).__name__)
             self.refused += 1
             return
-        await _answer(message.ack())
+        await message.ack()
         self.stored += not receipt.duplicate
 
     async def _set_aside(self, stream: JetStreamContext, message: Msg, reason: str) -> None:
@@ -166,8 +127,8 @@ class QueueIntake:
         node = node if node.isascii() and node.isalnum() else "nobody"  # it becomes a part of a subject
         # Under its own name: the stream would take one that it has seen for the batch that is there already.
         said = {**headers, KNOWN_BY: f"refused.{headers.get(KNOWN_BY, node)}", REASON: escape_controls(reason)[:500]}
-        await _answer(stream.publish(f"{REFUSED}.{node}", message.data, headers=said))
-        await _answer(message.ack())
+        await stream.publish(f"{REFUSED}.{node}", message.data, headers=said)
+        await message.ack()
         log.error("a batch of node %s is refused and kept under %s: %s", node, REFUSED, reason)
 
     def _store(self, headers: dict[str, str], body: bytes) -> Receipt:
@@ -182,17 +143,6 @@ class QueueIntake:
             raise MalformedBatch("another batch is in it than its headers say")
         service = self.service
         return store_batch(service.database, node_id, batch, service.clock(), service.book, service.sampler)
-
-
-async def _answer(waited: Awaitable[_T]) -> _T:
-    """Return what *waited* brings; _LostError: it brings nothing for ANSWER_S."""
-    try:
-        async with asyncio.timeout(ANSWER_S) as limit:
-            return await waited
-    except TimeoutError:
-        if limit.expired():
-            raise _LostError from None
-        raise
 
 
 async def ensure_stream(stream: JetStreamContext, queue_bytes: int) -> None:
