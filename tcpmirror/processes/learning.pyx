@@ -12,62 +12,63 @@ log = logging.getLogger(__name__)
 
 DEF TIMED = 64  # one exchange in so many is timed, for all of them
 
+# In the order in which they are told: behaviour is counted by sessions.
+cdef enum Learner:
+    APIS
+    WEAKNESSES
+    SESSIONS
+    BEHAVIOR
+    LEARNERS
+
+cdef tuple NAMES = ("inventory", "weaknesses", "sessions", "behavior")
+cdef tuple COUNTERS = ("api_ns", "weakness_ns", "session_ns", "behavior_ns")
+
 
 cdef class Learning:
     """*apis* and the others: news with `observe`, None where nothing is learnt of it.
 
     A fault of ours costs one of them one exchange, and nobody its findings: it is counted, and logged without what was sent.
-    Sessions come before behaviour, which is counted by them.
     """
 
-    cdef object page, apis, weaknesses, sessions, behavior
+    cdef object page
+    cdef tuple learners
     cdef unsigned long long seen, failures
 
     def __init__(self, page, *, apis=None, weaknesses=None, sessions=None, behavior=None):
         self.page = page
-        self.apis, self.weaknesses, self.sessions, self.behavior = apis, weaknesses, sessions, behavior
+        self.learners = (apis, weaknesses, sessions, behavior)
 
     def __call__(self, Exchange exchange not None, list findings not None, bint is_attack):
         """Let all learn from *exchange*. *is_attack*: it is none of what the site's users send."""
         cdef bint is_timed = self.seen % TIMED == 0
+        cdef int which
+        cdef object session = None
         self.seen += 1
         started = time.thread_time_ns() if is_timed else 0
-        if self.apis is not None:
+        for which in range(LEARNERS):
+            if self.learners[which] is None:
+                continue
             try:
-                self.apis.observe(exchange, is_attack)
+                told = self._told(which, exchange, findings, is_attack, session)
             except Exception as fault:
-                self._note("inventory", fault)
+                self._note(which, fault)
+            else:
+                if which == SESSIONS:
+                    session = told
             if is_timed:
-                started = self._timed("api_ns", started)
-        if self.weaknesses is not None:
-            try:
-                self.weaknesses.observe(exchange, findings)
-            except Exception as fault:
-                self._note("weaknesses", fault)
-            if is_timed:
-                started = self._timed("weakness_ns", started)
-        session = None
-        if self.sessions is not None:
-            try:
-                session = self.sessions.observe(exchange, findings)
-            except Exception as fault:
-                self._note("sessions", fault)
-            if is_timed:
-                started = self._timed("session_ns", started)
-        if self.behavior is not None:
-            try:
-                self.behavior.observe(exchange, findings, session)
-            except Exception as fault:
-                self._note("behavior", fault)
-            if is_timed:
-                self._timed("behavior_ns", started)
+                now = time.thread_time_ns()
+                self.page.add(COUNTERS[which], TIMED * (now - started))
+                started = now
 
-    cdef object _timed(self, str counter, started):
-        now = time.thread_time_ns()
-        self.page.add(counter, TIMED * (now - started))
-        return now
+    cdef object _told(self, int which, Exchange exchange, list findings, bint is_attack, session):
+        """Let one learn; return what it says."""
+        if which == APIS:
+            return self.learners[which].observe(exchange, is_attack)
+        if which == BEHAVIOR:
+            return self.learners[which].observe(exchange, findings, session)
+        return self.learners[which].observe(exchange, findings)
 
-    cdef object _note(self, str learner, fault):
+    cdef object _note(self, int which, fault):
         """Count a fault, and log the first, the second, the fourth and so on: traffic decides how many there are."""
         self.page.add("bugs")
         self.failures += 1
@@ -75,5 +76,5 @@ cdef class Learning:
             place = fault.__traceback__
             while place.tb_next is not None:
                 place = place.tb_next
-            log.error("%s: an exchange is left out (%d so far): %s in %s, line %d", learner, self.failures, type(fault).__name__,
-                      place.tb_frame.f_code.co_filename, place.tb_lineno)
+            log.error("%s: an exchange is left out (%d so far): %s in %s, line %d", NAMES[which], self.failures,
+                      type(fault).__name__, place.tb_frame.f_code.co_filename, place.tb_lineno)
