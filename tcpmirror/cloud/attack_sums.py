@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 
-from tcpmirror.cloud.bulk import insert_values
+from tcpmirror.cloud.bulk import chunks, insert_values
 from tcpmirror.cloud.schema import attack_sums, attacks, facets
 
 SOURCE: Final = "source"
@@ -59,9 +59,8 @@ def take_away(connection: Connection, attack_ids: Sequence[int]) -> None:
         sums.setdefault((SOURCE, source, kind), Sum()).add(-1, -number, 0)
     add_sums(connection, sums)
     for kind in (SOURCE, TARGET):
-        values = [value for of_kind, value, _ in sums if of_kind == kind]
-        for at in range(0, len(values), 500):
-            some = and_(attack_sums.c.kind == kind, attack_sums.c.value.in_(values[at : at + 500]))
+        for values in chunks(value for of_kind, value, _ in sums if of_kind == kind):
+            some = and_(attack_sums.c.kind == kind, attack_sums.c.value.in_(values))
             connection.execute(delete(attack_sums).where(some, attack_sums.c.attacks <= 0))
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import Connection, Table
 
 from tcpmirror.cloud.schema import NUL_SIGN, Packed, TrafficText
 
+CHUNK: Final = 500  # values in one IN (...); SQLite before 3.32 took 999 in all
 _MARKS: Final = {"postgresql": "%s"}
+_Value = TypeVar("_Value")
+
+
+def chunks(values: Iterable[_Value], size: int = CHUNK) -> Iterator[list[_Value]]:
+    """Yield *values* in lists of *size*, the last of what is left."""
+    left = iter(values)
+    while chunk := list(islice(left, size)):
+        yield chunk
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], or_else: str = "") -> None:

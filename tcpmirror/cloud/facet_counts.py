@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, select
 
-from tcpmirror.cloud.bulk import insert_values
+from tcpmirror.cloud.bulk import chunks, insert_values
 from tcpmirror.cloud.schema import facets
 
 FACETS: Final = 20_000  # different values of a kind that an attack keeps; hits with others are counted under OTHERS
 OTHERS: Final = "\u2026"
-_CHUNK: Final = 500
 _NAMES: Final = ("attack_id", "kind", "value", "hits")
 Facet = tuple[int, str, str]  # attack, kind, value
 
@@ -43,8 +41,8 @@ def fold_facets(connection: Connection, attack: Seen) -> None:
 def _stored(connection: Connection, attack_id: int | None, kind: str, values: Sequence[str]) -> set[str]:
     of_attack = select(facets.c.value).where(facets.c.attack_id == attack_id, facets.c.kind == kind)
     found: set[str] = set()
-    for at in range(0, len(values), _CHUNK):
-        found.update(connection.execute(of_attack.where(facets.c.value.in_(values[at : at + _CHUNK]))).scalars())
+    for some in chunks(values):
+        found.update(connection.execute(of_attack.where(facets.c.value.in_(some))).scalars())
     return found
 
 
@@ -73,8 +71,7 @@ def _counted_up(connection: Connection, added: Mapping[Facet, int]) -> Iterator[
     Many rows in one statement of the driver's: SQLAlchemy's road for each of them costs more than the database does.
     """
     mark = "(%s, %s, %s, %s)" if connection.dialect.name == "postgresql" else "(?, ?, ?, ?)"
-    left = iter(added.items())
-    while chunk := list(islice(left, _CHUNK)):
+    for chunk in chunks(added.items()):
         statement = f"""
             INSERT INTO facets (attack_id, kind, value, hits) VALUES {", ".join([mark] * len(chunk))}
             ON CONFLICT (attack_id, kind, value) DO UPDATE SET hits = facets.hits + excluded.hits

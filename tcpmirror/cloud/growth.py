@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
 from tcpmirror.cloud.batch import SoundReport
-from tcpmirror.cloud.bulk import insert_values, new_ids, update_rows
+from tcpmirror.cloud.bulk import chunks, insert_values, new_ids, update_rows
 from tcpmirror.cloud.facet_counts import OTHERS
 from tcpmirror.cloud.grouping import EXTENDS_NS, Hit, parameter_name
 from tcpmirror.cloud.schema import NUL_SIGN, attacks, hits
 from tcpmirror.cloud.traits import joined
 
-_CHUNK: Final = 500  # values in one IN (...); SQLite before 3.32 took 999 in all
 _FACET_CHARS: Final = 512  # of a payload or source as a facet: PostgreSQL indexes no value over 2,704 bytes
 _KEPT: Final = (
     "id",
@@ -44,7 +42,6 @@ _HIT_NAMES: Final = (
     "grade",
     "severity",
 )
-_Value = TypeVar("_Value")
 
 
 @dataclass(slots=True)
@@ -127,12 +124,6 @@ def place_hits(
         attack.add(hit, id(hit) in kept, traits_of[hit.report.fields.real_ip])
         placed.append((hit, attack))
     return Placed(placed, list({id(attack): attack for _, attack in placed}.values()))
-
-
-def chunks(values: Iterable[_Value], size: int = _CHUNK) -> Iterator[list[_Value]]:
-    left = iter(values)
-    while chunk := list(islice(left, size)):
-        yield chunk
 
 
 def _open_attacks(connection: Connection, ordered: Sequence[Hit]) -> dict[bytes, list[Growing]]:

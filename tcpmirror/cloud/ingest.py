@@ -10,13 +10,13 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from tcpmirror.cloud.attack_sums import SOURCE, TARGET, Sum, Sums, add_sums
 from tcpmirror.cloud.batch import Batch, ReportIn, SoundReport
-from tcpmirror.cloud.bulk import insert_rows, insert_values
+from tcpmirror.cloud.bulk import chunks, insert_rows, insert_values
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.enrichment.marking import note_addresses, traits_of_source
 from tcpmirror.cloud.facet_counts import OTHERS, Facet, begin_facets, count_facets, fold_facets, fresh_values
 from tcpmirror.cloud.grouping import Hit, hits_of
-from tcpmirror.cloud.growth import Growing, begin_attacks, chunks, place_hits, store_hits, write_grown
+from tcpmirror.cloud.growth import Growing, begin_attacks, place_hits, store_hits, write_grown
 from tcpmirror.cloud.sampling import Draw, Sampler
 from tcpmirror.cloud.schema import batches, counted_reports, quarantine, reports
 from tcpmirror.cloud.traits import trait

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, exists, select, text
 
 from tcpmirror.cloud.attack_sums import take_away
 from tcpmirror.cloud.audit import Actor, record
+from tcpmirror.cloud.bulk import chunks
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.facts import fact, keep_fact
 from tcpmirror.cloud.schema import addresses, attacks, facets, hits, reports, vulnerabilities
@@ -126,9 +127,8 @@ def _expire_chunk(database: Database, cutoff_ns: int) -> tuple[int, int]:
 def _forget_sources(connection: Connection, sources: list[str]) -> None:
     """Take away the addresses among *sources* that no attack has any more."""
     of_attack = exists().where(facets.c.kind == "source", facets.c.value == addresses.c.address)
-    for at in range(0, len(sources), _CHUNK):
-        some = addresses.c.address.in_(sources[at : at + _CHUNK])
-        connection.execute(delete(addresses).where(some, ~of_attack))
+    for some in chunks(sources):
+        connection.execute(delete(addresses).where(addresses.c.address.in_(some), ~of_attack))
 
 
 def _anything(connection: Connection, cutoff_ns: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, case, func, insert, select, update
 
 from tcpmirror.cloud.apis.packing import endpoint_key, packed, unpacked
+from tcpmirror.cloud.bulk import chunks
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.digest_ids import remember, was_taken
 from tcpmirror.cloud.schema import api_hosts, api_paths
@@ -15,7 +16,6 @@ from tcpmirror.discovery.digest import EndpointDigest, merged
 
 HOSTS: Final = 2_000  # a scanner sends any Host it likes, though it has to be answered well
 PATHS: Final = 20_000  # of one host
-_CHUNK: Final = 500
 
 
 def take_digests(database: Database, node_id: str, digest_id: str, rows: Iterable[EndpointDigest], now_ns: int) -> bool:
@@ -52,8 +52,8 @@ def _merge(connection: Connection, host: str, digests: list[EndpointDigest]) -> 
     by_key = {endpoint_key(digest): digest for digest in digests}
     keys = list(by_key)
     known: set[bytes] = set()
-    for at in range(0, len(keys), _CHUNK):
-        stored = select(api_paths.c.key, api_paths.c.digest).where(api_paths.c.key.in_(keys[at : at + _CHUNK]))
+    for some in chunks(keys):
+        stored = select(api_paths.c.key, api_paths.c.digest).where(api_paths.c.key.in_(some))
         for row in connection.execute(stored).all():
             whole = unpacked(row.digest)
             whole.merge(by_key[row.key])

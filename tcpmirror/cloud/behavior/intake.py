@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tcpmirror.behavior.counter import Counter, Excess, Sample, merged, read_row, row_of
 from tcpmirror.cloud.behavior.attack import Marked, add_marked
+from tcpmirror.cloud.bulk import chunks
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.digest_ids import remember, was_taken
 from tcpmirror.cloud.enrichment.book import SourceBook
@@ -19,7 +20,6 @@ from tcpmirror.cloud.grouping import EXTENDS_NS
 from tcpmirror.cloud.schema import behavior_counters
 
 KEPT_NS: Final = 2 * 86_400 * 10**9  # twice the longest window
-_CHUNK: Final = 500
 _LIMIT: Final = 1 << 20
 _NEW: Final = {"base": 0, "marked": 0, "since": 0, "attack_id": None, "attack_ns": 0}
 
@@ -46,8 +46,8 @@ def take_counters(
     with database.writing() as connection:
         if was_taken(connection, node_id, digest_id):
             return False
-        for at in range(0, len(fresh), _CHUNK):
-            _merge(connection, intake, fresh[at : at + _CHUNK])
+        for some in chunks(fresh):
+            _merge(connection, intake, some)
         remember(connection, node_id, digest_id, now_ns)
     return True
 

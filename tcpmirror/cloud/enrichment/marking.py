@@ -7,13 +7,13 @@ and are added to, never taken away. The mark of a list stands beside the address
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, bindparam, select, update
 
 from tcpmirror.cloud.audit import Actor
-from tcpmirror.cloud.bulk import insert_rows
+from tcpmirror.cloud.bulk import chunks, insert_rows
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.enrichment.entries import EntryWish, SourceLists, add_entry, read_lists, remove_entry
@@ -176,11 +176,6 @@ def known_sources(database: Database, wanted: Iterable[str]) -> dict[str, Row[An
     with database.reading() as connection:
         return {
             row.address: row
-            for chunk in _chunks(asked)
+            for chunk in chunks(asked)
             for row in connection.execute(select(addresses).where(addresses.c.address.in_(chunk)))
         }
-
-
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for at in range(0, len(values), 500):
-        yield values[at : at + 500]

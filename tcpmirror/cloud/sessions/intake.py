@@ -9,6 +9,7 @@ import orjson
 import zstandard
 from sqlalchemy import delete, insert, select, update
 
+from tcpmirror.cloud.bulk import chunks
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.digest_ids import remember, was_taken
 from tcpmirror.cloud.schema import api_sessions
@@ -25,8 +26,8 @@ def take_digests(database: Database, node_id: str, digest_id: str, digests: Iter
     with database.writing() as connection:
         if was_taken(connection, node_id, digest_id):
             return False
-        for at in range(0, len(fresh), _CHUNK):
-            by_key = {key_of(digest.id, digest.day): digest for digest in fresh[at : at + _CHUNK]}
+        for some in chunks(fresh, _CHUNK):
+            by_key = {key_of(digest.id, digest.day): digest for digest in some}
             stored = select(api_sessions.c.key, api_sessions.c.digest).where(api_sessions.c.key.in_(list(by_key)))
             for row in connection.execute(stored).all():
                 whole = unpacked(row.digest)
