@@ -53,6 +53,13 @@ class Visit:
         account = account_of_session(self.service.database, self.secret, self.service.clock())
         return account is not None and account.role.may(role)
 
+    async def allows(self, role: Role) -> bool:
+        """Tell whether this person still may do what *role* may, and say so on the page where not."""
+        if await asyncio.to_thread(self.may, role):
+            return True
+        ui.notify(f"This needs the role {role.value}.", type="warning")
+        return False
+
     def is_signed_in(self) -> bool:
         """Tell whether the session still holds; a page left open asks this before it shows anything new."""
         return account_of_session(self.service.database, self.secret, self.service.clock()) is not None

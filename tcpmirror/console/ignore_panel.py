@@ -82,7 +82,7 @@ class IgnorePanel:
         return {name: value for name, value in given.items() if value}
 
     async def _preview(self) -> None:
-        if not await self._may_now():
+        if not await self._visited.allows(Role.ANALYST):
             return
         self._silenced.clear()
         try:
@@ -97,7 +97,7 @@ class IgnorePanel:
             show_silenced(looked)
 
     async def _create(self) -> None:
-        if not await self._may_now():
+        if not await self._visited.allows(Role.ANALYST):
             return
         service, reason = self._visited.service, str(self._reason.value or "").strip()
         try:
@@ -112,12 +112,6 @@ class IgnorePanel:
         self._problem.text = ""
         self._silenced.clear()
         await self._refresh()
-
-    async def _may_now(self) -> bool:
-        if await asyncio.to_thread(self._visited.may, Role.ANALYST):
-            return True
-        ui.notify("This needs the role analyst.", type="warning")
-        return False
 
     def _show(self, rows: list[Row[Any]]) -> None:
         self._list.clear()
@@ -149,7 +143,7 @@ class IgnorePanel:
                     button("Report these again", lambda: self._remove(row.id), "tm-chip", f"Report {row.name} again")
 
     async def _remove(self, rule_id: int) -> None:
-        if not await self._may_now():
+        if not await self._visited.allows(Role.ANALYST):
             return
         service = self._visited.service
         await asyncio.to_thread(remove_rule, service.database, rule_id, self._visited.actor, service.clock())

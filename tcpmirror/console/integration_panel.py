@@ -86,7 +86,7 @@ class IntegrationPanel:
         return {name: value for name, value in given.items() if value}
 
     async def _create(self) -> None:
-        if not await self._may_now():
+        if not await self._visited.allows(Role.ADMIN):
             return
         service = self._visited.service
         try:
@@ -102,12 +102,6 @@ class IntegrationPanel:
         self._problem.text = ""
         self._inputs["token"].value = ""
         await self._refresh()
-
-    async def _may_now(self) -> bool:
-        if await asyncio.to_thread(self._visited.may, Role.ADMIN):
-            return True
-        ui.notify("This needs the role admin.", type="warning")
-        return False
 
     def _show(self, rows: list[Row[Any]]) -> None:
         self._list.clear()
@@ -132,13 +126,13 @@ class IntegrationPanel:
             button("Send no more", lambda: self._remove(row.id), "tm-chip", f"Send no more to {row.name}")
 
     async def _try(self, row: Row[Any]) -> None:
-        if not await self._may_now():
+        if not await self._visited.allows(Role.ADMIN):
             return
         problem = await asyncio.to_thread(send_trial, sink_of(row), example_hits())
         ui.notify(shortened(problem, 300) or "It took the trial.", type="negative" if problem else "positive")
 
     async def _remove(self, number: int) -> None:
-        if not await self._may_now():
+        if not await self._visited.allows(Role.ADMIN):
             return
         service = self._visited.service
         await asyncio.to_thread(remove_integration, service.database, number, self._visited.actor, service.clock())

@@ -86,7 +86,7 @@ class JudgementPanel:
 
             async def say() -> None:
                 said = str(text.value or "").strip()
-                if not said or not await self._may_now():
+                if not said or not await self._visited.allows(Role.ANALYST):
                     return
                 service = self._visited.service
                 await asyncio.to_thread(
@@ -109,7 +109,7 @@ class JudgementPanel:
                     Text("p", visible(row.text, keep="\n"))
 
     async def _judge(self, status: Status | None, assignee: str | None) -> None:
-        if not await self._may_now():
+        if not await self._visited.allows(Role.ANALYST):
             return
         service, attack_id = self._visited.service, self._judged.attack_id
         try:
@@ -120,12 +120,6 @@ class JudgementPanel:
             ui.notify("There is no such account any more.", type="warning")
             return
         ui.notify("Saved.", type="positive")
-
-    async def _may_now(self) -> bool:
-        if await asyncio.to_thread(self._visited.may, Role.ANALYST):
-            return True
-        ui.notify("This needs the role analyst.", type="warning")
-        return False
 
     async def _propose(self) -> None:
         service, attack_id = self._visited.service, self._judged.attack_id
@@ -155,7 +149,7 @@ class JudgementPanel:
         ui.navigate.reload()
 
     async def _save(self, entry: Ignore, reason: str) -> None:
-        if not await self._may_now():
+        if not await self._visited.allows(Role.ANALYST):
             return
         service, attack_id, actor = self._visited.service, self._judged.attack_id, self._visited.actor
         try:

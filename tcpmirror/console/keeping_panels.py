@@ -92,8 +92,7 @@ class RetentionPanel:
         if days is not None and is_bad:
             ui.notify(f"Accepted: 0 to {LONGEST_DAYS} days, and a size as 500MiB, 20GiB or 0.", type="warning")
             return
-        if not await asyncio.to_thread(visited.may, Role.ADMIN):
-            ui.notify("This needs the role admin.", type="warning")
+        if not await visited.allows(Role.ADMIN):
             return
         service = visited.service
         await asyncio.to_thread(change_retention, service.database, number, size_bytes, visited.actor, service.clock())

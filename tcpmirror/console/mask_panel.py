@@ -57,8 +57,7 @@ class MaskPanel:
                 Text("button", "Mask these", "tm-button tm-main-button").props('type="button"').on("click", self._create)
 
     async def _create(self) -> None:
-        if not await asyncio.to_thread(self._visited.may, Role.ADMIN):
-            ui.notify("This needs the role admin.", type="warning")
+        if not await self._visited.allows(Role.ADMIN):
             return
         given = {
             name: item.value.strip() if isinstance(item.value, str) else item.value for name, item in self._inputs.items()
@@ -99,8 +98,7 @@ class MaskPanel:
                     remove.on("click", lambda: self._remove(row.id))
 
     async def _remove(self, mask_id: int) -> None:
-        if not await asyncio.to_thread(self._visited.may, Role.ADMIN):
-            ui.notify("This needs the role admin.", type="warning")
+        if not await self._visited.allows(Role.ADMIN):
             return
         service = self._visited.service
         await asyncio.to_thread(remove_mask, service.database, mask_id, self._visited.actor, service.clock())

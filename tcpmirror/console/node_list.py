@@ -131,8 +131,7 @@ class NodeList:
     async def _administer(self, node_id: str, wished: tuple[str, str] | None) -> None:
         """Give the node the name and group *wished*, or remove it, if this person is still an administrator."""
         visited = self._visited
-        if not await asyncio.to_thread(visited.may, Role.ADMIN):
-            ui.notify("This needs the role admin.", type="warning")
+        if not await visited.allows(Role.ADMIN):
             return
         database, actor, now_ns = visited.service.database, visited.actor, visited.service.clock()
         if wished is None:

@@ -69,8 +69,7 @@ class PushedSettings:
 
     async def _save(self, scope: str, text: str) -> None:
         service = self._visited.service
-        if not await asyncio.to_thread(self._visited.may, Role.ADMIN):
-            ui.notify("This needs the role admin.", type="warning")
+        if not await self._visited.allows(Role.ADMIN):
             return
         self._problem.clear()
         try:

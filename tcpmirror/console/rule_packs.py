@@ -77,8 +77,7 @@ class RulePacks:
 
     async def _change(self, act: Callable[[], object]) -> bool:
         """Do *act* if this person is still an administrator, and show what is kept then; return whether it was done."""
-        if not await asyncio.to_thread(self._visited.may, Role.ADMIN):
-            ui.notify("This needs the role admin.", type="warning")
+        if not await self._visited.allows(Role.ADMIN):
             return False
         try:
             await asyncio.to_thread(act)

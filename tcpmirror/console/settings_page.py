@@ -217,8 +217,7 @@ class SettingsPage:
 
     async def _administer(self, act: Callable[[], object]) -> bool:
         """Do *act* if this person is still an administrator, and show what is stored then; return whether it was done."""
-        if not await asyncio.to_thread(self._visited.may, Role.ADMIN):
-            ui.notify("This needs the role admin.", type="warning")
+        if not await self._visited.allows(Role.ADMIN):
             return False
         done = await self._try(act)
         self._show(await asyncio.to_thread(read, self._visited, self._before))

@@ -93,7 +93,7 @@ class SourcesPage:
 
     async def _put(self, wish: EntryWish) -> bool:
         service = self._visited.service
-        if not await self._allowed():
+        if not await self._visited.allows(Role.ANALYST):
             return False
         try:
             await asyncio.to_thread(put_on_list, service.database, service.book, wish, self._visited.actor, service.clock())
@@ -106,17 +106,11 @@ class SourcesPage:
 
     async def _remove(self, number: int) -> None:
         service = self._visited.service
-        if await self._allowed():
+        if await self._visited.allows(Role.ANALYST):
             await asyncio.to_thread(
                 take_off_list, service.database, service.book, number, self._visited.actor, service.clock()
             )
             await self._again()
-
-    async def _allowed(self) -> bool:
-        if await asyncio.to_thread(self._visited.may, Role.ANALYST):
-            return True
-        ui.notify("This needs the role analyst.", type="warning")
-        return False
 
     async def _again(self) -> None:
         self._show((await asyncio.to_thread(read, self._visited)).entries)

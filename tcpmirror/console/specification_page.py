@@ -127,8 +127,7 @@ class SpecificationPage:
 
     async def _change(self, act: Callable[[], object]) -> bool:
         """Do *act* if this person is still an analyst, and show what is given then; return whether it was done."""
-        if not await asyncio.to_thread(self._visited.may, Role.ANALYST):
-            ui.notify("This needs the role analyst.", type="warning")
+        if not await self._visited.allows(Role.ANALYST):
             return False
         try:
             await asyncio.to_thread(act)
