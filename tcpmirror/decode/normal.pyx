@@ -9,7 +9,7 @@ never look like a shell's separators. They are sorted by the alphabet that they 
 few patterns.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint16_t
 from libc.string cimport memchr, memcmp, memcpy
 
 from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts
@@ -23,9 +23,6 @@ from tcpmirror.model.exchange cimport Request
 from tcpmirror.decode import grpc
 from tcpmirror.decode.body import texts as body_texts
 from tcpmirror.decode.body import whole as whole_body
-from tcpmirror.model.anomaly import Anomaly
-
-cdef uint64_t INCOMPLETE = 1 << Anomaly.INCOMPLETE
 
 DEF DEPTH = 4             # rounds of decoding; a value that still changes is for the full path
 DEF LOOK_BASE64 = 16      # characters of a token that show whether it can be packed or text
@@ -340,9 +337,7 @@ cdef bint _add_texts(Regions* out, texts) except -1:
 
 
 cdef bint _add_body(Regions* out, CleanTexts clean, Request request, BodyKind said) except -1:
-    cdef bytes body = request.body
-    if request.body_length > PyBytes_GET_SIZE(body) or request.anomalies & INCOMPLETE:
-        body = whole_body(request)
+    cdef bytes body = whole_body(request) if request.body else b""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(body), begin = out.size, count = out.count
     cdef const uchar* data = <const uchar*>PyBytes_AS_STRING(body)
     cdef BodyKind kind

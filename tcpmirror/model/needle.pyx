@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Whether a short word stands in a long text: its first and its last byte are compared at sixteen places at once.
 
-About a quarter of an instruction a byte, where the interpreter's own search takes one (W. Mula, "SIMD-friendly algorithms for
+About half an instruction a byte, where the interpreter's own search takes one (W. Mula, "SIMD-friendly algorithms for
 substring searching", 2016).
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
