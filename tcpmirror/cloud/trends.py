@@ -15,7 +15,7 @@ from sqlalchemy import Connection, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tcpmirror.cloud.database import Database
-from tcpmirror.cloud.schema import hit_counts, traffic
+from tcpmirror.cloud.schema import attacks, hit_counts, traffic
 
 BUCKET_NS: Final = 300 * 1_000_000_000
 KEPT_BUCKETS: Final = 32 * 288  # 32 days: the longest period that the pages show, and one more
@@ -25,12 +25,16 @@ _SILENT_NS: Final = 900 * 1_000_000_000  # what came in over a longer silence ca
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a trend. ``coverage``: the least any sensor told in it, None where none told."""
+    """One step of a trend. ``coverage``: the least any sensor told in it, None where none told.
+
+    ``incidents``: those last seen in it.
+    """
 
     start_ns: int
     hits: dict[str, int]
     requests: int = 0
     coverage: float | None = None
+    incidents: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,21 @@ def trend(database: Database, period_ns: int, steps: int, now_ns: int) -> Trend:
     with database.reading() as connection:
         found = _hits(connection, first, buckets)
         told = _told(connection, first, buckets)
+        proven = _incidents(connection, first, buckets * BUCKET_NS)
     step_ns = buckets * BUCKET_NS
     return Trend(
         step_ns,
-        tuple(Step(at * step_ns, found.get(at, {}), *told.get(at, (0, None))) for at in range(first, last + 1)),
+        tuple(
+            Step(at * step_ns, found.get(at, {}), *told.get(at, (0, None)), proven.get(at, 0))
+            for at in range(first, last + 1)
+        ),
     )
+
+
+def _incidents(connection: Connection, first: int, step_ns: int) -> dict[int, int]:
+    step = attacks.c.last_ns // step_ns
+    rows = select(step, func.count()).where(attacks.c.evidence_hits > 0, attacks.c.last_ns >= first * step_ns)
+    return {int(at): int(number) for at, number in connection.execute(rows.group_by(step))}
 
 
 def _hits(connection: Connection, first: int, buckets: int) -> dict[int, dict[str, int]]:
@@ -97,6 +111,15 @@ def count_hits(connection: Connection, found: Iterable[tuple[int, str]]) -> None
             index_elements=["bucket", "type"], set_={"hits": hit_counts.c.hits + new.excluded.hits}
         )
         connection.execute(statement, rows)
+
+
+def count_more(connection: Connection, time_ns: int, kind: str, more: int) -> None:
+    """Add *more* hits that are not stored one by one to the bucket of *time_ns*; negative: some were counted before."""
+    sum_ = hit_counts.c.hits + more
+    row = {"bucket": time_ns // BUCKET_NS, "type": kind, "hits": max(more, 0)}
+    new = _dialect(connection).insert(hit_counts).values(row)
+    statement = new.on_conflict_do_update(index_elements=["bucket", "type"], set_={"hits": case((sum_ < 0, 0), else_=sum_)})
+    connection.execute(statement)
 
 
 def note_traffic(

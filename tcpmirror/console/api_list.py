@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -21,8 +21,8 @@ from tcpmirror.cloud.apis.reading import (
 )
 from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.live_list import ROWS, page_number, pager
-from tcpmirror.console.parts import LocalTime, Text, block, choice, link
+from tcpmirror.console.live_list import ROWS, LiveList, page_number, pager
+from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, link, table, text_cell
 from tcpmirror.console.text import shortened
 from tcpmirror.model.sensitive_class import GROUPS
 
@@ -48,16 +48,26 @@ class View:
     page: int = 1
 
     def url(self) -> str:
-        wanted = self.wanted
-        named = {name: getattr(wanted, name) for name in ("host", "path", "state", "sensitive")}
-        named |= {"risk": str(wanted.min_risk or ""), "sort": "" if self.sort == "last" else self.sort}
-        named["page"] = "" if self.page == 1 else str(self.page)
-        query = urlencode({name: value for name, value in named.items() if value})
-        return f"/apis?{query}" if query else "/apis"
+        named = self._named() | {"risk": str(self.wanted.min_risk or "")}
+        named |= {"sort": "" if self.sort == "last" else self.sort, "page": "" if self.page == 1 else str(self.page)}
+        return _address("/apis", named)
+
+    def file(self, ending: str) -> str:
+        """Return where all that the view shows can be had as a file."""
+        named = self._named() | {"min_risk": str(self.wanted.min_risk or "")}
+        return _address(f"/api/v1/inventory/endpoints.{ending}", named)
+
+    def _named(self) -> dict[str, str]:
+        return {name: getattr(self.wanted, name) for name in ("host", "path", "state", "sensitive")}
 
     def of(self, **changes: Any) -> View:
         """Return the first page of what is asked for with *changes*, fields of EndpointFilter."""
         return replace(self, wanted=replace(self.wanted, **changes), page=1)
+
+
+def _address(path: str, named: dict[str, str]) -> str:
+    query = urlencode({name: value for name, value in named.items() if value})
+    return f"{path}?{query}" if query else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class Shown:
     page: EndpointPage
     hosts: list[Row[Any]]
     changes: list[Row[Any]]
-    now_ns: int
+    now_ns: int = field(compare=False)
 
 
 def view_of(host: str, path: str, state: str, risk: str, sensitive: str, sort: str, page: str) -> View:
@@ -98,22 +108,32 @@ class ApiList:
     def __init__(self, visited: Visit, view: View, shown: Shown) -> None:
         self._visited = visited
         self._view = view
-        with block("div", "tm-head"):
-            Text("h1", "API Discovery")
-            Text("span", f"{shown.page.total:,}", "tm-count").props('aria-label="Endpoints"')
-            of_host = urlencode({"host": view.wanted.host})
-            link("CSV", f"/api/v1/inventory/endpoints.csv?{of_host}", "tm-button")
-            given = f"/apis/specifications?{of_host}" if view.wanted.host else "/apis/specifications"
-            link("Specifications", given, "tm-button")
-            if view.wanted.host:
-                link("OpenAPI", f"/api/v1/inventory/openapi?{of_host}", "tm-button")
+        files = {ending: view.file(ending) for ending in ("csv", "json")}
+        rows = LiveList(
+            visited, "API Discovery", files, lambda: read(visited.service, view), lambda read: read.page.total, self._build
+        )
+        self._ways()
         self._filters(shown)
+        rows.place(shown)
+
+    def _ways(self) -> None:
+        of_host = urlencode({"host": self._view.wanted.host})
+        with block("div", "tm-chips"):
+            given = f"/apis/specifications?{of_host}" if self._view.wanted.host else "/apis/specifications"
+            link("Specifications", given, "tm-chip")
+            if self._view.wanted.host:
+                link("OpenAPI", f"/api/v1/inventory/openapi?{of_host}", "tm-chip")
+
+    def _build(self, shown: Shown) -> None:
         if not shown.page.rows:
             self._nothing(bool(shown.hosts))
             return
-        self._table(shown)
-        pager(view.page, shown.page.total, lambda page: replace(view, page=page).url())
-        self._changes(shown)
+        with block("div", "tm-table-wrap"), table("Endpoints", _COLUMNS):
+            for row in shown.page.rows:
+                with block("tr"):
+                    _row(row, shown.now_ns)
+        pager(self._view.page, shown.page.total, lambda page: replace(self._view, page=page).url())
+        _changes(shown.changes)
 
     def _filters(self, shown: Shown) -> None:
         view, wanted = self._view, self._view.wanted
@@ -136,50 +156,6 @@ class ApiList:
     def _go(view: View) -> None:
         ui.navigate.to(view.url())
 
-    def _table(self, shown: Shown) -> None:
-        with block("div", "tm-table-wrap"), block("table", "tm-table tm-nodes tm-apis").props('aria-label="Endpoints"'):
-            with block("thead"), block("tr"):
-                for name in _COLUMNS:
-                    Text("th", name).props('scope="col"')
-            with block("tbody"):
-                for row in shown.page.rows:
-                    self._row(row, shown.now_ns)
-
-    def _row(self, row: Row[Any], now_ns: int) -> None:
-        with block("tr", "tm-still"):
-            with block("td"):
-                link(f"{shortened(row.method, 16)} {shortened(row.path, 200)}", f"/apis/{row.id}")
-                if row.operation:
-                    Text("div", f"{row.kind}: {shortened(row.operation, 100)}", "tm-small tm-quiet")
-                states = states_of(row, now_ns)
-                if states:
-                    Text("div", ", ".join(states), "tm-small tm-warn" if row.rogue else "tm-small tm-quiet")
-            Text("td", shortened(row.host, 80))
-            Text("td", risk_text(row.risk), "tm-warn" if row.risk >= 8 else "")
-            Text("td", f"{row.requests:,}")
-            Text("td", f"{100 * row.errors / row.requests:.1f} %" if row.errors else "—")
-            Text("td", row.sensitive.strip().replace("_", " ").replace(" ", ", ") or "—")
-            Text("td", row.auth_state)
-            with block("td"):
-                LocalTime(row.last_ns)
-
-    def _changes(self, shown: Shown) -> None:
-        if not shown.changes:
-            return
-        Text("h2", "Changes")
-        with (
-            block("div", "tm-table-wrap"),
-            block("table", "tm-table tm-nodes tm-apis").props('aria-label="Changes"'),
-            block("tbody"),
-        ):
-            for row in shown.changes:
-                with block("tr", "tm-still"):
-                    with block("td"):
-                        LocalTime(row.time_ns)
-                    Text("td", _CHANGES.get(row.change, row.change))
-                    Text("td", f"{shortened(row.method, 16)} {shortened(row.host + row.path, 200)}")
-                    Text("td", change_text(row.details))
-
     def _nothing(self, has_hosts: bool) -> None:
         with block("div", "tm-empty"):
             ui.icon("hub").classes("tm-empty-icon")
@@ -189,6 +165,38 @@ class ApiList:
             else:
                 Text("h2", "No API seen yet")
                 Text("p", "An endpoint appears once five of its requests were answered well, within a minute of them.")
+
+
+def _row(row: Row[Any], now_ns: int) -> None:
+    with block("td"), block("div"):
+        link(f"{shortened(row.method, 16)} {shortened(row.path, 200)}", f"/apis/{row.id}", "tm-mono")
+        if row.operation:
+            Text("div", f"{row.kind}: {shortened(row.operation, 100)}", "tm-small tm-quiet")
+        states = states_of(row, now_ns)
+        if states:
+            Text("div", ", ".join(states), "tm-small tm-warn" if row.rogue else "tm-small tm-quiet")
+    text_cell("Host", shortened(row.host, 80), "tm-name")
+    text_cell("Risk", risk_text(row.risk), "tm-whole tm-warn" if row.risk >= 8 else "tm-whole")
+    text_cell("Requests", f"{row.requests:,}", "tm-whole")
+    text_cell("Errors", f"{100 * row.errors / row.requests:.1f} %" if row.errors else "—", "tm-whole")
+    text_cell("Sensitive", row.sensitive.strip().replace("_", " ").replace(" ", ", ") or "—")
+    text_cell("Authentication", row.auth_state)
+    with cell("Last seen", "tm-whole"):
+        LocalTime(row.last_ns)
+
+
+def _changes(rows: list[Row[Any]]) -> None:
+    if not rows:
+        return
+    Text("h2", "Changes", "tm-over-table")
+    with block("div", "tm-table-wrap"), table("Changes", ("Endpoint", "Change", "Parameters", "When")):
+        for row in rows:
+            with block("tr"):
+                text_cell("Endpoint", f"{shortened(row.method, 16)} {shortened(row.host + row.path, 200)}", "tm-mono")
+                text_cell("Change", _CHANGES.get(row.change, row.change))
+                text_cell("Parameters", change_text(row.details) or "—")
+                with cell("When", "tm-whole"):
+                    LocalTime(row.time_ns)
 
 
 def risk_text(risk: int) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Row
 
 from tcpmirror.console.api_list import risk_text
-from tcpmirror.console.parts import LocalTime, Text, block, link
+from tcpmirror.console.parts import LocalTime, Text, block, link, table, text_cell
 from tcpmirror.console.text import shortened
 from tcpmirror.discovery.inventory import Endpoint, Parameter
 
@@ -25,25 +25,43 @@ _COLUMNS: Final = ("Name", "In", "Type", "Required", "Values", "Different", "Sen
 
 def show(row: Row[Any], endpoint: Endpoint) -> None:
     """Build the page of *endpoint*."""
+    of_host = f"/apis?{urlencode({'host': endpoint.host})}"
+    with block("nav", "tm-crumbs").props('aria-label="Way back"'):
+        link("APIs", "/apis")
+        link(shortened(endpoint.host, 80), of_host)
+        Text("span", f"#{row.id}")
     with block("div", "tm-head"):
         Text("h1", f"{shortened(endpoint.method, 16)} {shortened(endpoint.path, 300)}")
-        link("All endpoints of this host", f"/apis?{urlencode({'host': endpoint.host})}", "tm-button")
-    with block("dl", "tm-facts"):
-        for name, value in _facts(endpoint):
-            Text("dt", name)
-            Text("dd", value)
-        Text("dt", "First and last seen")
-        with block("dd"):
-            LocalTime(endpoint.first_ns)
-            Text("span", " – ")
-            LocalTime(endpoint.last_ns)
-    for side, heading in (("request", "Request"), ("response", "Answer")):
-        parameters = [each for each in endpoint.parameters if each.side == side]
+        link("All endpoints of this host", of_host, "tm-button")
+    with block("div", "tm-stack"):
+        with block("section", "tm-panel"), block("dl", "tm-facts"):
+            for name, value in _facts(endpoint):
+                _fact(name, value)
+            for name, time_ns in (("First seen", endpoint.first_ns), ("Last seen", endpoint.last_ns)):
+                with block("div"):
+                    Text("dt", name)
+                    with block("dd"):
+                        LocalTime(time_ns)
+        for side, heading in (("request", "Request"), ("response", "Answer")):
+            _parameters(heading, [each for each in endpoint.parameters if each.side == side])
+
+
+def _fact(name: str, value: str) -> None:
+    with block("div"):
+        Text("dt", name)
+        Text("dd", value)
+
+
+def _parameters(heading: str, parameters: list[Parameter]) -> None:
+    with block("section", "tm-panel"):
         Text("h2", heading)
-        if parameters:
-            _table(heading, parameters)
-        else:
+        if not parameters:
             Text("p", "Nothing that is its own was seen.", "tm-quiet")
+            return
+        with block("div", "tm-table-wrap tm-flat"), table(heading, _COLUMNS):
+            for each in parameters:
+                with block("tr"):
+                    _row(each)
 
 
 def _facts(endpoint: Endpoint) -> list[tuple[str, str]]:
@@ -61,26 +79,15 @@ def _facts(endpoint: Endpoint) -> list[tuple[str, str]]:
     return [("Operation", f"{endpoint.kind} {shortened(endpoint.operation, 100)}"), *found] if endpoint.operation else found
 
 
-def _table(heading: str, parameters: list[Parameter]) -> None:
-    with block("div", "tm-table-wrap"), block("table", "tm-table tm-nodes tm-apis").props(f'aria-label="{heading}"'):
-        with block("thead"), block("tr"):
-            for name in _COLUMNS:
-                Text("th", name).props('scope="col"')
-        with block("tbody"):
-            for each in parameters:
-                _row(each)
-
-
 def _row(each: Parameter) -> None:
-    with block("tr", "tm-still"):
-        Text("td", shortened(each.name, 120) or "(whole)")
-        Text("td", each.location)
-        Text("td", each.type)
-        Text("td", "yes" if each.required else "no")
-        Text("td", _values(each.schema))
-        Text("td", f"{each.distinct:,}" if each.distinct else "—")
-        Text("td", ", ".join(each.sensitive).replace("_", " ") or "—", "tm-warn" if each.sensitive else "")
-        Text("td", f"{each.count:,}")
+    text_cell("Name", shortened(each.name, 120) or "(whole)", "tm-mono")
+    text_cell("In", each.location)
+    text_cell("Type", each.type)
+    text_cell("Required", "yes" if each.required else "no")
+    text_cell("Values", _values(each.schema))
+    text_cell("Different", f"{each.distinct:,}" if each.distinct else "—")
+    text_cell("Sensitive", ", ".join(each.sensitive).replace("_", " ") or "—", "tm-warn" if each.sensitive else "")
+    text_cell("Seen", f"{each.count:,}")
 
 
 def _values(schema: dict[str, Any]) -> str:

@@ -336,6 +336,7 @@ def table_row(row: Row[Any], known: Row[Any] | None = None) -> dict[str, Any]:
         "more_payloads": max(row.payloads - 1, 0),
         "hits": f"{row.hits:,}",
         "severity": SEVERITIES[row.severity - 1] if row.severity else "",
+        "proof": shortened(row.evidence, 120) if row.evidence_hits else "",
         "status": str(row.last_status) if row.last_status is not None else "—",
         "status_family": status_family(row.last_status),
         "terms": {

@@ -152,6 +152,8 @@ def show(visited: Visit, opened: Opened) -> None:
     with block("div", "tm-title"):
         Text("span", attack.type, f"tm-badge tm-{type_family(attack.type)}")
         Text("h1", type_name(attack.type))
+        if attack.evidence_hits:
+            link("incident: it worked", "/incidents", "tm-proof")
     with block("p", "tm-subtitle"):
         if attack.method:
             Text("b", shortened(attack.method, 16))
@@ -305,7 +307,7 @@ def _source_fact(hit: Row[Any], known: Row[Any] | None) -> None:
             if known is not None:
                 _about_source(known)
                 if not known.mark:
-                    link("Put on a list", f"/sources?{urlencode({'value': hit.real_ip})}", "tm-small")
+                    link("Put on a list", f"/sources?{urlencode({'value': hit.real_ip})}", "tm-small tm-beside")
 
 
 def _about_source(known: Row[Any]) -> None:
@@ -341,7 +343,7 @@ def _rule(rule: Rule) -> None:
             for number in rule.capec:
                 _reference(f"CAPEC-{number}", attack_pattern_address(number))
             for code in owasp_of(rule.type):
-                link(code, f"/attacks?q={code}", "tm-chip").props(f'title="OWASP: {OWASP[code][0]}"')
+                link(_owasp_text(code), f"/attacks?q={code}", "tm-chip").props(f'title="{OWASP[code][0]}"')
             for address in rule.references:
                 _reference(urlsplit(address).hostname or address, address)
 
@@ -387,12 +389,20 @@ def _neighbours(hit: Row[Any], near: tuple[Row[Any], ...], session: str) -> None
                 with block("li"), link("", f"/attacks/{row.attack_id}?hit={row.id}"):
                     with block("span", "tm-hit-line"):
                         Text("span", type_name(row.type), f"tm-badge tm-{type_family(row.type)}")
-                        Text("span", _apart(row.time_ns - hit.time_ns), "tm-quiet tm-small")
+                        Text("span", _apart(row.time_ns - hit.time_ns), "tm-quiet tm-small tm-apart")
                         Text("span", _status_text(row.status), f"tm-code tm-{status_family(row.status)}")
                     Text("span", f"{shortened(row.method or '', 16)} {shortened(row.uri or '', 160)}", "tm-mono tm-small")
 
 
+def _owasp_text(code: str) -> str:
+    """Return `owasp_a03_2021` as OWASP writes it: A03:2021."""
+    _, place, year = code.split("_")
+    return f"OWASP {place.upper()}:{year}"
+
+
 def _apart(time_ns: int) -> str:
+    if not time_ns:
+        return "in this request"
     seconds = abs(time_ns) / 1e9
     length = f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
     return f"{length} {'later' if time_ns > 0 else 'before'}"

@@ -25,7 +25,9 @@ export default {
             <td class="tm-type"><button type="button" tabindex="-1" :class="'tm-pick tm-badge tm-' + row.family"
               :title="'Only ' + row.type" @click.stop="narrow(row.terms.type)">{{ row.type_name }}</button>
               <button v-if="row.severity" type="button" tabindex="-1" :class="'tm-pick tm-level tm-severity-' + row.severity"
-              :title="'Only ' + row.severity" @click.stop="narrow(row.terms.severity)">{{ row.severity }}</button></td>
+              :title="'Only ' + row.severity" @click.stop="narrow(row.terms.severity)">{{ row.severity }}</button>
+              <button v-if="row.proof" type="button" tabindex="-1" class="tm-pick tm-proof"
+              :title="'It worked: ' + row.proof" @click.stop="narrow('incidents')">incident</button></td>
             <td class="tm-source"><button type="button" tabindex="-1" class="tm-pick tm-mono" :title="'Only ' + row.source"
               @click.stop="narrow(row.terms.source)">{{ row.source }}</button>
               <span v-if="row.more_sources" class="tm-more">+{{ row.more_sources }}</span>

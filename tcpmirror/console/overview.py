@@ -148,7 +148,7 @@ def _verdict(shown: Overview) -> None:
     if not problems:
         with block("div", "tm-advice tm-fine"):
             Text("b", "The mirror is healthy.")
-            Text("span", f" {counted(len(shown.nodes), 'sensor')} reporting, and nothing is wrong with what they are shown.")
+            Text("span", f" {counted(len(shown.nodes), 'sensor')} reporting; nothing is wrong with what is mirrored.")
         return
     with block("div", "tm-advice tm-problem"):
         Text("b", "The mirror needs a look.")
@@ -183,7 +183,7 @@ def _figures(shown: Overview) -> None:
         ("Incidents", f"{shown.incidents:,}", "attacks that succeeded"),
         ("Hits", f"{shown.trend.by_type.total():,}", "requests with an attack, by type"),
         ("Coverage", "—" if coverage is None else f"{coverage:.1%}", "the least told by any sensor"),
-        ("Sensors", f"{len(shown.nodes) - silent} of {len(shown.nodes)}", "heard of in two minutes"),
+        ("Sensors", f"{len(shown.nodes) - silent} of {len(shown.nodes)}", "heard of in the last two minutes"),
     )
     with block("dl", "tm-figures tm-six"):
         for name, value, about in figures:
@@ -204,13 +204,28 @@ def _trends(shown: Overview) -> None:
             if len(shown.trend.by_type) > _SERIES:
                 _legend("Others", "rest")
         TrendChart(hit_bars(shown.trend, ranked), f"{shown.trend.by_type.total():,} hits", long)
-    with block("section", "tm-panel"):
-        Text("h2", "Requests")
-        bars = [
-            {"ms": step.start_ns // 1_000_000, "parts": [{"name": "Requests", "value": step.requests, "series": "calm"}]}
-            for step in shown.trend.steps
-        ]
-        TrendChart(bars, f"{shown.trend.requests:,} requests", long)
+    with block("div", "tm-thirds"):
+        steps = shown.trend.steps
+        for name, values, told in (
+            ("Requests", [step.requests for step in steps], f"{shown.trend.requests:,} requests"),
+            ("Incidents", [step.incidents for step in steps], f"{shown.incidents:,} incidents"),
+            (
+                "Coverage, %",
+                [round(100 * (step.coverage or 0), 1) for step in steps],
+                "Share of the traffic that was analysed",
+            ),
+        ):
+            with block("section", "tm-panel"):
+                Text("h2", name)
+                TrendChart(_plain_bars(shown.trend, name, values), told, long)
+
+
+def _plain_bars(shown: Trend, name: str, values: list[Any]) -> list[dict[str, Any]]:
+    series = "0" if name == "Incidents" else "calm"
+    return [
+        {"ms": step.start_ns // 1_000_000, "parts": [{"name": name, "value": value, "series": series}]}
+        for step, value in zip(shown.steps, values, strict=True)
+    ]
 
 
 def hit_bars(shown: Trend, ranked: list[str]) -> list[dict[str, Any]]:

@@ -111,11 +111,11 @@ class SessionList:
 def _row(row: Row[Any]) -> None:
     users, roles, sources, hosts, types = map(listed, (row.users, row.roles, row.sources, row.hosts, row.types))
     with block("td"), block("div"):
-        link(row.session, f"/sessions/{row.key}", "tm-mono")
+        link(row.session, f"/sessions/{row.key}", "tm-mono tm-whole")
         Text("div", shortened(row.kind, 80), "tm-quiet tm-small")
     text_cell("Who", few([*users, *roles]))
     text_cell("From", few(sources), "tm-mono tm-address")
-    text_cell("Hosts", few(hosts))
+    text_cell("Hosts", few(hosts), "tm-name")
     text_cell("Requests", f"{row.requests:,}")
     text_cell("Errors", f"{row.errors:,}")
     with cell("Attacks"):
@@ -123,7 +123,7 @@ def _row(row: Row[Any]) -> None:
         for kind in types[:_FEW]:
             Text("span", type_name(kind), f"tm-badge tm-{type_family(kind)}")
     for name, time_ns in (("First seen", row.first_ns), ("Last seen", row.last_ns)):
-        with cell(name):
+        with cell(name, "tm-whole"):
             LocalTime(time_ns)
 
 

@@ -13,7 +13,12 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud.apis.corrections import add_correction, delete_correction, list_corrections
 from tcpmirror.cloud.apis.reading import rogue_of
-from tcpmirror.cloud.apis.specifications import add_specification, delete_specification, list_specifications
+from tcpmirror.cloud.apis.specifications import (
+    add_specification,
+    delete_specification,
+    enforce,
+    list_specifications,
+)
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
@@ -95,7 +100,12 @@ class SpecificationPage:
             upload.props('accept=".json,.yaml,.yml"').style("display: none")  # its own button has no name to be read out
             choose = Text("button", "Choose a document", "tm-button").props('type="button"')
             choose.on("click", js_handler=f"() => document.querySelector('#{upload.html_id} input[type=file]').click()")
-        Text("p", "OpenAPI 2.0, 3.0 or 3.1, JSON or YAML.", "tm-quiet tm-small")
+        Text(
+            "p",
+            "OpenAPI 2.0, 3.0 or 3.1, JSON or YAML. While one is enforced, nodes report each request to its host "
+            "that differs from it; a mirror cannot block.",
+            "tm-quiet tm-small",
+        )
 
     async def _add_document(self, host: str, name: str, raw: bytes) -> None:
         host = host.strip().lower()
@@ -125,9 +135,9 @@ class SpecificationPage:
         visited = self._visited
         add_correction(visited.service.database, visited.actor, host, path, visited.service.clock())
 
-    async def _change(self, act: Callable[[], object]) -> bool:
-        """Do *act* if this person is still an analyst, and show what is given then; return whether it was done."""
-        if not await self._visited.allows(Role.ANALYST):
+    async def _change(self, act: Callable[[], object], needed: Role = Role.ANALYST) -> bool:
+        """Do *act* if this person still has the role *needed*, and show what is given then; return whether it was done."""
+        if not await self._visited.allows(needed):
             return False
         try:
             await asyncio.to_thread(act)
@@ -153,7 +163,9 @@ class SpecificationPage:
         if not rows:
             Text("p", "None yet. Give one, and endpoints that it does not know are marked as shadow.", "tm-quiet")
             return
-        with table("OpenAPI documents", _columns("Host", "Name", "Version", "Operations", "Given", may=self._may_change)):
+        with table(
+            "OpenAPI documents", _columns("Host", "Name", "Version", "Operations", "Given", "Enforced", may=self._may_change)
+        ):
             for row in rows:
                 with block("tr"):
                     with cell("Host"):
@@ -163,7 +175,24 @@ class SpecificationPage:
                     text_cell("Operations", f"{row.operations:,}")
                     with cell("Given"):
                         LocalTime(row.created_ns)
+                    self._enforcement(row)
                     self._remove(delete_specification, row.id, f"Remove {shortened(row.name, 60)}")
+
+    def _enforcement(self, row: Row[Any]) -> None:
+        """Say whether nodes compare requests with the document; administrators switch it."""
+        visited, name = self._visited, shortened(row.name, 60)
+
+        def act() -> None:
+            enforce(visited.service.database, visited.actor, row.id, not row.enforced, visited.service.clock())
+
+        with cell("Enforced"):
+            if not visited.account.role.may(Role.ADMIN):
+                Text("span", "yes" if row.enforced else "no")
+                return
+            told = "On nodes" if row.enforced else "Off"
+            turn = button(told, lambda: self._change(act, Role.ADMIN), "tm-chip", f"{told}: enforce {name}")
+            turn._props["aria-pressed"] = "true" if row.enforced else "false"
+            turn._props["title"] = "While on, nodes report each request to the host that differs from the document"
 
     def _template_rows(self, rows: tuple[Row[Any], ...]) -> None:
         if not rows:

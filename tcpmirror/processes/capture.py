@@ -80,6 +80,7 @@ def _read_files(context: Context, road: CaptureRoad, source: Source) -> None:
         context.beat()
         road.is_stopping = context.stopping
 
+    context.counters.set("coverage_permille", 1000)  # files wait for workers
     for index, path in enumerate(capture_files([source.interface])):
         try:
             read_file(path, road, context.settings, source, index & 0xFFFF, turn)

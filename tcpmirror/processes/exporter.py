@@ -322,8 +322,9 @@ def heartbeat_stats(pages: tuple[ProcessPage, ...]) -> dict[str, object]:
         for kind, counters in _HEARTBEAT_COUNTERS.items()
         for counter in counters
     }
-    ratios = [each.page.get("coverage_permille") / 1000 for each in pages if each.kind == "capture"]
-    return stats | {"coverage": min(ratios, default=0.0)}
+    capturing = (each.page for each in pages if each.kind == "capture" and each.page.get("heartbeat_ns"))
+    ratios = [page.get("coverage_permille") / 1000 for page in capturing]
+    return stats | ({"coverage": min(ratios)} if ratios else {})  # before the first source is open there is none to tell
 
 
 _HEARTBEAT_COUNTERS: Final = {

@@ -107,11 +107,17 @@ def test_a_specification_is_uploaded_compared_and_removed(page: Page, apis: Runn
     rows = page.get_by_role("table", name="OpenAPI documents").locator("tbody tr")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("<script>")
+    rows.get_by_role("button", name="Off: enforce").click()
+    expect(rows.get_by_role("button", name="On nodes: enforce")).to_have_attribute("aria-pressed", "true")
+    with apis.node() as node:
+        assert b"/never/called" in node.get("/api/v1/nodes/rules").raise_for_status().content
+    rows.get_by_role("button", name="On nodes: enforce").click()
+    expect(rows.get_by_role("button", name="Off: enforce")).to_have_attribute("aria-pressed", "false")
     page.get_by_text("Orphan: 1 operation in a specification, not in traffic").click()
     expect(page.get_by_label("Orphan operations")).to_have_text("DELETE /never/called")
     expect(page.get_by_text("Shadow: 61 operations")).to_be_visible()
     page.goto("/apis?state=shadow&host=api.example")
-    expect(page.get_by_label("Endpoints", exact=True).first).to_have_text("61")
+    expect(page.get_by_label("API Discovery", exact=True)).to_have_text("61")
     page.get_by_role("link", name="Specifications").click()
     rows.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("None yet. Give one")).to_be_visible()

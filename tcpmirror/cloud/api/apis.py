@@ -6,7 +6,7 @@ import asyncio
 import csv
 import dataclasses
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from tcpmirror.cloud.apis import corrections, reading, specifications
 from tcpmirror.cloud.apis.building import build_stale
 from tcpmirror.cloud.apis.intake import take_digests
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.service import Service
 from tcpmirror.discovery.record import decode_rows
 from tcpmirror.discovery.specification import DOCUMENT_BYTES
 
@@ -172,10 +173,7 @@ def hosts(service: Shared) -> ApiHostList:
     return ApiHostList(hosts=[ApiHost(**(dict(row._mapping) | {"last_time": _time(row.last_ns)})) for row in rows])
 
 
-@router.get("/endpoints")
-def endpoints(
-    *,
-    service: Shared,
+def _wanted(
     host: _Host = "",
     path: Annotated[str, Query(max_length=200, description="Part of the path or the operation.")] = "",
     method: Annotated[str, Query(max_length=16)] = "",
@@ -183,42 +181,69 @@ def endpoints(
     state: Annotated[str, Query(pattern="^(new|changed|unused|shadow|zombie|)$")] = "",
     sensitive: Annotated[str, Query(max_length=20, description="A class, as `email`.")] = "",
     min_risk: Annotated[int, Query(ge=0, le=10)] = 0,
+) -> reading.EndpointFilter:
+    """Return which endpoints a call asks for."""
+    return reading.EndpointFilter(host, path, method, kind, state, sensitive, min_risk)
+
+
+_Wanted = Annotated[reading.EndpointFilter, Depends(_wanted)]
+
+
+@router.get("/endpoints")
+def endpoints(
+    *,
+    service: Shared,
+    wanted: _Wanted,
     sort: Annotated[str, Query(pattern="^(last|risk|requests|path|errors)$")] = "last",
     limit: Annotated[int, Query(ge=1, le=reading.PAGE_LIMIT)] = 50,
     offset: Annotated[int, Query(ge=0, le=10**6)] = 0,
 ) -> ApiEndpointPage:
     """List endpoints."""
-    wanted = reading.EndpointFilter(host, path, method, kind, state, sensitive, min_risk)
     now_ns = service.clock()
     page = reading.list_endpoints(service.database, wanted, now_ns, sort, limit, offset)
     return ApiEndpointPage(endpoints=[ApiEndpoint(**_endpoint(row, now_ns)) for row in page.rows], total=page.total)
 
 
+_CSV_COLUMNS = (
+    "host",
+    "method",
+    "path",
+    "kind",
+    "operation",
+    "requests",
+    "errors",
+    "risk",
+    "sensitive",
+    "auth_state",
+    "states",
+)
+
+
 @router.get("/endpoints.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
-def endpoints_as_csv(service: Shared, host: _Host = "") -> Response:
-    """List all endpoints, or those of a host, as CSV (RFC 4180). A cell that a spreadsheet would calculate is quoted."""
+def endpoints_as_csv(service: Shared, wanted: _Wanted) -> Response:
+    """List all endpoints that match as CSV (RFC 4180). A cell that a spreadsheet would calculate is quoted."""
     out = io.StringIO()
-    names = (
-        "host",
-        "method",
-        "path",
-        "kind",
-        "operation",
-        "requests",
-        "errors",
-        "risk",
-        "sensitive",
-        "auth_state",
-        "states",
-    )
     table = csv.writer(out)
-    table.writerow(names)
+    table.writerow(_CSV_COLUMNS)
+    for row in _all_endpoints(service, wanted):
+        table.writerow([_cell(row[name]) for name in _CSV_COLUMNS])
+    return Response(out.getvalue(), media_type="text/csv", headers=_attachment("endpoints.csv"))
+
+
+@router.get("/endpoints.json")
+def endpoints_as_json(service: Shared, wanted: _Wanted, response: Response) -> list[ApiEndpoint]:
+    """List all endpoints that match."""
+    response.headers.update(_attachment("endpoints.json"))
+    return [ApiEndpoint(**row) for row in _all_endpoints(service, wanted)]
+
+
+def _all_endpoints(service: Service, wanted: reading.EndpointFilter) -> Iterator[dict[str, Any]]:
     now_ns = service.clock()
     for offset in range(0, reading.EXPORT_LIMIT, reading.PAGE_LIMIT):
-        wanted = reading.EndpointFilter(host)
         page = reading.list_endpoints(service.database, wanted, now_ns, "path", reading.PAGE_LIMIT, offset)
-        table.writerows([_cell(_endpoint(row, now_ns)[name]) for name in names] for row in page.rows)
-    return Response(out.getvalue(), media_type="text/csv", headers=_attachment("endpoints.csv"))
+        yield from (_endpoint(row, now_ns) for row in page.rows)
+        if offset + reading.PAGE_LIMIT >= page.total:
+            return
 
 
 @router.get("/endpoints/{endpoint_id}", responses={404: {"model": Problem}})

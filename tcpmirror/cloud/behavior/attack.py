@@ -18,6 +18,7 @@ from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.grouping import attack_key, hits_of
 from tcpmirror.cloud.ingest import add_reports
 from tcpmirror.cloud.schema import attacks, behavior_counters, facets, hits
+from tcpmirror.cloud.trends import count_more
 from tcpmirror.model.point import point_text
 
 CONFIDENCE: Final = 0.9
@@ -85,6 +86,7 @@ def _add_count(connection: Connection, attack_id: int, marked: Marked, more: int
     last = func.max if connection.dialect.name == "sqlite" else func.greatest
     values = {"hits": attacks.c.hits + more, "last_ns": last(attacks.c.last_ns, marked.excess.last_ns)}
     connection.execute(update(attacks).where(attacks.c.id == attack_id).values(**values))
+    count_more(connection, marked.excess.last_ns, marked.key.type, more)
     of_source = and_(facets.c.attack_id == attack_id, facets.c.kind == "source", facets.c.value == marked.key.subject)
     connection.execute(update(facets).where(of_source).values(hits=facets.c.hits + more))
     host = connection.execute(select(attacks.c.host).where(attacks.c.id == attack_id)).scalar_one()
