@@ -326,6 +326,21 @@ _PER_PROCESS: Final = (
     ("resident_memory_bytes", "gauge", "Resident memory, shared memory included.", "rss_bytes", 1.0),
     ("bugs_total", "counter", "Exceptions that are faults of this program, contained.", "bugs", 1.0),
     ("restarts_total", "counter", "Times the supervisor started the process again.", "restarts", 1.0),
+    ("memory_kills_total", "counter", "Times the supervisor ended the process for the memory it took.", "memory_kills", 1.0),
+    (
+        "open_files",
+        "gauge",
+        "1 where the kernel has no Landlock, so that the process reads what its user can.",
+        "open_files",
+        1.0,
+    ),
+    (
+        "open_calls",
+        "gauge",
+        "1 where libseccomp is missing, so that the process may make any system call.",
+        "open_calls",
+        1.0,
+    ),
 )
 
 # kind -> counter -> meaning; "gauge: " in front where the value may fall

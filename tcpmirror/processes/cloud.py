@@ -30,6 +30,7 @@ _LISTEN_KEY = "cloud.listen_address"
 
 def run(context: Context) -> int:
     """Serve until told to stop; EnvironmentFault if the store cannot be opened or the address not be taken."""
+    context.give_up_privileges()
     context.install_signals()
     cloud = context.settings.cloud
     if not cloud.tls_certificate and not is_loopback(cloud.listen_address, _LISTEN_KEY):

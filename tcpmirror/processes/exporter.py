@@ -61,6 +61,7 @@ log = logging.getLogger(__name__)
 
 def run(context: Context) -> int:
     """Export until told to stop; then empty the rings, send what time allows and leave the rest in the spool."""
+    context.give_up_privileges()
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every call, and there is one a second
     settings = context.settings
     pages = process_pages(context)

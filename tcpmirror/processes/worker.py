@@ -211,7 +211,7 @@ class Worker:
         self._writer = layout.report_writer(index)
         self._exporter_bell = layout.exporter_bell()
         self._bell = layout.worker_bell(index)
-        self._renewal = Renewal(settings, context.settings_file)
+        self._renewal = Renewal(settings)
         self._apis = ApiNews(settings.discovery.endpoints, self._page) if settings.discovery.enabled else None
         self._behavior = BehaviorNews(settings, self._page, self._report) if settings.behavior.enabled else None
         self._sessions = SessionNews(settings, self._page) if settings.sessions.enabled else None

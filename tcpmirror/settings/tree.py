@@ -421,6 +421,7 @@ class Supervisor:
     stop_deadline_s: float = 10.0
     restart_backoff_s: float = 0.5  # doubled at each death within a minute, to 30 s
     heartbeat_s: float = 30.0  # a process silent for so long is killed and restarted
+    memory_limit_bytes: int = 0  # of one process, without what it shares; 0: see settings.memory.process_limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ COMMON: Final = (
     "rss_bytes",  # gauge: resident memory
     "bugs",  # exceptions that were ours, contained
     "restarts",  # times the supervisor started it again; written while the process is dead
+    "open_files",  # gauge: 1 where no Landlock shuts the process in
+    "open_calls",  # gauge: 1 where no seccomp filter does
+    "memory_kills",  # times the supervisor ended it because it took too much memory
 )
 
 CAPTURE: Final = (
