@@ -10,7 +10,7 @@ few patterns.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint16_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts
 from tcpmirror.decode.json_scan cimport (JSON_BAD, JSON_DEPTH, JSON_END, JSON_KEY, JsonScan, JsonToken, json_next, json_start,
@@ -26,6 +26,7 @@ from tcpmirror.decode.body import whole as whole_body
 
 DEF DEPTH = 4             # rounds of decoding; a value that still changes is for the full path
 DEF LOOK_BASE64 = 16      # characters of a token that show whether it can be packed or text
+DEF NAME_BYTES = 24       # of the name before a packed value
 DEF SEGMENTS = 64         # of a run; a target with more is for the full path
 DEF TEXT_BYTES = 64       # members of documents up to this are remembered as clean, header lines up to KEPT_BYTES
 DEF BATCH = 16            # of those are looked up together: what one waits for from memory comes while the next is read
@@ -78,7 +79,7 @@ cdef bint _unpack_runs(Regions* out, Py_ssize_t start, Py_ssize_t size, bint plu
             at = end
             continue
         out.is_file = was_file or is_picture and at > start and out.data[at - 1] == 44
-        is_whole = _unpack(out, at, _segment_end(out, at, end), end, plus, depth)
+        is_whole = _unpack(out, start, at, _segment_end(out, at, end), end, plus, depth)
         out.is_file = was_file
         if not is_whole:
             return False
@@ -122,17 +123,18 @@ cdef Py_ssize_t _segment_end(Regions* out, Py_ssize_t at, Py_ssize_t end) noexce
     return end if found == NULL else <const uchar*>found - out.data
 
 
-cdef bint _unpack(Regions* out, Py_ssize_t at, Py_ssize_t segment, Py_ssize_t end, bint plus, int depth) noexcept nogil:
-    """Append what the bytes from *at* to *end* hide, and what those to *segment* do."""
+cdef bint _unpack(Regions* out, Py_ssize_t start, Py_ssize_t at, Py_ssize_t segment, Py_ssize_t end, bint plus,
+                  int depth) noexcept nogil:
+    """Append what the bytes from *at* to *end* hide, and what those to *segment* do, of the region from *start*."""
     cdef Py_ssize_t wrote, look = end - at if end - at < LOOK_BASE64 else LOOK_BASE64
-    if segment < end and segment - at >= MIN_RUN and not _unpack(out, at, segment, segment, plus, depth):
+    if segment < end and segment - at >= MIN_RUN and not _unpack(out, start, at, segment, segment, plus, depth):
         return False
-    if not reserve(out, (end - at) + 2):
+    if not reserve(out, (end - at) + NAME_BYTES + 3):
         return False
     wrote = hex_into(out.data + at, end - at, out.data + out.size)
-    if wrote and (not close(out, wrote) or not _expand(out, out.size - wrote - 1, wrote, plus, depth + 1)):
+    if wrote and not _close_unpacked(out, start, at, wrote, plus, depth):
         return False
-    if not reserve(out, (end - at) + 2):
+    if not reserve(out, (end - at) + NAME_BYTES + 3):
         return False
     # Most tokens show within a few bytes that they are none: decode those first.
     wrote = base64_into(out.data + at, look, out.data + out.size)
@@ -141,8 +143,23 @@ cdef bint _unpack(Regions* out, Py_ssize_t at, Py_ssize_t segment, Py_ssize_t en
     if not _reads_as_text(out.data + out.size, wrote):
         return True
     wrote = base64_into(out.data + at, end - at, out.data + out.size)
-    if not is_plausible(out.data + out.size, wrote):
-        return True
+    return not is_plausible(out.data + out.size, wrote) or _close_unpacked(out, start, at, wrote, plus, depth)
+
+
+cdef bint _close_unpacked(Regions* out, Py_ssize_t start, Py_ssize_t at, Py_ssize_t wrote, bint plus, int depth) noexcept nogil:
+    """Make the *wrote* bytes that the run at *at* hid a region, behind the name that the run has, and expand it."""
+    cdef uchar* data = out.data + out.size
+    cdef Py_ssize_t name_end = at, name
+    while name_end > start and name_end > at - 6 and not TRAITS_OF[out.data[name_end - 1]] & BASE64:
+        name_end -= 1  # an equals sign, a colon and a blank, a quote and two ends of lines
+    name = name_end
+    while name > start and name > name_end - NAME_BYTES and TRAITS_OF[out.data[name - 1]] & BASE64:
+        name -= 1
+    if name < name_end < at:
+        memmove(data + (name_end - name) + 1, data, wrote)
+        memcpy(data, out.data + name, name_end - name)
+        data[name_end - name] = SEPARATOR
+        wrote += name_end - name + 1
     return close(out, wrote) and _expand(out, out.size - wrote - 1, wrote, plus, depth + 1)
 
 
