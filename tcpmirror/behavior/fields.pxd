@@ -12,6 +12,8 @@ cdef class Fields:
     cdef uint64_t[KNOWN] unwanted   # hashes of names that are not followed
 
     cdef list names(self, bytes body)
+    cdef void _find(self, const char* data, const char* end, bint is_json, list found)
+    cdef uint64_t _hashed(self, const char* name, Py_ssize_t size) noexcept
     cdef bint _is_wanted(self, const char* name, Py_ssize_t size)
 
 

@@ -6,7 +6,7 @@ answers know" is said where all workers' counts are merged (`history`). So what 
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr
+from libc.string cimport memchr, memcpy
 
 from tcpmirror.model.exchange cimport Request, Response
 from tcpmirror.model.hashing cimport mixed, siphash13
@@ -21,6 +21,7 @@ DEF BODY_BYTES = 16_384
 DEF SMALL_BYTES = 1024        # answers up to it are all read, of larger ones one in SAMPLED
 DEF SAMPLED = 8
 DEF NAME_BYTES = 40
+DEF EDGE_BYTES = 2048
 DEF NAMES = 8                 # of one body
 DEF COUNTS = 64               # of a resource between two digests
 
@@ -35,14 +36,23 @@ cdef class Fields:
         self.key0, self.key1 = int.from_bytes(os.urandom(8), "little"), int.from_bytes(os.urandom(8), "little")
 
     cdef list names(self, bytes body):
-        """Return the names that are followed of the fields in *body*: of JSON, or of a form."""
+        """Return the names that are followed of the fields in *body*, of JSON or of a form; of a long one, at its edges."""
         cdef const char* data = PyBytes_AS_STRING(body)
-        cdef const char* end = data + PyBytes_GET_SIZE(body)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
+        cdef bint is_json = data[0] == 123 or data[0] == 91
+        cdef list found = []
+        if size <= 2 * EDGE_BYTES:
+            self._find(data, data + size, is_json, found)
+        else:
+            self._find(data, data + EDGE_BYTES, is_json, found)
+            self._find(data + size - EDGE_BYTES, data + size, is_json, found)
+        return found
+
+    cdef void _find(self, const char* data, const char* end, bint is_json, list found):
+        """Add to *found* the names from *data* to *end*."""
         cdef const char* at = data
         cdef const char* stop
         cdef const char* begin
-        cdef bint is_json = data[0] == 123 or data[0] == 91
-        cdef list found = []
         while len(found) < NAMES:
             at = <const char*>memchr(at, 58 if is_json else 61, end - at)  # : or =
             if at == NULL:
@@ -58,20 +68,36 @@ cdef class Fields:
             begin = stop
             while begin > data and stop - begin <= NAME_BYTES and (begin[-1] != 34 if is_json else begin[-1] != 38):
                 begin -= 1
-            if 1 < stop - begin <= NAME_BYTES and self._is_wanted(begin, stop - begin):
+            if 0 < stop - begin <= NAME_BYTES and self._is_wanted(begin, stop - begin):
                 name = PyBytes_FromStringAndSize(begin, stop - begin).decode("latin-1")
                 if name not in found:
                     found.append(name)
-        return found
 
     cdef bint _is_wanted(self, const char* name, Py_ssize_t size):
-        cdef uint64_t hashed = siphash13(self.key0, self.key1, <const uint8_t*>name, size) | 1
+        cdef uint64_t hashed = self._hashed(name, size) | 1
         if self.unwanted[hashed >> 1 & (KNOWN - 1)] == hashed:
             return False
         if self.wanted(PyBytes_FromStringAndSize(name, size).decode("latin-1")):
             return True
         self.unwanted[hashed >> 1 & (KNOWN - 1)] = hashed
         return False
+
+    cdef uint64_t _hashed(self, const char* name, Py_ssize_t size) noexcept:
+        """Return a hash of *name*: two words that overlap hold one of up to sixteen bytes."""
+        cdef uint32_t half, other
+        cdef uint64_t first, last
+        if size > 16:
+            return siphash13(self.key0, self.key1, <const uint8_t*>name, size)
+        if size >= 8:
+            memcpy(&first, name, 8)
+            memcpy(&last, name + size - 8, 8)
+        elif size < 4:
+            first, last = <uint8_t>name[0] | <uint64_t><uint8_t>name[size >> 1] << 8, <uint8_t>name[size - 1]
+        else:
+            memcpy(&half, name, 4)
+            memcpy(&other, name + size - 4, 4)
+            first, last = half, other
+        return mixed(mixed(first ^ self.key0) ^ last ^ self.key1 ^ <uint64_t>size << 56)
 
 
 cdef class Resource:
