@@ -52,8 +52,9 @@ def beats(context: Context) -> int:
 def hungry(context: Context) -> int:
     """Takes 512 MiB in its first life, and holds them."""
     mark = MARKS / f"fed-{context.name}"
-    held = bytearray() if mark.exists() else bytearray(b"x") * (512 << 20)
-    mark.touch()
+    is_first = not mark.exists()
+    mark.touch()  # before it eats, which may take its life
+    held = bytearray(b"x") * (512 << 20) if is_first else bytearray()
     code = beats(context)
     return code if len(held) >= 0 else 1
 
