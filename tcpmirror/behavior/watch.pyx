@@ -21,9 +21,10 @@ from tcpmirror.model.hashing cimport mixed, siphash13
 from tcpmirror.model.heads cimport Span, find_span
 from tcpmirror.model.needle cimport holds
 
+import hashlib
 import os
 
-from tcpmirror.behavior.cells import CELLS
+from tcpmirror.behavior.cells import CELLS, UNCHECKED
 from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Names
 from tcpmirror.behavior.graphql import measures
 from tcpmirror.behavior.parameters import body_parameters
@@ -56,11 +57,12 @@ cdef class Name:
 cdef class Watch:
     """Counts exchanges under *controls*, of which the first *own* are the operator's; `take` hands on what was counted.
 
-    *breached*: what tells whether a password is known to be breached.
+    *breached*: what tells whether a password is known to be breached. *asks*: hashes of others are handed on, to be asked about.
     """
 
     cdef Cells cells
     cdef Routes routes
+    cdef bint asks
     cdef object breached, is_password, is_login, is_identifier
     cdef list usual, fields     # histories of routes, and of resources, that were added to
     cdef dict names             # of query parameters -> Name
@@ -83,9 +85,9 @@ cdef class Watch:
     cdef bint query_counts
     cdef dict measures          # of its GraphQL documents, None: not taken
 
-    def __init__(self, controls, int own, breached=frozenset()):
+    def __init__(self, controls, int own, breached=frozenset(), bint asks=False):
         self.cells = Cells()
-        self.breached = breached
+        self.breached, self.asks = breached, asks
         self.checks = tuple(Check(index, control) for index, control in enumerate(controls))
         self.routes = Routes(Choice(controls, own), self.checks)
         self.payload_checks = tuple(check for check in self.checks
@@ -349,10 +351,14 @@ cdef class Watch:
     cdef object _logins(self, Check check, int place, list parameters):
         """Count the account that a breached password is tried on."""
         secrets = [value for _, name, value in parameters if self.is_password(name)]
-        if any([value in self.breached for value in secrets]):
-            logins = [(point, value) for point, name, value in parameters if self.is_login(name)]
-            point, login = logins[0] if logins else ((), secrets[0])
-            self._count(check, place, point, value_hash(login), True)
+        is_known = any([value in self.breached for value in secrets])
+        if not is_known and not (self.asks and secrets):
+            return
+        logins = [(point, value) for point, name, value in parameters if self.is_login(name)]
+        point, login = logins[0] if logins else ((), secrets[0])
+        if not is_known:
+            point += (UNCHECKED, hashlib.sha1(secrets[0], usedforsecurity=False).hexdigest())
+        self._count(check, place, point, value_hash(login), True)
 
     cdef list _parameters(self):
         """Return the parameters of the query and, where the route has some that count, of the body."""

@@ -52,7 +52,9 @@ class BehaviorNews:
         self._address = ClientAddress(settings.inspection.proxy_headers) if settings.inspection.proxy_headers else None
         self._left += self._watch.take()
         self._evicted = 0
-        self._watch = Watch(controls_in_force(behavior.controls), len(behavior.controls), self._breached[1])
+        self._watch = Watch(
+            controls_in_force(behavior.controls), len(behavior.controls), self._breached[1], bool(behavior.breached_url)
+        )
         self.observe = self._watch.observe if self._address is None else self._observe_by_address
 
     def _observe_by_address(self, exchange: Exchange, findings: list[Finding], session: bytes | None = None) -> None:

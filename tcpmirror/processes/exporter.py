@@ -12,6 +12,7 @@ from typing import Final
 
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.attack_log import AttackLog
+from tcpmirror.export.breached_ranges import BreachedRanges
 from tcpmirror.export.client import CloudClient, Identity, Queue
 from tcpmirror.export.http import PageServer
 from tcpmirror.export.metrics import ProcessPage, SensorCollector, total
@@ -29,6 +30,7 @@ from tcpmirror.model.protocol_news import decode_protocols
 from tcpmirror.model.report import Report
 from tcpmirror.processes.api_outbox import ApiOutbox
 from tcpmirror.processes.behavior_outbox import BehaviorOutbox
+from tcpmirror.processes.breach_lookups import BreachLookups
 from tcpmirror.processes.cloud_rules import CloudRules, look_quietly
 from tcpmirror.processes.cloud_settings import CloudSettings, look_for_settings
 from tcpmirror.processes.context import Context
@@ -73,11 +75,16 @@ def run(context: Context) -> int:
         servers = page_servers(settings.metrics, settings.health, collector, context.counters)
         rings = _rings(context, spool, tallies)
         sender = _sender(context, spool, pages, rings)
+        lookups = _lookups(context, rings)
         sinks = sink_senders(settings.sinks, spool, tallies, installed_version())
         sender.start()
+        for lookup in lookups:
+            lookup.rounds.start()
         for sink in sinks:
             sink.start()
-        _turn_until_stopped(context, rings, (sender.rounds, *(sink.rounds for sink in sinks)))
+        _turn_until_stopped(
+            context, rings, (sender.rounds, *(each.rounds for each in lookups), *(each.rounds for each in sinks))
+        )
         for sink in sinks:
             sink.sink.close()
     finally:
@@ -256,6 +263,17 @@ def _one_turn(context: Context, rings: ReportRings, rounds: tuple[Rounds, ...]) 
 def _rings(context: Context, spool: Spool, tallies: Tallies) -> ReportRings:
     readers = tuple(context.layout.report_reader(worker) for worker in range(context.layout.workers))
     return ReportRings(readers, spool, context.counters, tallies, context.settings.discovery_only)
+
+
+def _lookups(context: Context, rings: ReportRings) -> tuple[BreachLookups, ...]:
+    """Return what asks about breached passwords, nothing where nobody is to be asked."""
+    behavior = context.settings.behavior
+    if not behavior.enabled or not behavior.breached_url:
+        return ()
+    ranges = BreachedRanges(behavior.breached_url, behavior.breached_timeout_ns / 1e9)
+    lookups = BreachLookups(ranges, behavior.breached_rate, context.counters, lambda login: rings.behavior.merge([login]))
+    rings.behavior.unchecked = lookups.add
+    return (lookups,)
 
 
 def _spool(settings: Settings) -> Spool:

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from tcpmirror.settings.inspection_keys import fields_of
-from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATH, Choice, Duration, RejectedError, Text, Whole
+from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATH, URL, Choice, Duration, RejectedError, Text, Whole
 from tcpmirror.settings.policy_keys import EITHER, NAME
 from tcpmirror.settings.schema import Key, ListOf, Section
 from tcpmirror.settings.tree import SECOND, Control
@@ -107,6 +107,23 @@ BEHAVIOR: Final = (
         PATH,
         "A file with a SHA-1 in hexadecimal at the start of each line; empty: the 30,000 most common passwords.",
         "behavior.breached_passwords",
+        own=True,
+    ),
+    Key(
+        "breached_url",
+        URL,
+        "Where the exporter asks about passwords that are not in that set: `GET URL/PREFIX` with the first five digits of a "
+        "SHA-1, answered with lines `SUFFIX:COUNT`. Empty: nobody is asked.",
+        "behavior.breached_url",
+        own=True,
+        example="https://api.pwnedpasswords.com/range",
+    ),
+    Key("breached_rate", Whole(1, 100), "Calls a second to `breached_url` at most.", "behavior.breached_rate", own=True),
+    Key(
+        "breached_timeout",
+        Duration(SECOND // 10, 60 * SECOND),
+        "How long an answer of `breached_url` may take.",
+        "behavior.breached_timeout_ns",
         own=True,
     ),
 )

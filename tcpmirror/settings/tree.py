@@ -252,6 +252,9 @@ class Behavior:
     controls: tuple[Control, ...] = ()  # beside the built-in ones
     interval_ns: int = 2 * SECOND  # how often a worker hands on what it counted
     breached_passwords: str = ""  # a file of SHA-1 hashes; empty: the most common passwords
+    breached_url: str = ""  # where the exporter asks for ranges of hashes; empty: it does not
+    breached_rate: int = 2  # calls a second at most
+    breached_timeout_ns: int = 5 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
