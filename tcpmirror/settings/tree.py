@@ -238,6 +238,9 @@ class Control:
     parameters: str = ""
     statuses: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+    applications: tuple[int, ...] = ()
+    values: str = ""  # of the parameters: only those count
+    attacks: tuple[str, ...] = ()  # types of those whose payloads count
     window_ns: int = 30 * SECOND
     threshold: int = 30  # what follows it is an attack
     limit: int = 0
