@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tcpmirror.detect.ignoring import EXPERIMENTAL
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.attack_log import AttackLog
 from tcpmirror.export.breached_ranges import BreachedRanges
@@ -53,6 +54,7 @@ from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.version import installed_version
 
 RECORDS_A_TURN: Final = 256  # per ring, so that the loop beats and no worker waits for another
+TRIED: Final = 100  # rules that a heartbeat tells of
 WAIT_MS: Final = 250
 SPOOL_RETRY_S: Final = 1.0  # after the disk refused a record
 RING_HIGH_WATER: Final = 0.75  # while it refuses: above this the oldest reports give way to new ones
@@ -313,7 +315,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         stats=lambda: (
             heartbeat_stats(pages)
             | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
-            | {"settings": settings.describe()}
+            | {"settings": settings.describe(), "tried_findings": tried_findings(rings.tallies)}
         ),
         outboxes=(rings.apis, rings.behavior, rings.sessions, rings.weaknesses),
         after_heartbeat=look,
@@ -342,6 +344,12 @@ def heartbeat_stats(pages: tuple[ProcessPage, ...]) -> dict[str, object]:
     }
     ratios = [each.page.get("coverage_permille") / 1000 for each in pages if each.kind == "capture"]
     return stats | {"coverage": min(ratios, default=0.0)}
+
+
+def tried_findings(tallies: Tallies) -> dict[str, int]:
+    """Return what experimental rules would have found, by rule: those that found most."""
+    found = {rule: count for (entry, rule), count in tallies.ignored.copy().items() if entry == EXPERIMENTAL}
+    return dict(sorted(found.items(), key=lambda row: -row[1])[:TRIED])
 
 
 _HEARTBEAT_COUNTERS: Final = {
