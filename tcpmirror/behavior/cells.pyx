@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from tcpmirror.behavior.check cimport OF_PAYLOADS, Check
+from tcpmirror.behavior.check cimport OF_LARGE, OF_PAYLOADS, OF_SLOW, Check
 from tcpmirror.behavior.route cimport Route
 from tcpmirror.model.exchange cimport Exchange, Request, Response
 from tcpmirror.model.hashing cimport mixed
@@ -61,11 +61,14 @@ cdef class Cell:
 
     cdef object counter(self):
         control = self.check.control
-        unit = "values" if self.check.is_of_values else "requests"
-        key = CounterKey(control.name, control.type, unit, control.window_ns, control.threshold, text_of(self.subject),
-                         "" if self.check.count == OF_PAYLOADS else self.route.host, self.path, self.point)
-        hashes = {self.hashes[at] for at in range(self.size)}
-        return Counter(key, {self.slot: Slot(self.count, self.first_ns, self.last_ns, hashes)})
+        point, bins = self.point, {}
+        if self.check.count == OF_LARGE or self.check.count == OF_SLOW:
+            point, bins = (), {int(self.point[0]): self.count}
+        key = CounterKey(control.name, control.type, self.check.unit, control.window_ns, control.threshold, text_of(self.subject),
+                         "" if self.check.count == OF_PAYLOADS else self.route.host, self.path, point,
+                         control.limit if self.check.is_relative else 0, self.route.method if self.check.is_relative else "")
+        hashes = frozenset([self.hashes[at] for at in range(self.size)])
+        return Counter(key, {self.slot: Slot(self.count, self.first_ns, self.last_ns, hashes, bins)})
 
 
 cdef class Cells:

@@ -8,6 +8,9 @@ from tcpmirror.behavior.counter import SLOTS_A_WINDOW
 COUNTS = ("requests", "values", "paths", "payloads", "logins", "agents", "uploads", "graphql", "fields", "surges", "large_answers",
           "slow_answers")
 
+# How a counter of what only a history can judge is called (`history`).
+cdef dict RELATIVE = {"large_answers": "sizes", "slow_answers": "waits", "surges": "surges", "fields": "fields"}
+
 
 cdef class Check:
     """A control, made ready."""
@@ -22,6 +25,8 @@ cdef class Check:
         self.networks = Networks(control.networks).hold if control.networks else None
         self.is_of_values = self.count in (OF_VALUES, OF_PATHS, OF_PAYLOADS, OF_LOGINS, OF_AGENTS)
         self.has_history = self.count in (OF_SURGES, OF_LARGE, OF_SLOW)
+        self.is_relative = self.has_history or self.count == OF_FIELDS
+        self.unit = RELATIVE.get(control.count, "values" if self.is_of_values else "requests")
         self.limit = control.limit
         self.has_statuses = bool(control.statuses)
         self.is_of_host = control.count in ("paths", "payloads", "agents") \

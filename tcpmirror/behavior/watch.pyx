@@ -13,7 +13,9 @@ from tcpmirror.behavior.check cimport (
     OF_AGENTS, OF_FIELDS, OF_GRAPHQL, OF_LARGE, OF_LOGINS, OF_PATHS, OF_PAYLOADS, OF_SLOW, OF_SURGES, OF_UPLOADS, OF_VALUES,
     REQUESTS, Check,
 )
+from tcpmirror.behavior.fields cimport Resource
 from tcpmirror.behavior.route cimport Route, Routes, hash64, is_value
+from tcpmirror.behavior.usual cimport BINS, Usual
 from tcpmirror.model.exchange cimport Exchange, Message, Request, Response
 from tcpmirror.model.hashing cimport mixed, siphash13
 from tcpmirror.model.heads cimport Span, find_span
@@ -39,6 +41,7 @@ DEF SEEN_STEP = 16        # then one in so many, and all where there are
 
 cdef tuple SHOWN = (b"image/", b"font/", b"video/", b"audio/", b"text/css", b"application/javascript", b"text/javascript")
 cdef tuple AGENT = ("header", "user-agent")
+cdef tuple BIN_POINTS = tuple((str(number),) for number in range(BINS))
 cdef tuple PATH_POINTS = tuple(("path", str(number)) for number in range(PLACES))
 
 
@@ -59,6 +62,7 @@ cdef class Watch:
     cdef Cells cells
     cdef Routes routes
     cdef object breached, is_password, is_login, is_identifier
+    cdef list usual, fields     # histories of routes, and of resources, that were added to
     cdef dict names             # of query parameters -> Name
     cdef dict shown             # media types: whether pages show them
     cdef bytes media            # the last one
@@ -89,6 +93,7 @@ cdef class Watch:
         self.is_password, self.is_login = Names(PASSWORDS).matches, Names(LOGINS).matches
         self.is_identifier = Names(IDENTIFIERS).matches
         self.names, self.shown = {}, {}
+        self.usual, self.fields = [], []
         self.pair_names = [None] * PAIRS
         self.key0, self.key1 = int.from_bytes(os.urandom(8), "little"), int.from_bytes(os.urandom(8), "little")
 
@@ -116,14 +121,26 @@ cdef class Watch:
             self.route.seen += 1
             if self.route.usual is not None:
                 self.route.usual.note(exchange)
+                if not self.route.usual.is_noted:
+                    self.route.usual.is_noted = True
+                    self.usual.append(self.route.usual)
             self._checks()
             if self.route.resource is not None and exchange.response is not None:
                 self.route.resource.learn(exchange.request, exchange.response)
+                if self.route.resource.counts and not self.route.resource.is_noted:
+                    self.route.resource.is_noted = True
+                    self.fields.append(self.route.resource)
         self.exchange = None
 
     def take(self):
-        """Return [(counter, sample or None)] of what was counted since the last call, and begin anew."""
-        return self.cells.take()
+        """Return [(counter, sample or None)] of what was counted since the last call, and begin anew; histories come last."""
+        cdef list histories = []
+        for usual in self.usual:
+            histories += (<Usual>usual).take()
+        for resource in self.fields:
+            histories += (<Resource>resource).take()
+        self.usual, self.fields = [], []
+        return self.cells.take() + [(history, None) for history in histories]
 
     cdef object _begin(self, Exchange exchange, bytes session, bytes source):
         """Look up what all controls need of *exchange*."""
@@ -174,18 +191,17 @@ cdef class Watch:
                     self._values(check, place, parameters)
 
     cdef object _measure(self, Check check, int place):
-        """Count what is more than the control allows of one request, or than is usual here."""
+        """Count what is more than the control allows of one request, or what may be more than is usual here."""
         cdef Request request = self.exchange.request
         cdef Route route = self.route
         if check.count == OF_LARGE:
-            if route.usual.times_size >= check.limit:
-                self._count(check, place, None, 0, False)
+            if route.usual.large >= 0 and not route.is_asset and not self._shows():
+                self._count(check, place, <tuple>BIN_POINTS[route.usual.large], 0, False)
         elif check.count == OF_SLOW:
-            if route.usual.times_wait >= check.limit:
-                self._count(check, place, None, 0, False)
+            if route.usual.slow >= 0:
+                self._count(check, place, <tuple>BIN_POINTS[route.usual.slow], 0, False)
         elif check.count == OF_SURGES:
-            if route.usual.times_rate >= check.limit:
-                self._count(check, place, None, 0, False)
+            self._count(check, place, None, 0, False)
         elif check.count == OF_UPLOADS:
             if request.body_length > check.limit:
                 self._count(check, place, None, 0, False)
@@ -195,8 +211,7 @@ cdef class Watch:
             if self.measures.get(check.control.type, 0) > check.limit:
                 self._count(check, place, None, 0, False)
         elif check.count == OF_FIELDS and route.resource is not None:
-            name = route.resource.assigned(request)
-            if name is not None:
+            for name in route.resource.sent(request, value_hash(self.source)):
                 self._count(check, place, ("post", name), 0, False)
 
     cdef object _payloads(self, list findings):

@@ -24,7 +24,7 @@ from tcpmirror.errors import SettingsError
 
 # Where an installation puts the databases of the rules that it came with.
 INSTALLED: Final = Path(sys.prefix) / "share" / "tcpmirror" / "rules"
-_PLANS: Final = b"needs 2"  # to be raised when `factors` or `alphabet` read patterns in another way
+_PLANS: Final = b"needs 3"  # to be raised when `factors` or `alphabet` read patterns in another way
 ScanTerminated = hyperscan.ScanTerminated
 RefusedPattern = hyperscan.HyperscanError  # what a database with a bad pattern raises; `check_rules` tells which
 _FLAGS: Final = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_SINGLEMATCH

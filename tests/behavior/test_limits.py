@@ -8,7 +8,9 @@ import orjson
 import pytest
 
 from tcpmirror.behavior.controls import PRIVILEGED
+from tcpmirror.behavior.counter import merged
 from tcpmirror.behavior.graphql import measures, shape
+from tcpmirror.behavior.history import exceeding
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.settings.tree import SECOND, Control
 from tests.behavior.exchanges import counted, exchange, judged
@@ -146,10 +148,11 @@ def profile_changes(count: int, begin: int = 0, extra: bytes = b"") -> Iterator[
 
 
 def assigned(exchanges: Iterable[Exchange]) -> dict[tuple[str, ...], int]:
+    whole = merged(counted(exchanges))
     return {
-        counter.key.point: sum(slot.count for slot in counter.slots.values())
-        for counter in counted(exchanges)
-        if counter.key.control == "assigned-fields"
+        key.point: excess.marked
+        for key, counter in whole.items()
+        if key.control == "assigned-fields" and (excess := exceeding(counter, whole.get).judged()) is not None
     }
 
 
@@ -184,9 +187,18 @@ def test_fields_of_their_own_are_not_marked(make) -> None:  # type: ignore[no-un
     assert assigned(make()) == {}
 
 
-def test_who_sets_a_field_again_and_again_is_no_news() -> None:
-    found = assigned([*profile_changes(40), *profile_changes(100, 40, b', "role": "editor"')])
-    assert found == {("post", "role"): 3}
+def test_who_sets_a_field_again_hours_later_is_no_news() -> None:
+    first = list(profile_changes(5, 40, b', "role": "editor"'))
+    assert assigned([*profile_changes(40), *first]) == {("post", "role"): 5}
+    again = profile_changes(100, 10_000, b', "role": "editor"')
+    assert assigned([*profile_changes(40), *first, *again]) == {("post", "role"): 5}
+
+
+def test_what_three_sources_send_is_a_field_that_is_sent() -> None:
+    body = b'{"name": "n", "role": "editor"}'
+    others = [exchange("/api/users/1", "PATCH", body, at_s=60 + each, client=f"192.0.2.{each}") for each in range(3)]
+    assert assigned([*profile_changes(40), *others[:2]]) == {("post", "role"): 1}  # of each of the two
+    assert assigned([*profile_changes(40), *others]) == {}
 
 
 def test_names_that_are_followed_can_be_chosen() -> None:
