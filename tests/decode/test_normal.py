@@ -180,8 +180,30 @@ def test_texts_are_sorted_by_their_alphabet() -> None:
     assert files == b""
 
 
-def test_a_key_and_a_short_value_stand_together() -> None:
-    assert b"is_admin\1true\1" in (form_of(b"/", b"", b'{"is_admin":true}') or b"")
+KEYED = {
+    "a short value": (b'{"is_admin":true}', b"is_admin\1true\1"),
+    "a long one": (b'{"note":"' + b"a word " * 20 + b'"}', b"note\1a word a word"),
+    "an element of an array": (b'{"run":["first","second"]}', b"run\1second\1"),
+    "behind an object in the array": (b'{"run":[{"a":"b"},"last"]}', b"run\1last\1"),
+    "in an array of arrays": (b'{"run":[[1],[2]]}', b"run\0012\1"),
+    "after an object": (b'{"run":{"a":"b"},"c":"d"}', b"c\1d\1"),
+    "no key, at the top": (b'["first"]', b"\1first\1"),
+    "a key longer than any rule asks for": (b'{"' + b"k" * 64 + b'":["v"]}', b"\1v\1"),
+}
+
+
+@pytest.mark.parametrize(("body", "wanted"), KEYED.values(), ids=KEYED)
+def test_a_value_of_a_document_stands_behind_its_key(body: bytes, wanted: bytes) -> None:
+    assert wanted in b"\1" + (form_of(b"/", b"", body) or b"")
+
+
+def test_a_key_that_is_known_as_clean_stands_before_an_unknown_value() -> None:
+    normalizer = Normalizer()
+    head = b"PUT / HTTP/1.1\r\n\r\n"
+    normalizer.normal_form(Request(head, b'{"shell":"a harmless sentence of more than sixteen bytes"}'))
+    normalizer.learn()
+    form = normalizer.normal_form(Request(head, b'{"shell":"touch created-by-someone"}'))
+    assert b"shell\1touch created-by-someone" in b"".join(form or ())
 
 
 def test_members_that_showed_nothing_are_left_out_the_next_time() -> None:
