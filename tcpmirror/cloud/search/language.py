@@ -70,9 +70,9 @@ def _is_one_address(value: Value) -> bool:
 def _query(term: Term, now_ns: int) -> Query:
     match term.kind:
         case "all":
-            return All(tuple(_query(part, now_ns) for part in term.parts))
+            return All(_different(term.parts, now_ns))
         case "any":
-            return Any(tuple(_query(part, now_ns) for part in term.parts))
+            return Any(_different(term.parts, now_ns))
         case "not":
             return Not(_query(term.parts[0], now_ns))
         case "field":
@@ -80,6 +80,11 @@ def _query(term: Term, now_ns: int) -> Query:
         case "period":
             return _period(term.piece, now_ns)
     return _word(term.piece)
+
+
+def _different(parts: tuple[Term, ...], now_ns: int) -> tuple[Query, ...]:
+    """Return what *parts* ask for, the same but once."""
+    return tuple(dict.fromkeys(_query(part, now_ns) for part in parts))
 
 
 def _word(piece: Piece) -> Query:

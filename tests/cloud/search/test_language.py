@@ -24,6 +24,7 @@ MEANINGS = {
     "or binds less": ("a b OR c", Any((All((Word("a"), Word("b"))), Word("c")))),
     "small or is text": ("' or 1=1", All((Word("'"), Word("or"), Word("1=1")))),
     "not a bracket": ("!(a OR b)", Not(Any((Word("a"), Word("b"))))),
+    "the same again": ("a OR b a a OR a OR b a", Any((Word("a"), All((Word("b"), Word("a")))))),
     "not a key": ("!n:5", Not(Match("n", (Between(5, 5),)))),
     "blank before values": ('d: "a b" , c', Match("domain", (Pattern("a b"), Pattern("c")))),
     "wildcards": (r"url:/a*b?c%_\d", Match("url", (Pattern(r"/a%b_c\%\_\\d"),))),
