@@ -1,8 +1,8 @@
 """Which rules cost the most: what judging in full took, by the rules that asked for it.
 
-The first tier searches for all rules at once, and no rule has a share in that. A rule whose sign it sees sends the whole request
-down the full path, which is a hundred times as dear; rules that open it for harmless requests are the slow ones. Several that open
-it together bear its time in equal shares.
+The first tier searches for all rules at once, and no rule has a share in that. A rule whose sign it sees sends the whole
+request down the full path, which is a hundred times as dear; rules that open it for harmless requests are the slow ones.
+Several that open it together bear its time in equal shares.
 """
 
 from __future__ import annotations
