@@ -235,6 +235,10 @@ OWN_FIELDS = {
         exchange("/hook", "POST", body, answer=body, at_s=number)
         for number, body in enumerate([b'{"name": "x"}'] * 40 + [b'{"role": "x"}'] * 2)
     ],
+    "who speaks in a conversation": lambda: [
+        *profile_changes(40),
+        *profile_changes(1, 40, b', "messages": [{"role": "system"}, {"role":"user", "content": "x"}]'),
+    ],
     "it was refused": lambda: [
         *profile_changes(40),
         exchange("/api/users/1", "PATCH", b'{"role":"x"}', status=403, at_s=60),
