@@ -23,8 +23,9 @@ SAMPLE_BYTES: Final = 96 * 1024
 TEXT: Final = 512
 _LARGEST: Final = 2**63 - 1
 
-# Counted one by one, or by what differs; then what only a history can judge (`history`); and what is usual itself.
-UNITS: Final = ("requests", "values", "sizes", "waits", "surges", "fields", "usual")
+# Counted one by one, or by what differs; then what only a history can judge (`history`); what is usual itself; and logins
+# whose password the exporter has to ask about, its SHA-1 in ``method``: those never leave the sensor.
+UNITS: Final = ("requests", "values", "sizes", "waits", "surges", "fields", "usual", "unchecked")
 USUAL_SLOTS: Final = 12  # of a history
 BINS: Final = 256  # of a slot
 

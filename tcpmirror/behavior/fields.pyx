@@ -13,6 +13,7 @@ from tcpmirror.model.hashing cimport mixed, siphash13
 from tcpmirror.model.needle cimport holds
 
 import os
+import re
 
 from tcpmirror.behavior.counter import Counter, Slot
 from tcpmirror.behavior.history import FIELDS_BLOCK_NS, answers_key, requests_key
@@ -26,6 +27,8 @@ DEF NAMES = 8                 # of one body
 DEF COUNTS = 64               # of a resource between two digests
 
 cdef uint64_t BLOCK = FIELDS_BLOCK_NS
+# A role that is no right: who speaks in a conversation with a language model.
+cdef object OTHER_ROLE = re.compile(rb'"role"\s*:(?!\s*"(?:user|assistant|system|developer|tool|function|model)")|(?:^|&)role=')
 
 
 cdef class Fields:
@@ -125,6 +128,8 @@ cdef class Resource:
             return []
         method = request.method.decode("latin-1")
         names = self.fields.names(request.body)
+        if "role" in names and not OTHER_ROLE.search(request.body):
+            names.remove("role")
         self._count(method, "", request.time_ns)
         for name in names:
             slot = self._count(method, name, request.time_ns)

@@ -36,7 +36,7 @@ def exceeding(counter: Counter, find: Find, part: int = 1) -> Counter:
     """
     key = counter.key
     if key.unit not in RELATIVE:
-        return counter if key.unit != "usual" else Counter(key)
+        return counter if key.unit not in ("usual", "unchecked") else Counter(key)
     judge = _JUDGES[key.unit]
     slots = {}
     for number, slot in counter.slots.items():

@@ -12,6 +12,7 @@ cdef enum:
 
 cdef class Route:
     cdef str host, path, method
+    cdef tuple payloads         # checks of attacks
     cdef tuple checks, targets  # of each check: the path under which it counts
     cdef uint64_t[CHECKS] hashes  # of each target
     cdef bint reads_body, is_asset

@@ -53,11 +53,12 @@ cdef class Routes:
         route.host, route.path, route.method = host, path, method
         sent = request.target.partition(b"?")[0].decode("latin-1")
         indices = self.choice.of(method, host, sent if sent[:1] == "/" else path)
+        route.payloads = tuple([self.checks[at] for at in indices if (<Check>self.checks[at]).count == OF_PAYLOADS])
         route.checks = tuple([self.checks[at] for at in indices if (<Check>self.checks[at]).count != OF_PAYLOADS][:CHECKS])
         targets = []
         for place in range(len(route.checks)):
             check = <Check>route.checks[place]
-            target = path if check.is_relative else check.control.path[:KEY_BYTES] if check.control.path else "" if check.is_of_host else path
+            target = path if check.is_relative else check.control.path[:KEY_BYTES] if check.control.path and not check.is_by_route else "" if check.is_of_host else path
             targets.append(target)
             if check.has_history:
                 route.usual = Usual(host, path, method) if route.usual is None else route.usual

@@ -21,12 +21,14 @@ from tcpmirror.model.hashing cimport mixed, siphash13
 from tcpmirror.model.heads cimport Span, find_span
 from tcpmirror.model.needle cimport holds
 
+import hashlib
 import os
 
-from tcpmirror.behavior.cells import CELLS
+from tcpmirror.behavior.cells import CELLS, UNCHECKED
 from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Names
 from tcpmirror.behavior.graphql import measures
 from tcpmirror.behavior.parameters import body_parameters
+from tcpmirror.behavior.uploads import largest_part
 
 __all__ = ["CELLS", "Watch"]
 
@@ -56,18 +58,20 @@ cdef class Name:
 cdef class Watch:
     """Counts exchanges under *controls*, of which the first *own* are the operator's; `take` hands on what was counted.
 
-    *breached*: what tells whether a password is known to be breached.
+    *application_of*: tells the application of a host and a path.
+    *breached*: what tells whether a password is known to be breached. *asks*: hashes of others are handed on, to be asked about.
     """
 
     cdef Cells cells
     cdef Routes routes
+    cdef bint asks
     cdef object breached, is_password, is_login, is_identifier
     cdef list usual, fields     # histories of routes, and of resources, that were added to
     cdef dict names             # of query parameters -> Name
     cdef dict shown             # media types: whether pages show them
     cdef bytes media            # the last one
     cdef bint media_shown
-    cdef tuple checks, payload_checks
+    cdef tuple checks
     cdef uint64_t key0, key1
     cdef readonly uint64_t observed
     # of the exchange that is counted
@@ -83,13 +87,12 @@ cdef class Watch:
     cdef bint query_counts
     cdef dict measures          # of its GraphQL documents, None: not taken
 
-    def __init__(self, controls, int own, breached=frozenset()):
+    def __init__(self, controls, int own, breached=frozenset(), bint asks=False,
+                 application_of=lambda host, path: -1):
         self.cells = Cells()
-        self.breached = breached
+        self.breached, self.asks = breached, asks
         self.checks = tuple(Check(index, control) for index, control in enumerate(controls))
-        self.routes = Routes(Choice(controls, own), self.checks)
-        self.payload_checks = tuple(check for check in self.checks
-                                    if (<Check>check).count == OF_PAYLOADS and (<Check>check).control.mode != "off")
+        self.routes = Routes(Choice(controls, own, application_of), self.checks)
         self.is_password, self.is_login = Names(PASSWORDS).matches, Names(LOGINS).matches
         self.is_identifier = Names(IDENTIFIERS).matches
         self.names, self.shown = {}, {}
@@ -203,7 +206,7 @@ cdef class Watch:
         elif check.count == OF_SURGES:
             self._count(check, place, None, 0, False)
         elif check.count == OF_UPLOADS:
-            if request.body_length > check.limit:
+            if (request.body_length if check.names is None else largest_part(request, check.names)) > check.limit:
                 self._count(check, place, None, 0, False)
         elif check.count == OF_GRAPHQL:
             if self.measures is None:
@@ -216,11 +219,16 @@ cdef class Watch:
 
     cdef object _payloads(self, list findings):
         cdef Check check
-        for each in self.payload_checks:
+        cdef int status = 0 if self.exchange.response is None else self.exchange.response.status
+        for each in self.route.payloads:
             check = <Check>each
+            if check.has_statuses and not (0 <= status < 600 and check.statuses[status]):
+                continue
             if check.networks is not None and not check.networks(text_of(self.source)):
                 continue
             for finding in findings:
+                if check.attacks is not None and finding.type not in check.attacks:
+                    continue
                 value = (finding.type + " " + finding.payload).encode("utf-8", "backslashreplace")
                 self.cells.add(self.exchange, check, self.route, "", mixed(self.source_hash ^ check.index), self.source, None,
                                value_hash(value), True)
@@ -340,7 +348,7 @@ cdef class Watch:
                 return
             account = hash64(accounts[0])
         for point, name, value in parameters:
-            if value and check.names(name):
+            if value and check.names(name) and (check.values is None or check.values(value.decode("latin-1"))):
                 if check.by_account:
                     self._count_of(check, place, b"account %016x" % account, account, point, value_hash(value), True)
                 else:
@@ -349,10 +357,14 @@ cdef class Watch:
     cdef object _logins(self, Check check, int place, list parameters):
         """Count the account that a breached password is tried on."""
         secrets = [value for _, name, value in parameters if self.is_password(name)]
-        if any([value in self.breached for value in secrets]):
-            logins = [(point, value) for point, name, value in parameters if self.is_login(name)]
-            point, login = logins[0] if logins else ((), secrets[0])
-            self._count(check, place, point, value_hash(login), True)
+        is_known = any([value in self.breached for value in secrets])
+        if not is_known and not (self.asks and secrets):
+            return
+        logins = [(point, value) for point, name, value in parameters if self.is_login(name)]
+        point, login = logins[0] if logins else ((), secrets[0])
+        if not is_known:
+            point += (UNCHECKED, hashlib.sha1(secrets[0], usedforsecurity=False).hexdigest())
+        self._count(check, place, point, value_hash(login), True)
 
     cdef list _parameters(self):
         """Return the parameters of the query and, where the route has some that count, of the body."""

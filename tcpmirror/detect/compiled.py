@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -83,7 +83,8 @@ class Matcher:
         """Return what `scan` does with *on_match* as one call; ScanTerminated if that ended it."""
         if self._database is None:
             return len
-        return partial(self._database.scan, match_event_handler=on_match, scratch=self._scratch)
+        scan, scratch = self._database.scan, self._scratch
+        return lambda data: scan(data, on_match, 0, None, scratch)  # arguments by name take twice the time
 
 
 def value_expressions(rules: Sequence[Rule]) -> list[Expression]:

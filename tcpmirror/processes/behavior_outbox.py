@@ -7,7 +7,7 @@ eight sensors that each see their part of an attack, all tell of it. What stays 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, CounterKey, add
@@ -43,6 +43,7 @@ class BehaviorOutbox(Outbox):
         self._logged: dict[CounterKey, int] = {}
         self._latest_ns = 0
         self.dropped = 0
+        self.unchecked: Callable[[Counter], None] = lambda login: None  # takes logins whose password is to be asked about
 
     def __len__(self) -> int:
         return len(self._whole)
@@ -50,6 +51,14 @@ class BehaviorOutbox(Outbox):
     def add(self, record: bytes) -> int:
         """Merge the counters of *record*; return how many. ValueError if it is no record of counters."""
         _, counters = decode_rows(record)
+        for counter in counters:
+            if counter.key.unit == "unchecked":
+                self.unchecked(counter)
+        self.merge([counter for counter in counters if counter.key.unit != "unchecked"])
+        return len(counters)
+
+    def merge(self, counters: list[Counter]) -> None:
+        """Merge *counters*."""
         with self._lock:
             rest, histories = split(counters)
             for history in histories:
@@ -62,7 +71,6 @@ class BehaviorOutbox(Outbox):
                 self._log(whole)
             if len(self._whole) > self._limit:
                 self._make_room()
-        return len(counters)
 
     def _take(self) -> Iterator[tuple[bytes, int]]:
         if self._withhold:

@@ -26,6 +26,8 @@ class BehaviorSummary:
         """Merge the counters of *record*; ValueError if it is no record of counters."""
         rest, histories = split(decode_rows(record)[1])
         for counter in rest:
+            if counter.key.unit == "unchecked":
+                continue  # files are looked through without asking anybody
             add(self._table, counter).samples.clear()
         for history in histories:
             if len(self._histories) < self._limit or history.key in self._histories:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.application import create_application
+from tcpmirror.cloud.collector import settle_collector
 from tcpmirror.cloud.database import open_database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.retention import DAY_NS, Retention
@@ -54,7 +55,9 @@ def run(context: Context) -> int:
         context.beat()
         return not context.stopping
 
-    started = serve(_application(service, context.settings), listener, turn, tls)
+    application = _application(service, context.settings)
+    settle_collector()
+    started = serve(application, listener, turn, tls)
     database.close()
     return EXIT_OK if started else EXIT_BUG
 

@@ -303,6 +303,7 @@ class Worker:
         send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
         self._census.send(self._writer, self._exporter_bell)
         send_ignored_news(self._judge.ignored, self._writer, self._exporter_bell)
+        self._judge.costs.write(self._context.layout.worker_note(self._context.name.index))
 
     def _digest_roads(self, settings: Settings) -> list[tuple[int, DigestRoad]]:
         """Return the roads of what is learnt over many exchanges, and how often each is taken, in nanoseconds."""

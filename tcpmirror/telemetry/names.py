@@ -183,6 +183,10 @@ EXPORTER: Final = (
     "behavior_counters",  # counters of behaviour that workers handed on
     "behavior_counters_sent",  # merged ones that the cloud has
     "behavior_dropped",  # counters forgotten for want of room
+    "breach_lookups",  # ranges of breached passwords that were asked for
+    "breach_failures",  # and not answered
+    "breach_found",  # logins with a breached password that a service told of
+    "breach_dropped",  # logins that found no room to wait
     "session_digests",  # sessions' digests that workers handed on
     "session_digests_sent",  # merged ones that the cloud has
     "batch_connect_failures",  # of batch_failures: nobody answered at all

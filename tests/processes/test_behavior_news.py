@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import zstandard
+
 from tcpmirror.behavior.counter import Counter, CounterKey, Slot
 from tcpmirror.behavior.record import encode_rows, records
 from tcpmirror.export.client import CloudClient, Identity
@@ -187,3 +189,14 @@ def test_two_sensors_that_each_know_half_of_what_is_usual_tell_of_large_answers_
         with cloud.client(READ) as reader:
             (attack,) = reader.get("/api/v1/attacks").raise_for_status().json()["attacks"]
     assert (attack["type"], attack["path"], attack["hits"]) == ("api_abuse", "/export", 40)
+
+
+def test_a_cloud_that_is_sent_what_is_still_to_be_asked_about_leaves_it_out(tmp_path: Path) -> None:
+    key = CounterKey("c", "credential_stuffing", "unchecked", 60 * 10**9, 3, "192.0.2.1", "h", "/", (), 0, "f" * 40)
+    (rows,) = records([Counter(key, {NOON // key.slot_ns: Slot(900, NOON, NOON)})], 1 << 20)
+    with RunningCloud(tmp_path) as cloud:
+        client = sensor(cloud, tmp_path, "one")
+        client.send_digests(zstandard.ZstdCompressor().compress(encode_rows("id", rows)), BehaviorOutbox.path)
+        client.close()
+        assert attacks(cloud) == []
+    assert b"f" * 40 not in (tmp_path / "cloud.db").read_bytes()

@@ -42,7 +42,7 @@ def take_counters(
     book: SourceBook | None = None,
 ) -> bool:
     """Merge *counters* of a digest; False if it was taken before. On return it is committed."""
-    rest, histories = split(merged(counters).values())
+    rest, histories = split(merged(counter for counter in counters if counter.key.unit != "unchecked").values())
     intake = _Intake(node_id, book or SourceBook())
     with database.writing() as connection:
         if was_taken(connection, node_id, digest_id):
