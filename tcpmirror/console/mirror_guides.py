@@ -101,7 +101,8 @@ def _azure(values: Values) -> tuple[Step, ...]:
 def _linux(values: Values) -> tuple[Step, ...]:
     device, sensor, vni = values["source"], values["target"], values["vni"]
     mirror = "".join(
-        f"tc filter add dev {device} {direction} pref 10 protocol all u32 match u32 0 0 action mirred egress mirror dev tcpmirror0\n"
+        f"tc filter add dev {device} {direction} pref 10 protocol all u32 match u32 0 0 "
+        "action mirred egress mirror dev tcpmirror0\n"
         for direction in ("ingress", "egress")
     )
     return (
