@@ -9,6 +9,7 @@
 #
 # Dependencies come from scripts/requirements/run.txt and nowhere else. scripts/release.sh --audit asks pip-audit about them.
 set -euo pipefail
+unset PYTHONPATH  # pip would take a tree that stands there for installed, and leave tcpmirror out
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly PYTHON=$PWD/.venv/bin/python WORK=$PWD/build/release DIST=$PWD/dist

@@ -1,1 +1,2 @@
 CELLS: int
+UNCHECKED: str

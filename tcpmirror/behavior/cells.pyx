@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from tcpmirror.behavior.check cimport OF_PAYLOADS, Check
+from tcpmirror.behavior.check cimport OF_LARGE, OF_LOGINS, OF_PAYLOADS, OF_SLOW, Check
 from tcpmirror.behavior.route cimport Route
 from tcpmirror.model.exchange cimport Exchange, Request, Response
 from tcpmirror.model.hashing cimport mixed
@@ -23,6 +23,8 @@ DEF HASHES = 128          # as in counter.HASHES
 DEF SAMPLE_FROM = 4       # a cell that counted so many keeps an exchange as a sample, and at each doubling
 DEF SAMPLE_HEAD = 8192
 DEF SAMPLES = 2048        # between two digests
+
+UNCHECKED = "sha1"        # behind the point of a login: the hash of a password that nobody here knows follows
 
 CELLS = 1 << 16           # of one worker, between two digests
 
@@ -60,12 +62,19 @@ cdef class Cell:
                 self.largest = at
 
     cdef object counter(self):
+        cdef Py_ssize_t parts = len(self.point) - 2
         control = self.check.control
-        unit = "values" if self.check.is_of_values else "requests"
+        point, bins = self.point, {}
+        if self.check.count == OF_LARGE or self.check.count == OF_SLOW:
+            point, bins = (), {int(self.point[0]): self.count}
+        unit, method = self.check.unit, self.route.method if self.check.is_relative else ""
+        if self.check.count == OF_LOGINS and parts >= 0 and self.point[parts] is UNCHECKED:
+            unit, point, method = "unchecked", self.point[:parts], self.point[parts + 1]
         key = CounterKey(control.name, control.type, unit, control.window_ns, control.threshold, text_of(self.subject),
-                         "" if self.check.count == OF_PAYLOADS else self.route.host, self.path, self.point)
-        hashes = {self.hashes[at] for at in range(self.size)}
-        return Counter(key, {self.slot: Slot(self.count, self.first_ns, self.last_ns, hashes)})
+                         "" if self.check.count == OF_PAYLOADS else self.route.host, self.path, point,
+                         control.limit if self.check.is_relative else 0, method)
+        hashes = frozenset([self.hashes[at] for at in range(self.size)])
+        return Counter(key, {self.slot: Slot(self.count, self.first_ns, self.last_ns, hashes, bins)})
 
 
 cdef class Cells:

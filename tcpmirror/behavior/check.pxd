@@ -15,5 +15,10 @@ cdef class Check:
     cdef bint has_statuses
     cdef bint is_of_values      # counts different ones
     cdef bint has_history       # asks what is usual at a route
+    cdef bint is_relative       # is judged by a history
+    cdef object values          # which of the parameters' count, None: all
+    cdef object attacks         # types of attacks whose payloads count, None: all
+    cdef bint is_by_route       # counts under the path of a request, not under its own
+    cdef str unit               # of its counters
     cdef long long limit
     cdef bint is_of_host        # counts what is done anywhere on a host

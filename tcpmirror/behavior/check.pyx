@@ -2,11 +2,14 @@
 """Controls, made ready to be asked about every request."""
 from tcpmirror.behavior.check cimport OF_AGENTS, OF_FIELDS, OF_LARGE, OF_LOGINS, OF_PATHS, OF_PAYLOADS, OF_SLOW, OF_SURGES, OF_VALUES
 
-from tcpmirror.behavior.controls import Names, Networks
+from tcpmirror.behavior.controls import BUILT_IN, Names, Networks, matcher
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW
 
 COUNTS = ("requests", "values", "paths", "payloads", "logins", "agents", "uploads", "graphql", "fields", "surges", "large_answers",
           "slow_answers")
+
+# How a counter of what only a history can judge is called (`history`).
+cdef dict RELATIVE = {"large_answers": "sizes", "slow_answers": "waits", "surges": "surges", "fields": "fields"}
 
 
 cdef class Check:
@@ -22,7 +25,12 @@ cdef class Check:
         self.networks = Networks(control.networks).hold if control.networks else None
         self.is_of_values = self.count in (OF_VALUES, OF_PATHS, OF_PAYLOADS, OF_LOGINS, OF_AGENTS)
         self.has_history = self.count in (OF_SURGES, OF_LARGE, OF_SLOW)
+        self.is_relative = self.has_history or self.count == OF_FIELDS
+        self.unit = RELATIVE.get(control.count, "values" if self.is_of_values else "requests")
         self.limit = control.limit
+        self.values = matcher(control.values) if control.values else None
+        self.attacks = frozenset(control.attacks) if control.attacks else None
+        self.is_by_route = self.is_relative or control in BUILT_IN
         self.has_statuses = bool(control.statuses)
         self.is_of_host = control.count in ("paths", "payloads", "agents") \
             or (control.count == "requests" and control.type == "resource_consumption")

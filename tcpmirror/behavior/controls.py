@@ -20,6 +20,10 @@ LOGINS: Final = (
     r"(?:[_-]?(?:name|id|number))?|phone(?:[_-]?number)?|msisdn|identifier|card[_-]?number|coupon|voucher|promo[_-]?code)\]?$"
 )
 IDENTIFIERS: Final = r"~(?i)(?:^|[_.-])(?:id|uid|uuid|guid|file[_-]?name|invoice|receipt)$|[a-z]Id$|[a-z]ID$"
+ADDRESSES: Final = (
+    r"~(?i)(?:^|[_.\[-])(?:ur[il]|link|href|src|dest(?:ination)?|target|host|domain|endpoint|proxy|feed|image[_-]?url|callback"
+    r"|web[_-]?hook|redirect(?:[_-]?ur[il])?|fetch|load|remote)\]?$"
+)
 _WRITING: Final = ("POST", "PUT", "PATCH")
 
 # Rights, and what money hangs on: what a user is told of themselves and does not set.
@@ -95,6 +99,23 @@ BUILT_IN: Final = (
     Control(
         "surge-of-endpoint", "resource_consumption", "surges", "endpoint", window_ns=60 * SECOND, threshold=200, limit=10
     ),
+    Control(
+        "addresses-of-source",
+        "enum",
+        "values",
+        parameters=ADDRESSES,
+        values=r"~(?i)^(?:(?:https?|ftp|gopher|dict|file|ldap)(?::|%3a)|//|(?:\d{1,3}\.){3}\d{1,3}(?:[:/]|$)|localhost)",
+        window_ns=60 * SECOND,
+        threshold=30,
+    ),
+    *(
+        Control(name, kind, "graphql", path="~(?i)/(?:graphql|gql)\\b", window_ns=60 * SECOND, threshold=0, limit=limit)
+        for name, kind, limit in (
+            ("graphql-size", "gql_doc_size", 100_000),
+            ("graphql-values", "gql_value_size", 10_000),
+            ("graphql-debug", "gql_debug", 0),
+        )
+    ),
     Control("rate-of-source", "resource_consumption", "requests", window_ns=10 * SECOND, threshold=2000),
 )
 
@@ -106,13 +127,19 @@ def controls_in_force(own: Sequence[Control]) -> tuple[Control, ...]:
 
 
 class Choice:
-    """Chooses the controls that count a request; *own* of the controls, the first, are the operator's."""
+    """Chooses the controls that count a request; *own* of the controls, the first, are the operator's.
 
-    def __init__(self, controls: Sequence[Control], own: int) -> None:
+    *application_of* tells the application of a host and a path.
+    """
+
+    def __init__(
+        self, controls: Sequence[Control], own: int, application_of: Callable[[str, str], int] = lambda host, path: -1
+    ) -> None:
+        self._application_of = application_of
         self._controls = controls
         self._own = own
-        self._hosts = [_matcher(control.host.lower()) for control in controls]
-        self._paths = [_matcher(control.path) for control in controls]
+        self._hosts = [matcher(control.host.lower()) for control in controls]
+        self._paths = [matcher(control.path) for control in controls]
 
     def of(self, method: str, host: str, path: str) -> tuple[int, ...]:
         """Return the places of the controls that count: of the operator's with a path, one of each type, the longest path's.
@@ -134,6 +161,8 @@ class Choice:
         control = self._controls[index]
         if control.methods and method not in control.methods:
             return False
+        if control.applications and self._application_of(host, path) not in control.applications:
+            return False
         return self._hosts[index](host) and self._paths[index](path)
 
 
@@ -141,7 +170,7 @@ class Names:
     """Tells whether a parameter's name is meant; remembers what it was asked, up to a bound."""
 
     def __init__(self, wanted: str) -> None:
-        self.matches = lru_cache(4096)(_matcher(wanted))
+        self.matches = lru_cache(4096)(matcher(wanted))
 
 
 class Networks:
@@ -156,7 +185,7 @@ class Networks:
         return any(found in network for network in self._networks)
 
 
-def _matcher(wanted: str) -> Callable[[str], bool]:
+def matcher(wanted: str) -> Callable[[str], bool]:
     """Return what tells whether a text is *wanted*: empty: any; behind ``~`` an expression to find in it; else a glob."""
     if not wanted:
         return lambda text: True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -22,13 +23,18 @@ SAMPLE_BYTES: Final = 96 * 1024
 TEXT: Final = 512
 _LARGEST: Final = 2**63 - 1
 
-UNITS: Final = ("requests", "values")
+# Counted one by one, or by what differs; then what only a history can judge (`history`); what is usual itself; and logins
+# whose password the exporter has to ask about, its SHA-1 in ``method``: those never leave the sensor.
+UNITS: Final = ("requests", "values", "sizes", "waits", "surges", "fields", "usual", "unchecked")
+USUAL_SLOTS: Final = 12  # of a history
+BINS: Final = 256  # of a slot
 
 
 class CounterKey(NamedTuple):
     """Whose counter: the control with what it asks for, who is counted (an address, a session, or "" for all) and where.
 
-    ``unit``: ``requests`` counts each, ``values`` different ones. ``point``: the parameter whose values are counted, or ().
+    ``unit``: ``requests`` counts each, ``values`` different ones; of the others `history` tells. ``point``: the parameter
+    whose values are counted, or (). ``limit``: how often a request may have what is usual. ``method``: where it matters.
     """
 
     control: str
@@ -40,6 +46,8 @@ class CounterKey(NamedTuple):
     host: str
     path: str
     point: tuple[str, ...] = ()
+    limit: int = 0
+    method: str = ""
 
     @property
     def slot_ns(self) -> int:
@@ -53,18 +61,22 @@ class CounterKey(NamedTuple):
 
 @dataclass(slots=True)
 class Slot:
-    """What fell into one slot. ``hashes``: the smallest of its values'."""
+    """What fell into one slot. ``hashes``: the smallest of its values'. ``bins``: how many there were of each size."""
 
     count: int = 0
     first_ns: int = 0
     last_ns: int = 0
-    hashes: set[int] = field(default_factory=set)
+    hashes: AbstractSet[int] = frozenset()
+    bins: dict[int, int] = field(default_factory=dict)
 
     def merge(self, other: Slot) -> None:
         self.count += other.count
         self.first_ns = min(self.first_ns or other.first_ns, other.first_ns or self.first_ns)
         self.last_ns = max(self.last_ns, other.last_ns)
-        self.hashes = smallest(self.hashes | other.hashes)
+        if other.hashes:
+            self.hashes = smallest(self.hashes | other.hashes)
+        for each, count in other.bins.items():
+            self.bins[each] = self.bins.get(each, 0) + count
 
 
 class Sample(NamedTuple):
@@ -102,8 +114,9 @@ class Counter:
             own.merge(slot)
         if other.samples:
             self.samples = newest(self.samples | other.samples)
-        if len(self.slots) > SLOTS:
-            for number in sorted(self.slots)[:-SLOTS]:
+        kept = USUAL_SLOTS if self.key.unit == "usual" else SLOTS
+        if len(self.slots) > kept:
+            for number in sorted(self.slots)[:-kept]:
                 del self.slots[number]
 
     @property
@@ -114,7 +127,7 @@ class Counter:
         """How many there were in the window that ends with slot *number*."""
         window = [slot for at in range(number - SLOTS_A_WINDOW + 1, number + 1) if (slot := self.slots.get(at))]
         if self.key.unit == "values":
-            return distinct(smallest(set().union(*(slot.hashes for slot in window))))
+            return distinct(smallest(frozenset().union(*(slot.hashes for slot in window))))
         return sum(slot.count for slot in window)
 
     @property
@@ -145,14 +158,14 @@ class Counter:
         return Excess(sum(above.values()), first, last, max(map(self.amount, above)))
 
 
-def distinct(hashes: set[int]) -> int:
+def distinct(hashes: AbstractSet[int]) -> int:
     """How many different values have these smallest hashes."""
     if len(hashes) < HASHES:
         return len(hashes)
     return round((HASHES - 1) * HASH_SPAN / max(*hashes, 1))
 
 
-def smallest(hashes: set[int]) -> set[int]:
+def smallest(hashes: AbstractSet[int]) -> AbstractSet[int]:
     return hashes if len(hashes) <= HASHES else set(sorted(hashes)[:HASHES])
 
 
@@ -179,18 +192,16 @@ def merged(counters: Iterable[Counter]) -> dict[CounterKey, Counter]:
 
 def row_of(counter: Counter) -> list[Any]:
     """Return *counter* in types of JSON; `read_row` is the inverse."""
-    slots = [
-        [number, slot.count, slot.first_ns, slot.last_ns, sorted(slot.hashes)]
-        for number, slot in sorted(counter.slots.items())
-    ]
+    slots = [_slot_row(number, slot) for number, slot in sorted(counter.slots.items())]
     samples = [[sample.time_ns, sample.id, sample.report.decode()] for sample in sorted(counter.samples)]
-    return [*counter.key[:-1], list(counter.key.point), slots, samples]
+    key = counter.key
+    return [*key[:8], list(key.point), slots, samples, key.limit, key.method]
 
 
 def read_row(row: Any) -> Counter:
     """Return the counter in *row*; ValueError says what is wrong with it."""
     try:
-        control, kind, unit, window_ns, threshold, subject, host, path, point, slots, samples = row
+        control, kind, unit, window_ns, threshold, subject, host, path, point, slots, samples, limit, method = row
         key = CounterKey(
             _text(control),
             _text(kind),
@@ -201,17 +212,27 @@ def read_row(row: Any) -> Counter:
             _text(host),
             _text(path),
             tuple(_text(part) for part in point[:16]),
+            _count(limit),
+            _text(method),
         )
         return Counter(key, dict(map(_slot, slots[:SLOTS])), {_sample(*sample) for sample in samples[:SAMPLES]})
     except (TypeError, ValueError, KeyError) as problem:
         raise ValueError(f"no counter: {problem}") from problem
 
 
+def _slot_row(number: int, slot: Slot) -> list[Any]:
+    row: list[Any] = [number, slot.count, slot.first_ns, slot.last_ns, sorted(slot.hashes)]
+    return [*row, sorted(slot.bins.items())] if slot.bins else row
+
+
 def _slot(row: list[Any]) -> tuple[int, Slot]:
-    number, count, first_ns, last_ns, hashes = row
+    number, count, first_ns, last_ns, hashes, *more = row
     if len(hashes) > HASHES or not all(type(each) is int and 0 <= each < HASH_SPAN for each in hashes):
         raise ValueError(f"up to {HASHES} hashes of 32 bits are needed")
-    return _count(number), Slot(_count(count), _count(first_ns), _count(last_ns), set(hashes))
+    bins = {_count(each): _count(many) for each, many in (more[0] if more else ())}
+    if len(bins) > BINS or max(bins, default=0) >= BINS:
+        raise ValueError(f"up to {BINS} sizes are needed")
+    return _count(number), Slot(_count(count), _count(first_ns), _count(last_ns), frozenset(hashes), bins)
 
 
 def _sample(time_ns: Any, sample_id: Any, report: Any) -> Sample:

@@ -1,18 +1,28 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from tcpmirror.model.exchange cimport Request, Response
 
+cdef enum:
+    KNOWN = 4096
 
-cdef class Sent:
-    cdef list counts            # of each name of the resource: requests that carried it
-    cdef uint64_t requests
+
+cdef class Fields:
+    cdef object wanted
+    cdef uint64_t key0, key1
+    cdef uint64_t[KNOWN] unwanted   # hashes of names that are not followed
+
+    cdef list names(self, bytes body)
+    cdef void _find(self, const char* data, const char* end, bint is_json, list found)
+    cdef uint64_t _hashed(self, const char* name, Py_ssize_t size) noexcept
+    cdef bint _is_wanted(self, const char* name, Py_ssize_t size)
 
 
 cdef class Resource:
-    cdef list names             # that answers know, as bytes
-    cdef object wanted
-    cdef uint64_t answers
-    cdef dict sent              # method -> Sent
+    cdef str host, path
+    cdef Fields fields
+    cdef dict counts                # (method, name, block) -> Slot
+    cdef bint is_noted
 
-    cdef object learn(self, Request request, Response response)
-    cdef str assigned(self, Request request)
+    cdef void learn(self, Request request, Response response)
+    cdef list sent(self, Request request, uint32_t source)
+    cdef list take(self)

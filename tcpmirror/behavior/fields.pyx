@@ -1,87 +1,159 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Fields that answers of a resource know and requests to it never carry: who sends one may assign what is not theirs.
+"""Fields of rights and money: which of them answers of a resource hold, and which requests carry.
 
-CWE-915. Of the names that answers hold, those are followed that tell of rights or money (`controls.PRIVILEGED`), so requests are
-looked through for a handful of them, and in most resources for none.
+CWE-915: who sends a field that only answers know may assign what is not theirs. What is seen is counted here; which field "only
+answers know" is said where all workers' counts are merged (`history`). So what is read depends on the exchange alone.
 """
-import re
-
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint64_t
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcpy
 
 from tcpmirror.model.exchange cimport Request, Response
+from tcpmirror.model.hashing cimport mixed, siphash13
 from tcpmirror.model.needle cimport holds
 
-DEF ANSWERS = 16          # of a resource that are read for names, and then one in STEP
-DEF STEP = 64
+import os
+import re
+
+from tcpmirror.behavior.counter import Counter, Slot
+from tcpmirror.behavior.history import FIELDS_BLOCK_NS, answers_key, requests_key
+
 DEF BODY_BYTES = 16_384
-DEF NAMES = 8             # of a resource
-DEF REQUESTS = 20         # of a method before any of its fields is none that is sent
-DEF SENT = 3              # requests that may carry a name that "is never sent"
+DEF SMALL_BYTES = 1024        # answers up to it are all read, of larger ones one in SAMPLED
+DEF SAMPLED = 8
+DEF NAME_BYTES = 40
+DEF EDGE_BYTES = 2048
+DEF NAMES = 8                 # of one body
+DEF COUNTS = 64               # of a resource between two digests
 
-cdef object NAME = re.compile(rb'"([A-Za-z_][\w-]{1,40})"\s{0,4}:')
+cdef uint64_t BLOCK = FIELDS_BLOCK_NS
+# A role that is no right: who speaks in a conversation with a language model.
+cdef object OTHER_ROLE = re.compile(rb'"role"\s*:(?!\s*"(?:user|assistant|system|developer|tool|function|model)")|(?:^|&)role=')
 
 
-cdef class Sent:
-    """What requests of one method carried."""
-
-
-cdef class Resource:
-    """A host and a path without the value at its end. *wanted*: whether a name is followed."""
+cdef class Fields:
+    """Finds names of fields that are followed; *wanted* tells whether one is."""
 
     def __init__(self, wanted):
         self.wanted = wanted
-        self.names, self.sent = [], {}
+        self.key0, self.key1 = int.from_bytes(os.urandom(8), "little"), int.from_bytes(os.urandom(8), "little")
 
-    cdef object learn(self, Request request, Response response):
-        """Take up the names in *response* that are no echo of *request*."""
+    cdef list names(self, bytes body):
+        """Return the names that are followed of the fields in *body*, of JSON or of a form; of a long one, at its edges."""
+        cdef const char* data = PyBytes_AS_STRING(body)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
+        cdef bint is_json = data[0] == 123 or data[0] == 91
+        cdef list found = []
+        if size <= 2 * EDGE_BYTES:
+            self._find(data, data + size, is_json, found)
+        else:
+            self._find(data, data + EDGE_BYTES, is_json, found)
+            self._find(data + size - EDGE_BYTES, data + size, is_json, found)
+        return found
+
+    cdef void _find(self, const char* data, const char* end, bint is_json, list found):
+        """Add to *found* the names from *data* to *end*."""
+        cdef const char* at = data
+        cdef const char* stop
+        cdef const char* begin
+        while len(found) < NAMES:
+            at = <const char*>memchr(at, 58 if is_json else 61, end - at)  # : or =
+            if at == NULL:
+                break
+            stop = at
+            at += 1
+            if is_json:
+                while stop > data and stop[-1] <= 32:
+                    stop -= 1
+                if stop == data or stop[-1] != 34:
+                    continue
+                stop -= 1
+            begin = stop
+            while begin > data and stop - begin <= NAME_BYTES and (begin[-1] != 34 if is_json else begin[-1] != 38):
+                begin -= 1
+            if 0 < stop - begin <= NAME_BYTES and self._is_wanted(begin, stop - begin):
+                name = PyBytes_FromStringAndSize(begin, stop - begin).decode("latin-1")
+                if name not in found:
+                    found.append(name)
+
+    cdef bint _is_wanted(self, const char* name, Py_ssize_t size):
+        cdef uint64_t hashed = self._hashed(name, size) | 1
+        if self.unwanted[hashed >> 1 & (KNOWN - 1)] == hashed:
+            return False
+        if self.wanted(PyBytes_FromStringAndSize(name, size).decode("latin-1")):
+            return True
+        self.unwanted[hashed >> 1 & (KNOWN - 1)] = hashed
+        return False
+
+    cdef uint64_t _hashed(self, const char* name, Py_ssize_t size) noexcept:
+        """Return a hash of *name*: two words that overlap hold one of up to sixteen bytes."""
+        cdef uint32_t half, other
+        cdef uint64_t first, last
+        if size > 16:
+            return siphash13(self.key0, self.key1, <const uint8_t*>name, size)
+        if size >= 8:
+            memcpy(&first, name, 8)
+            memcpy(&last, name + size - 8, 8)
+        elif size < 4:
+            first, last = <uint8_t>name[0] | <uint64_t><uint8_t>name[size >> 1] << 8, <uint8_t>name[size - 1]
+        else:
+            memcpy(&half, name, 4)
+            memcpy(&other, name + size - 4, 4)
+            first, last = half, other
+        return mixed(mixed(first ^ self.key0) ^ last ^ self.key1 ^ <uint64_t>size << 56)
+
+
+cdef class Resource:
+    """A host and a path without the value at its end."""
+
+    def __init__(self, host, path, fields):
+        self.host, self.path, self.fields = host, path, fields
+        self.counts = {}
+
+    cdef void learn(self, Request request, Response response):
+        """Count the names in *response* that are no echo of *request*."""
         cdef Py_ssize_t size = PyBytes_GET_SIZE(response.body)
         if not 200 <= response.status < 300 or not 2 < size <= BODY_BYTES or PyBytes_AS_STRING(response.body)[0] not in b"{[":
             return
-        self.answers += 1
-        if self.answers > ANSWERS and self.answers % STEP:
+        if size > SMALL_BYTES and mixed(response.time_ns) % SAMPLED:
             return
-        for name in NAME.findall(response.body):
-            if len(self.names) < NAMES and name not in self.names and self.wanted(name.decode("latin-1")) \
-                    and not holds(request.body, name):
-                self.names.append(name)
+        for name in self.fields.names(response.body):
+            if not holds(request.body, (<str>name).encode("latin-1")):
+                self._count("", name, request.time_ns)
 
-    cdef str assigned(self, Request request):
-        """Return the name of a field in *request* that answers know and requests like it do not carry; None: there is none."""
-        cdef Sent sent
-        cdef Py_ssize_t place
-        if not self.names or not 2 < PyBytes_GET_SIZE(request.body) <= BODY_BYTES:
-            return None
-        found = self.sent.get(request.method)
-        if found is None:
-            if len(self.sent) >= NAMES:
+    cdef list sent(self, Request request, uint32_t source):
+        """Return the names that are followed of the fields in *request*, and count it for what is usual."""
+        cdef list names
+        if not 2 < PyBytes_GET_SIZE(request.body) <= BODY_BYTES:
+            return []
+        method = request.method.decode("latin-1")
+        names = self.fields.names(request.body)
+        if "role" in names and not OTHER_ROLE.search(request.body):
+            names.remove("role")
+        self._count(method, "", request.time_ns)
+        for name in names:
+            slot = self._count(method, name, request.time_ns)
+            if slot is not None:
+                slot.merge(Slot(0, 0, 0, frozenset((source,))))
+        return names
+
+    def _count(self, str method, str name, uint64_t time_ns):
+        key = (method, name, time_ns // BLOCK)
+        slot = self.counts.get(key)
+        if slot is None:
+            if len(self.counts) >= COUNTS:
                 return None
-            found = self.sent[request.method] = Sent()
-            (<Sent>found).counts = []
-        sent = <Sent>found
-        sent.requests += 1
-        new = None
-        for place in range(len(self.names)):
-            if place == len(sent.counts):
-                sent.counts.append(0)
-            if carries(request.body, <bytes>self.names[place]):
-                if sent.requests > REQUESTS and sent.counts[place] < SENT and new is None:
-                    new = (<bytes>self.names[place]).decode("latin-1")
-                sent.counts[place] += 1
-        return new
+            slot = self.counts[key] = Slot(0, time_ns, time_ns)
+        slot.count += 1
+        slot.first_ns = min(slot.first_ns, time_ns)
+        slot.last_ns = max(slot.last_ns, time_ns)
+        return slot
 
-
-cdef bint carries(bytes body, bytes name):
-    """Tell whether *body* has a field *name*: of JSON, or of a form."""
-    cdef bytes quoted
-    if not holds(body, name):
-        return False
-    if PyBytes_AS_STRING(body)[0] == 123 or PyBytes_AS_STRING(body)[0] == 91:
-        quoted = b'"' + name + b'"'
-        at = body.find(quoted)
-        while at >= 0:
-            if body[at + len(quoted):at + len(quoted) + 8].lstrip()[:1] == b":":
-                return True
-            at = body.find(quoted, at + 1)
-        return False
-    return body.startswith(name + b"=") or b"&" + name + b"=" in body
+    cdef list take(self):
+        """Return counters of what was seen since the last call."""
+        taken, self.counts, self.is_noted = self.counts, {}, False
+        return [
+            Counter(requests_key(self.host, self.path, method, name) if method else answers_key(self.host, self.path, name),
+                    {block: slot})
+            for (method, name, block), slot in taken.items()
+        ]

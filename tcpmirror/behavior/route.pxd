@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint64_t
 
-from tcpmirror.behavior.fields cimport Resource
+from tcpmirror.behavior.fields cimport Fields, Resource
 from tcpmirror.behavior.usual cimport Usual
 from tcpmirror.model.exchange cimport Request
 from tcpmirror.model.heads cimport Span
@@ -11,7 +11,8 @@ cdef enum:
 
 
 cdef class Route:
-    cdef str host, path
+    cdef str host, path, method
+    cdef tuple payloads         # checks of attacks
     cdef tuple checks, targets  # of each check: the path under which it counts
     cdef uint64_t[CHECKS] hashes  # of each target
     cdef bint reads_body, is_asset
@@ -24,10 +25,11 @@ cdef class Routes:
     cdef dict known, resources
     cdef object choice
     cdef tuple checks
+    cdef Fields fields          # None: no control asks for them
 
     cdef Route of(self, Request request, Span* host)
     cdef Route _new(self, bytes name, Request request)
-    cdef Resource _resource(self, str host, str path, object names)
+    cdef Resource _resource(self, str host, str path)
 
 
 cdef uint64_t hash64(bytes text)

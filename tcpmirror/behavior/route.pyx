@@ -5,11 +5,13 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from tcpmirror.behavior.check cimport OF_FIELDS, OF_PAYLOADS, Check
-from tcpmirror.behavior.fields cimport Resource
+from tcpmirror.behavior.fields cimport Fields, Resource
 from tcpmirror.behavior.usual cimport Usual
 from tcpmirror.model.exchange cimport Request
 from tcpmirror.model.hashing cimport siphash13
 from tcpmirror.model.heads cimport Span
+
+from tcpmirror.behavior.history import resource_of
 
 DEF ROUTES = 8192         # known at once; then all are forgotten and looked up anew
 
@@ -28,6 +30,8 @@ cdef class Routes:
         self.choice = choice
         self.checks = checks
         self.known, self.resources = {}, {}
+        asked = [check for check in checks if (<Check>check).count == OF_FIELDS and (<Check>check).control.mode != "off"]
+        self.fields = Fields((<Check>asked[0]).names) if asked else None
 
     cdef Route of(self, Request request, Span* host):
         """Return the route of *request* to *host*, as sent."""
@@ -46,34 +50,35 @@ cdef class Routes:
         cdef Check check
         cdef int place
         method, host, path = name.decode("latin-1").split(" ", 2)
-        route.host, route.path = host, path
+        route.host, route.path, route.method = host, path, method
         sent = request.target.partition(b"?")[0].decode("latin-1")
         indices = self.choice.of(method, host, sent if sent[:1] == "/" else path)
+        route.payloads = tuple([self.checks[at] for at in indices if (<Check>self.checks[at]).count == OF_PAYLOADS])
         route.checks = tuple([self.checks[at] for at in indices if (<Check>self.checks[at]).count != OF_PAYLOADS][:CHECKS])
         targets = []
         for place in range(len(route.checks)):
             check = <Check>route.checks[place]
-            target = check.control.path[:KEY_BYTES] if check.control.path else "" if check.is_of_host else path
+            target = path if check.is_relative else check.control.path[:KEY_BYTES] if check.control.path and not check.is_by_route else "" if check.is_of_host else path
             targets.append(target)
             if check.has_history:
-                route.usual = Usual() if route.usual is None else route.usual
-            route.hashes[place] = hash64((host + " " + target).encode("utf-8", "replace"))
+                route.usual = Usual(host, path, method) if route.usual is None else route.usual
+            name_of = host + " " + target if not check.is_relative else host + " " + target + " " + method
+            route.hashes[place] = hash64(name_of.encode("utf-8", "replace"))
         route.targets = tuple(targets)
-        asked = [check for check in self.checks if (<Check>check).count == OF_FIELDS]
-        if asked:
-            route.resource = self._resource(host, path, (<Check>asked[0]).names)
+        if self.fields is not None:
+            route.resource = self._resource(host, path)
         route.is_asset = path.encode("latin-1").lower().endswith(ASSETS)
         self.known[name] = route
         return route
 
-    cdef Resource _resource(self, str host, str path, object names):
-        """Return the resource at *path*, whatever the method: with the value at its end it is the same."""
-        key = (host, path.removesuffix("/").removesuffix("/{}").removesuffix("/me"))
+    cdef Resource _resource(self, str host, str path):
+        """Return the resource at *path*, whatever the method."""
+        key = (host, resource_of(path))
         found = self.resources.get(key)
         if found is None:
             if len(self.resources) >= ROUTES:
                 self.resources.clear()
-            found = self.resources[key] = Resource(names)
+            found = self.resources[key] = Resource(host, key[1], self.fields)
         return <Resource>found
 
 

@@ -1,15 +1,20 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from tcpmirror.model.exchange cimport Exchange
 
+cdef enum:
+    BINS = 128                # of sizes, and as many of waits
+
 
 cdef class Usual:
-    cdef double size, size_off, wait, wait_off  # bytes and nanoseconds: averages, and how far from them most are
-    cdef uint64_t answers
-    cdef uint64_t slot, slots, count            # of SLOT_NS: the present one, how many there were, requests in it
-    cdef double rate                            # requests a slot, in those before
-    # of the exchange last noted: how often it holds what is usual, 0: it is not much, or too little is known
-    cdef double times_size, times_wait, times_rate
+    cdef tuple key            # host, path, method
+    cdef uint64_t block, count, first_ns, last_ns
+    cdef uint32_t[2 * BINS] bins
+    cdef bint is_noted        # since it was last taken
+    cdef list blocks          # [(number, Slot)] of those before the present one
+    # of the exchange last noted: bins of what is much, -1: it is not
+    cdef int large, slow
 
-    cdef void note(self, Exchange exchange) noexcept
-    cdef void _note_rate(self, uint64_t time_ns) noexcept
+    cdef void note(self, Exchange exchange)
+    cdef void _close(self)
+    cdef list take(self)

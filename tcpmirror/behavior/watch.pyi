@@ -1,4 +1,4 @@
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from tcpmirror.behavior.counter import Counter
 from tcpmirror.model.exchange import Exchange
@@ -11,7 +11,14 @@ class Watch:
     evicted: int
     observed: int
     used: int
-    def __init__(self, controls: Sequence[Control], own: int, breached: Container[bytes] = ...) -> None: ...
+    def __init__(
+        self,
+        controls: Sequence[Control],
+        own: int,
+        breached: Container[bytes] = ...,
+        asks: bool = ...,
+        application_of: Callable[[str, str], int] = ...,
+    ) -> None: ...
     def observe(
         self, exchange: Exchange, findings: list[Finding], session: bytes | None = None, source: bytes | None = None
     ) -> None: ...

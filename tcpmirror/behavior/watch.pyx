@@ -13,18 +13,22 @@ from tcpmirror.behavior.check cimport (
     OF_AGENTS, OF_FIELDS, OF_GRAPHQL, OF_LARGE, OF_LOGINS, OF_PATHS, OF_PAYLOADS, OF_SLOW, OF_SURGES, OF_UPLOADS, OF_VALUES,
     REQUESTS, Check,
 )
+from tcpmirror.behavior.fields cimport Resource
 from tcpmirror.behavior.route cimport Route, Routes, hash64, is_value
+from tcpmirror.behavior.usual cimport BINS, Usual
 from tcpmirror.model.exchange cimport Exchange, Message, Request, Response
 from tcpmirror.model.hashing cimport mixed, siphash13
 from tcpmirror.model.heads cimport Span, find_span
 from tcpmirror.model.needle cimport holds
 
+import hashlib
 import os
 
-from tcpmirror.behavior.cells import CELLS
+from tcpmirror.behavior.cells import CELLS, UNCHECKED
 from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Names
 from tcpmirror.behavior.graphql import measures
 from tcpmirror.behavior.parameters import body_parameters
+from tcpmirror.behavior.uploads import largest_part
 
 __all__ = ["CELLS", "Watch"]
 
@@ -39,6 +43,7 @@ DEF SEEN_STEP = 16        # then one in so many, and all where there are
 
 cdef tuple SHOWN = (b"image/", b"font/", b"video/", b"audio/", b"text/css", b"application/javascript", b"text/javascript")
 cdef tuple AGENT = ("header", "user-agent")
+cdef tuple BIN_POINTS = tuple((str(number),) for number in range(BINS))
 cdef tuple PATH_POINTS = tuple(("path", str(number)) for number in range(PLACES))
 
 
@@ -53,17 +58,20 @@ cdef class Name:
 cdef class Watch:
     """Counts exchanges under *controls*, of which the first *own* are the operator's; `take` hands on what was counted.
 
-    *breached*: what tells whether a password is known to be breached.
+    *application_of*: tells the application of a host and a path.
+    *breached*: what tells whether a password is known to be breached. *asks*: hashes of others are handed on, to be asked about.
     """
 
     cdef Cells cells
     cdef Routes routes
+    cdef bint asks
     cdef object breached, is_password, is_login, is_identifier
+    cdef list usual, fields     # histories of routes, and of resources, that were added to
     cdef dict names             # of query parameters -> Name
     cdef dict shown             # media types: whether pages show them
     cdef bytes media            # the last one
     cdef bint media_shown
-    cdef tuple checks, payload_checks
+    cdef tuple checks
     cdef uint64_t key0, key1
     cdef readonly uint64_t observed
     # of the exchange that is counted
@@ -79,16 +87,16 @@ cdef class Watch:
     cdef bint query_counts
     cdef dict measures          # of its GraphQL documents, None: not taken
 
-    def __init__(self, controls, int own, breached=frozenset()):
+    def __init__(self, controls, int own, breached=frozenset(), bint asks=False,
+                 application_of=lambda host, path: -1):
         self.cells = Cells()
-        self.breached = breached
+        self.breached, self.asks = breached, asks
         self.checks = tuple(Check(index, control) for index, control in enumerate(controls))
-        self.routes = Routes(Choice(controls, own), self.checks)
-        self.payload_checks = tuple(check for check in self.checks
-                                    if (<Check>check).count == OF_PAYLOADS and (<Check>check).control.mode != "off")
+        self.routes = Routes(Choice(controls, own, application_of), self.checks)
         self.is_password, self.is_login = Names(PASSWORDS).matches, Names(LOGINS).matches
         self.is_identifier = Names(IDENTIFIERS).matches
         self.names, self.shown = {}, {}
+        self.usual, self.fields = [], []
         self.pair_names = [None] * PAIRS
         self.key0, self.key1 = int.from_bytes(os.urandom(8), "little"), int.from_bytes(os.urandom(8), "little")
 
@@ -116,14 +124,26 @@ cdef class Watch:
             self.route.seen += 1
             if self.route.usual is not None:
                 self.route.usual.note(exchange)
+                if not self.route.usual.is_noted:
+                    self.route.usual.is_noted = True
+                    self.usual.append(self.route.usual)
             self._checks()
             if self.route.resource is not None and exchange.response is not None:
                 self.route.resource.learn(exchange.request, exchange.response)
+                if self.route.resource.counts and not self.route.resource.is_noted:
+                    self.route.resource.is_noted = True
+                    self.fields.append(self.route.resource)
         self.exchange = None
 
     def take(self):
-        """Return [(counter, sample or None)] of what was counted since the last call, and begin anew."""
-        return self.cells.take()
+        """Return [(counter, sample or None)] of what was counted since the last call, and begin anew; histories come last."""
+        cdef list histories = []
+        for usual in self.usual:
+            histories += (<Usual>usual).take()
+        for resource in self.fields:
+            histories += (<Resource>resource).take()
+        self.usual, self.fields = [], []
+        return self.cells.take() + [(history, None) for history in histories]
 
     cdef object _begin(self, Exchange exchange, bytes session, bytes source):
         """Look up what all controls need of *exchange*."""
@@ -174,20 +194,19 @@ cdef class Watch:
                     self._values(check, place, parameters)
 
     cdef object _measure(self, Check check, int place):
-        """Count what is more than the control allows of one request, or than is usual here."""
+        """Count what is more than the control allows of one request, or what may be more than is usual here."""
         cdef Request request = self.exchange.request
         cdef Route route = self.route
         if check.count == OF_LARGE:
-            if route.usual.times_size >= check.limit:
-                self._count(check, place, None, 0, False)
+            if route.usual.large >= 0 and not route.is_asset and not self._shows():
+                self._count(check, place, <tuple>BIN_POINTS[route.usual.large], 0, False)
         elif check.count == OF_SLOW:
-            if route.usual.times_wait >= check.limit:
-                self._count(check, place, None, 0, False)
+            if route.usual.slow >= 0:
+                self._count(check, place, <tuple>BIN_POINTS[route.usual.slow], 0, False)
         elif check.count == OF_SURGES:
-            if route.usual.times_rate >= check.limit:
-                self._count(check, place, None, 0, False)
+            self._count(check, place, None, 0, False)
         elif check.count == OF_UPLOADS:
-            if request.body_length > check.limit:
+            if (request.body_length if check.names is None else largest_part(request, check.names)) > check.limit:
                 self._count(check, place, None, 0, False)
         elif check.count == OF_GRAPHQL:
             if self.measures is None:
@@ -195,17 +214,21 @@ cdef class Watch:
             if self.measures.get(check.control.type, 0) > check.limit:
                 self._count(check, place, None, 0, False)
         elif check.count == OF_FIELDS and route.resource is not None:
-            name = route.resource.assigned(request)
-            if name is not None:
+            for name in route.resource.sent(request, value_hash(self.source)):
                 self._count(check, place, ("post", name), 0, False)
 
     cdef object _payloads(self, list findings):
         cdef Check check
-        for each in self.payload_checks:
+        cdef int status = 0 if self.exchange.response is None else self.exchange.response.status
+        for each in self.route.payloads:
             check = <Check>each
+            if check.has_statuses and not (0 <= status < 600 and check.statuses[status]):
+                continue
             if check.networks is not None and not check.networks(text_of(self.source)):
                 continue
             for finding in findings:
+                if check.attacks is not None and finding.type not in check.attacks:
+                    continue
                 value = (finding.type + " " + finding.payload).encode("utf-8", "backslashreplace")
                 self.cells.add(self.exchange, check, self.route, "", mixed(self.source_hash ^ check.index), self.source, None,
                                value_hash(value), True)
@@ -325,7 +348,7 @@ cdef class Watch:
                 return
             account = hash64(accounts[0])
         for point, name, value in parameters:
-            if value and check.names(name):
+            if value and check.names(name) and (check.values is None or check.values(value.decode("latin-1"))):
                 if check.by_account:
                     self._count_of(check, place, b"account %016x" % account, account, point, value_hash(value), True)
                 else:
@@ -334,10 +357,14 @@ cdef class Watch:
     cdef object _logins(self, Check check, int place, list parameters):
         """Count the account that a breached password is tried on."""
         secrets = [value for _, name, value in parameters if self.is_password(name)]
-        if any([value in self.breached for value in secrets]):
-            logins = [(point, value) for point, name, value in parameters if self.is_login(name)]
-            point, login = logins[0] if logins else ((), secrets[0])
-            self._count(check, place, point, value_hash(login), True)
+        is_known = any([value in self.breached for value in secrets])
+        if not is_known and not (self.asks and secrets):
+            return
+        logins = [(point, value) for point, name, value in parameters if self.is_login(name)]
+        point, login = logins[0] if logins else ((), secrets[0])
+        if not is_known:
+            point += (UNCHECKED, hashlib.sha1(secrets[0], usedforsecurity=False).hexdigest())
+        self._count(check, place, point, value_hash(login), True)
 
     cdef list _parameters(self):
         """Return the parameters of the query and, where the route has some that count, of the body."""

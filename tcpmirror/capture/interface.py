@@ -28,12 +28,11 @@ class Interface:
         self.index = 0
         if name == ANY:
             return
-        known = {found: index for index, found in socket.if_nameindex()}
-        if name not in known:
-            raise EnvironmentFault(f"interface {name!r} does not exist; there are: any, {', '.join(sorted(known))}")
+        self.index = index_of(name)
+        if not self.index:
+            raise EnvironmentFault(f"interface {name!r} does not exist; there are: {', '.join((ANY, *_names()))}")
         if Path(name).exists():
             raise EnvironmentFault(f"interface {name!r}: a file of that name lies in the working directory; start elsewhere")
-        self.index = known[name]
         if not _is_up(name):
             raise InterfaceDownFault(f"interface {name!r} is down; `ip link set {name} up` starts it")
 
@@ -51,6 +50,25 @@ class Interface:
         """OSError when the name stands for no interface any more, or for another one."""
         if not self.is_there:
             raise OSError(f"interface {self.name} has gone")
+
+
+def index_of(name: str) -> int:
+    """Return the number of the interface called *name*, 0 when there is none.
+
+    By ioctl and not from a list: the kernel is asked for that over a socket that can send, which capture gives up.
+    """
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
+def _names() -> list[str]:
+    """Return the names of all interfaces as far as this process may list them."""
+    try:
+        return sorted(name for _, name in socket.if_nameindex())
+    except OSError:
+        return []
 
 
 def _is_up(name: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Final
 from tcpmirror.capture.bpf import build_filter, kept_bytes
 from tcpmirror.capture.datagrams import DatagramReader
 from tcpmirror.capture.filter_program import FilterProgram
-from tcpmirror.capture.interface import Interface
+from tcpmirror.capture.interface import Interface, index_of
 from tcpmirror.capture.packet_ring import PacketRing
 from tcpmirror.capture.pcap_source import POLL_MS, KernelStats
 from tcpmirror.capture.receiver import FrameReceiver
@@ -234,7 +234,7 @@ def without_interfaces(indices: tuple[int, ...]) -> bytes:
 
 
 def _indices(names: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(index for index, name in socket.if_nameindex() if name in names) if names else ()
+    return tuple(index for index in map(index_of, names) if index)
 
 
 def set_buffer(target: socket.socket, size: int, what: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import zlib
 from dataclasses import dataclass
@@ -176,8 +175,8 @@ def parse_batch(body: bytes) -> Batch:
 def _checked(index: int, record: Any) -> SoundReport | RefusedReport:
     try:
         fields = ReportIn.model_validate(record)
-        request = base64.b64decode(fields.request_b64, validate=True)
-        response = base64.b64decode(fields.response_b64, validate=True)
+        request = binascii.a2b_base64(fields.request_b64, strict_mode=True)
+        response = binascii.a2b_base64(fields.response_b64, strict_mode=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

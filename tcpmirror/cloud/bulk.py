@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 import orjson
-from sqlalchemy import Connection, Table
+from sqlalchemy import Column, Connection, Table
+from sqlalchemy.types import TypeEngine
 
 from tcpmirror.cloud.schema import NUL_SIGN, Packed, TrafficText
 
@@ -58,6 +59,15 @@ def update_rows(
     connection.exec_driver_sql(f"UPDATE {table.name} SET {changes} WHERE id = {mark}", values)
 
 
+def values_in(connection: Connection, column: Column[_Value], values: Sequence[_Value]) -> list[_Value]:
+    """Return those of *values*, at most CHUNK, that *column* has."""
+    if not values:
+        return []
+    marks = ", ".join([_MARKS.get(connection.dialect.name, "?")] * len(values))
+    statement = f"SELECT {column.name} FROM {column.table.name} WHERE {column.name} IN ({marks})"
+    return [found for (found,) in connection.exec_driver_sql(statement, tuple(values))]
+
+
 def new_ids(connection: Connection, table: Table, number: int) -> range | list[int]:
     """Return *number* ids that no row of *table* has or had (`sqlite_autoincrement`); the caller is the only writer."""
     if connection.dialect.name == "postgresql":
@@ -70,23 +80,14 @@ def new_ids(connection: Connection, table: Table, number: int) -> range | list[i
 
 def _stored_values(table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Return *rows* as the driver takes them, a column at a time."""
-    columns = [
-        column if (write := _writer(table, name)) is None else map(write, column)
-        for name, column in zip(names, zip(*rows, strict=True), strict=True)
-    ]
-    return list(zip(*columns, strict=True))
+    by_name = zip(names, zip(*rows, strict=True), strict=True)
+    return list(zip(*(_stored_column(table.c[name].type, column) for name, column in by_name), strict=True))
 
 
-def _writer(table: Table, name: str) -> Callable[[Any], Any] | None:
-    kind = table.c[name].type
+def _stored_column(kind: TypeEngine[Any], column: Sequence[Any]) -> Iterable[Any]:
     if isinstance(kind, Packed):
-        return _packed
-    return _storable if isinstance(kind, TrafficText) else None
-
-
-def _packed(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
-def _storable(text: str | None) -> str | None:
-    return text.replace("\0", NUL_SIGN) if text is not None and "\0" in text else text
+        return [orjson.dumps(value).decode() for value in column]
+    # One look at all of them: hardly any text has a NUL.
+    if isinstance(kind, TrafficText) and "\0" in "".join(filter(None, column)):
+        return [text and text.replace("\0", NUL_SIGN) for text in column]
+    return column

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from tcpmirror.cloud.attack_sums import SOURCE, TARGET, Sum, Sums, add_sums
 from tcpmirror.cloud.batch import Batch, ReportIn, SoundReport
-from tcpmirror.cloud.bulk import chunks, insert_rows, insert_values
+from tcpmirror.cloud.bulk import chunks, insert_rows, insert_values, values_in
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.enrichment.marking import note_addresses, traits_of_source
@@ -130,11 +130,9 @@ def _earlier_receipt(connection: Connection, node_id: str, batch_id: str) -> Rec
 def _stored_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
     known: set[str] = set()
     for chunk in chunks(ids):
-        known.update(connection.execute(select(reports.c.id).where(reports.c.id.in_(chunk))).scalars())
-        counted = counted_reports.c.report_id.in_([bytes.fromhex(one) for one in chunk])
-        known.update(
-            found.hex() for found in connection.execute(select(counted_reports.c.report_id).where(counted)).scalars()
-        )
+        known.update(values_in(connection, reports.c.id, chunk))
+        counted = values_in(connection, counted_reports.c.report_id, [bytes.fromhex(one) for one in chunk])
+        known.update(found.hex() for found in counted)
     return known
 
 

@@ -15,6 +15,7 @@ from tcpmirror.cloud.schema import nodes
 from tcpmirror.cloud.tokens import digest
 from tcpmirror.cloud.trends import note_traffic
 
+TRIED: Final = 100  # experimental rules of one node that are told of
 SILENT_NS: Final = 120 * 1_000_000_000  # without a heartbeat, which come every 30 s, a node counts as silent
 
 
@@ -125,6 +126,17 @@ def node_health(row: Row[Any], now_ns: int) -> NodeHealth:
         settings_serial=_whole(settings.get("serial")),
         settings_problem=str(settings.get("problem", ""))[:2000],
     )
+
+
+def tried_findings(database: Database) -> dict[str, int]:
+    """Return what experimental rules would have found, by rule, as the nodes told last."""
+    found: dict[str, int] = {}
+    for row in list_nodes(database):
+        told = row.stats.get("tried_findings")
+        for rule, count in list(told.items())[:TRIED] if isinstance(told, dict) else ():
+            if (number := _whole(count)) is not None:
+                found[str(rule)[:200]] = found.get(str(rule)[:200], 0) + number
+    return found
 
 
 def _number(value: object) -> float | None:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tcpmirror.cloud.accounts import ensure_first_account
+from tcpmirror.cloud.collector import settle_collector
 from tcpmirror.cloud.database import open_database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.retention import DAY_NS, Retention
@@ -124,6 +125,7 @@ def _ingest(wanted: argparse.Namespace) -> int:
     service = Service(database, book=book, sampler=Sampler(wanted.sampling))
     token = os.environ.get(_QUEUE_TOKEN_VARIABLE, "")
     tls = ssl.create_default_context(cafile=wanted.queue_ca or None) if wanted.queue.startswith("tls:") else None
+    settle_collector()
     queue_intake.QueueIntake(service, wanted.queue, token, stopping.is_set, size, tls).run()
     database.close()
     return EXIT_OK
@@ -160,7 +162,9 @@ def _run(wanted: argparse.Namespace) -> int:
     _first_access(service)
     host, port = listener.getsockname()[:2]
     print(f"console: {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
-    started = serve(create_console(service, wanted.title), listener, lambda: not stopping.is_set(), tls)
+    application = create_console(service, wanted.title)
+    settle_collector()
+    started = serve(application, listener, lambda: not stopping.is_set(), tls)
     database.close()
     return EXIT_OK if started else EXIT_BUG
 

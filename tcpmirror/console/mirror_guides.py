@@ -101,7 +101,8 @@ def _azure(values: Values) -> tuple[Step, ...]:
 def _linux(values: Values) -> tuple[Step, ...]:
     device, sensor, vni = values["source"], values["target"], values["vni"]
     mirror = "".join(
-        f"tc filter add dev {device} {direction} pref 10 matchall action mirred egress mirror dev tcpmirror0\n"
+        f"tc filter add dev {device} {direction} pref 10 protocol all u32 match u32 0 0 "
+        "action mirred egress mirror dev tcpmirror0\n"
         for direction in ("ingress", "egress")
     )
     return (
@@ -113,7 +114,8 @@ def _linux(values: Values) -> tuple[Step, ...]:
         Step(
             "Copy both directions into it. The first filter keeps the copies themselves from being copied.",
             f"tc qdisc add dev {device} clsact\n"
-            f"tc filter add dev {device} egress pref 1 protocol ip flower ip_proto udp dst_port 4789 action pass\n"
+            f"tc filter add dev {device} egress pref 1 protocol ip "
+            "u32 match ip protocol 17 0xff match ip dport 4789 0xffff flowid :1\n"
             f"{mirror.rstrip()}",
         ),
         Step("To end it:", f"tc qdisc del dev {device} clsact\nip link del tcpmirror0"),

@@ -19,6 +19,7 @@ from tcpmirror.console.rule_book import attack_pattern_address, rule_book, weakn
 from tcpmirror.console.rule_packs import RulePacks
 from tcpmirror.console.text import type_family, type_name, visible
 from tcpmirror.console.trial import REQUEST_LIMIT, show_tried, try_request
+from tcpmirror.console.tried_rules import TriedRules
 from tcpmirror.detect.pack import Rule
 from tcpmirror.model.rule_document import PACK_NAME
 
@@ -36,6 +37,7 @@ class RulesPage:
         with block("div", "tm-stack"):
             self._try_box()
             self._packs = RulePacks(visited, packs)
+            TriedRules(visited)
             IgnorePanel(visited, ignored)
             MaskPanel(visited, list_masks(visited.service.database))
             with block("section", "tm-panel"):

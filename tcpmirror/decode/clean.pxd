@@ -13,6 +13,7 @@ cdef class CleanTexts:
     cdef Py_ssize_t _fresh_count
     cdef void _draw_keys(self)
     cdef uint64_t _hash(self, const uchar* data, Py_ssize_t size) noexcept nogil
-    cdef bint is_known(self, const uchar* data, Py_ssize_t size) noexcept nogil
+    cdef uint64_t mark(self, const uchar* data, Py_ssize_t size) noexcept nogil
+    cdef bint knows(self, uint64_t mark) noexcept nogil
     cdef void forget_fresh(self) noexcept nogil
     cdef void learn(self) noexcept nogil

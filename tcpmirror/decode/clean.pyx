@@ -15,6 +15,7 @@ from tcpmirror.model.hashing cimport siphash13
 
 cdef extern from *:
     ctypedef unsigned long long wide "unsigned __int128"
+    void __builtin_prefetch(const void* address) noexcept nogil
 
 DEF PLACES = 65536
 DEF FRESH = 4096          # texts of one message that can be learned
@@ -75,9 +76,14 @@ cdef class CleanTexts:
         total = <wide>(keys[4] + first) * (keys[5] + second)
         return <uint64_t>(total >> 64) ^ <uint64_t>total
 
-    cdef bint is_known(self, const uchar* data, Py_ssize_t size) noexcept nogil:
-        """Tell whether the text, of KEPT_BYTES at most, is known as clean; if not, it is fresh."""
+    cdef uint64_t mark(self, const uchar* data, Py_ssize_t size) noexcept nogil:
+        """Return the mark of a text of KEPT_BYTES at most for `knows`, which finds its place in the cache if asked a little later."""
         cdef uint64_t mark = self._hash(data, size) | 1
+        __builtin_prefetch(&self._known[(mark >> 1) & (PLACES - 1)])
+        return mark
+
+    cdef bint knows(self, uint64_t mark) noexcept nogil:
+        """Tell whether the text of that mark is known as clean; if not, it is fresh."""
         if self._known[(mark >> 1) & (PLACES - 1)] == mark:
             return True
         if self._fresh_count < FRESH:

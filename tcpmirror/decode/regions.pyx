@@ -6,9 +6,9 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
 from tcpmirror.decode.text cimport uchar
-from tcpmirror.decode.traits cimport BEYOND_PLAIN, BEYOND_URL, traits_of
+from tcpmirror.decode.traits cimport BEYOND_PLAIN, BEYOND_PROSE, BEYOND_URL, traits_of
 
-DEF CLASSES = 4  # as many as the model's ALPHABETS, and files
+DEF CLASSES = 5  # as many as the model's ALPHABETS, and files
 DEF FILE = 0x8000  # a trait of regions, beyond those of their bytes
 
 
@@ -91,7 +91,9 @@ cdef void cut(Regions* regions, Py_ssize_t size, Py_ssize_t count) noexcept nogi
 cdef inline int _class(uint16_t traits) noexcept nogil:
     if traits & FILE:
         return CLASSES - 1
-    return 2 if traits & BEYOND_URL else traits & BEYOND_PLAIN
+    if traits & BEYOND_URL:
+        return 3
+    return 2 if traits & BEYOND_PLAIN else traits & BEYOND_PROSE
 
 
 cdef tuple by_alphabet(Regions* regions):

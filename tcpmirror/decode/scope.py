@@ -40,6 +40,10 @@ class ScopeRules:
             return Scope(self._default.application, "off")
         if self._inspect and not any(item.matches(request, path, real_ip) for item in self._inspect):
             return Scope(self._default.application, "off")
+        return self.route(host, path)
+
+    def route(self, host: str, path: str) -> Scope:
+        """Return the scope of requests for *path* at *host* that no filter leaves out."""
         return _route(self._root, self._default, host.rpartition(":")[0] if _has_port(host) else host, path)
 
 

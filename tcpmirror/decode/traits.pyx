@@ -21,11 +21,15 @@ cdef extern from *:
         return (both[0] | both[1]) != 0;
     }
 
-    /* Lanes that are no letter, digit or mark of the plain alphabet. Bytes beyond ASCII may be folded: they are not plain here. */
-    static inline lanes beyond_plain(lanes here) {
-        lanes letter = (lanes) ((here | 32) - 'a' < 26), digit = (lanes) (here - '0' <= ':' - '0');
-        return ~(letter | digit | (lanes) (here == ' ') | (lanes) (here == '.') | (lanes) (here == ',') | (lanes) (here == '-')
-                 | (lanes) (here == '_') | (lanes) (here == 1));
+    /* Lanes that are no letter or mark of prose. Bytes beyond ASCII may be folded: they are neither prose nor plain here. */
+    static inline lanes beyond_prose(lanes here) {
+        lanes letter = (lanes) ((here | 32) - 'a' < 26);
+        return ~(letter | (lanes) (here == ' ') | (lanes) (here == '.') | (lanes) (here == ',') | (lanes) (here == '_')
+                 | (lanes) (here == 1));
+    }
+
+    static inline lanes beyond_digits(lanes here) {
+        return ~((lanes) (here - '0' <= ':' - '0') | (lanes) (here == '-'));
     }
 
     static inline lanes pairs(lanes here, lanes next) {
@@ -33,18 +37,27 @@ cdef extern from *:
             | ((lanes) (here == '/') & (lanes) (next == '*'));
     }
 
-    static int is_plain(const unsigned char *data, Py_ssize_t size) {
+    /* 0: prose; 1: plain; 2: neither, as far as sixteen bytes at a time tell. */
+    static int alphabet_of(const unsigned char *data, Py_ssize_t size) {
         unsigned char few[16];
-        Py_ssize_t at;
+        lanes here, beyond, others = {0};
+        Py_ssize_t at = 0;
         if (size < 16) {
             __builtin_memset(few, ' ', 16);
             __builtin_memcpy(few, data, size);
-            return !any(beyond_plain(load(few)));
+            data = few;
+            size = 16;
         }
-        for (at = 0; at + 16 <= size; at += 16)
-            if (any(beyond_plain(load(data + at))))
-                return 0;
-        return !any(beyond_plain(load(data + size - 16)));
+        for (;;) {
+            here = load(data + at);
+            beyond = beyond_prose(here);
+            if (any(beyond & beyond_digits(here)))
+                return 2;
+            others |= beyond;
+            if (at == size - 16)
+                return any(others);
+            at = at + 16 <= size - 16 ? at + 16 : size - 16;
+        }
     }
 
     /* Two bytes together that a fold changes: two blanks, 0x, the beginning of a comment. */
@@ -62,17 +75,18 @@ cdef extern from *:
         return any(found | pairs(load(data + size - 17), load(data + size - 16)));
     }
     """
-    bint is_plain(const unsigned char* data, Py_ssize_t size) noexcept nogil
+    int alphabet_of(const unsigned char* data, Py_ssize_t size) noexcept nogil
     bint has_pair(const unsigned char* data, Py_ssize_t size) noexcept nogil
 
 
 cdef void _fill_table():
-    plain, url, _ = ALPHABETS
+    prose, plain, url, _ = ALPHABETS
     disguised = frozenset(b"\0\t\n\r\v\f'\"\\^$`\xa0\xc0\xc1\xc2\xe0\xe2\xee\xef\xf0\xf8\xfc")
     base64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
     for byte in range(256):
         TRAITS_OF[byte] = (
-            (BEYOND_PLAIN if byte not in plain else 0)
+            (BEYOND_PROSE if byte not in prose else 0)
+            | (BEYOND_PLAIN if byte not in plain else 0)
             | (BEYOND_URL if byte not in url else 0)
             | (ESCAPE if byte in (37, 38, 92) else 0)
             | (PLUS if byte == 43 else 0)
@@ -86,9 +100,10 @@ _fill_table()
 
 cdef uint16_t traits_of(const unsigned char* data, Py_ssize_t size) noexcept nogil:
     """Return the Traits of the text."""
-    cdef uint16_t seen = 0
+    cdef int alphabet = alphabet_of(data, size)
+    cdef uint16_t seen = BEYOND_PROSE if alphabet == 1 else 0
     cdef Py_ssize_t at
-    if not is_plain(data, size):
+    if alphabet == 2:
         for at in range(size):
             seen |= TRAITS_OF[data[at]]
     if has_pair(data, size):

@@ -91,6 +91,7 @@ class Detector:
         self.views = views
         self._tokens = tokens.TokenCheck()
         self._signs: dict[bytes, list[Sign]] = {}
+        self._opened: Sequence[Expression] = ()
         self.inspected = 0
         self.tier2 = 0
 
@@ -101,6 +102,11 @@ class Detector:
             *(part.cache_names for part in (self.values, self._files, self.gates, self._responses))
         )
 
+    @property
+    def opened_by(self) -> frozenset[str]:
+        """The ids of the rules whose signs made the last suspect suspect; empty: something else did."""
+        return frozenset(self.gates.rules[item.rule].id for item in self._opened)
+
     def inspect(self, exchange: Exchange) -> list[Finding]:
         """Return what *exchange* shows, strongest sign per value and type; empty for a clean one."""
         findings: list[Finding] = []
@@ -108,6 +114,7 @@ class Detector:
         request = exchange.request
         if request is not None:
             self.inspected += 1
+            self._opened = ()
             bomb = (exchange.anomalies | request.anomalies) & _BOMB
             findings += smuggling.findings(exchange)
             if bomb or self.is_suspect(request):
@@ -137,6 +144,7 @@ class Detector:
             return True
         seen = self.gates.matched(form)
         if seen and self.gates.adds_up(seen):
+            self._opened = seen
             return True
         if holds_token(form) and any(map(self._tokens.is_suspect, form)):
             return True

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tcpmirror.detect.compiled import Expression, OnMatch, Role, ScanTerminated, gate_expressions
 from tcpmirror.detect.pack import Rule
-from tcpmirror.detect.search import Conditions, Searches, by_role
+from tcpmirror.detect.search import OTHERS, SORTED, UNSORTED, Conditions, Searches, by_role
 from tcpmirror.detect.verdict import THRESHOLD
 from tcpmirror.model.alphabet import ALPHABETS
 
@@ -21,13 +21,13 @@ class Gates:
         self._seen: list[Expression] = []
         conditions = Conditions(musts, 0, cache_dir)
         self._conditions = conditions.scanners(self._noting(musts))
-        texts = _searches(rules, expressions, cache_dir)
+        texts = _searches(rules, expressions, cache_dir, SORTED)
         files = _searches(rules, [item for item in expressions if rules[item.rule].files], cache_dir)
         self.cache_names = texts.cache_names | files.cache_names | conditions.cache_names
         note = self._noting(texts.expressions)
-        of_plain, of_others = (texts.scanners(note, is_plain=is_plain) for is_plain in (True, False))
+        by_alphabet = [texts.scanners(note, alphabet) for alphabet in SORTED]
         of_files = files.scanners(self._noting(files.expressions))
-        self._scanners = (of_plain, *(of_others for _ in ALPHABETS[1:]), of_files)
+        self._scanners = (*(by_alphabet[min(place, OTHERS)] for place in range(len(ALPHABETS))), of_files)
 
     def _noting(self, expressions: Sequence[Expression]) -> OnMatch:
         """Return what notes a match of *expressions*, and ends the scan after one that decides alone."""
@@ -70,6 +70,8 @@ class Gates:
         return any(total >= THRESHOLD - 1e-9 for total in totals.values())
 
 
-def _searches(rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None) -> Searches:
+def _searches(
+    rules: Sequence[Rule], expressions: Sequence[Expression], cache_dir: Path | None, alphabets: Sequence[int] = UNSORTED
+) -> Searches:
     own = [item for item in expressions if rules[item.rule].own]
-    return Searches([item for item in expressions if not rules[item.rule].own], own, cache_dir)
+    return Searches([item for item in expressions if not rules[item.rule].own], own, cache_dir, alphabets)

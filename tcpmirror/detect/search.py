@@ -16,16 +16,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tcpmirror.detect.alphabet import FAMILIES, can_match
+from tcpmirror.detect.alphabet import FAMILIES, can_match, first_alphabet
 from tcpmirror.detect.compiled import Expression, Matcher, OnMatch, Role, kept_text
 from tcpmirror.detect.factors import family, literals
 from tcpmirror.detect.needles import families
-from tcpmirror.model.alphabet import PLAIN
+from tcpmirror.model.alphabet import ALPHABETS, PLAIN
 
 # Texts up to this are searched in one database: below it the calls cost more than the bytes. Those with brackets, quotes and
 # the like are not: the database of all that they allow would be that of all patterns.
 SHORT: Final = 256
 _WORDS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789_"
+_PLAIN: Final = ALPHABETS.index(PLAIN)
+OTHERS: Final = _PLAIN + 1  # texts that hold bytes which are not plain
+# Places in ALPHABETS for which databases are made: where texts come sorted, and where they are asked for their bytes.
+SORTED: Final = range(OTHERS + 1)
+UNSORTED: Final = (_PLAIN, OTHERS)
 _NO_FAMILY: Final = frozenset(range(256)).difference(*FAMILIES[1:])
 
 
@@ -33,7 +38,7 @@ class Need(NamedTuple):
     """What a text must hold for a pattern to match: one of *literals*, as a pattern (empty: none); a byte of a family."""
 
     literals: bytes
-    is_plain: bool  # plain bytes may do
+    alphabet: int  # the first of ALPHABETS whose bytes may do, OTHERS at most
     is_short: bool  # bytes of no family but the first may do
     family: int
 
@@ -41,14 +46,17 @@ class Need(NamedTuple):
 class Search:
     """Finds which of *expressions* match a text, each told once. Linear in the text."""
 
-    def __init__(self, expressions: Sequence[Expression], cache_dir: Path | None) -> None:
+    def __init__(
+        self, expressions: Sequence[Expression], cache_dir: Path | None, alphabets: Sequence[int] = UNSORTED
+    ) -> None:
+        """*alphabets*: of ALPHABETS, those that the texts are sorted by; each needs databases of its own."""
         self.expressions = tuple(expressions)
         patterns = [item.pattern for item in expressions]
         name, text = kept_text(patterns, lambda: json.dumps([_as_text(need_of(one)) for one in patterns]), cache_dir)
         needs = [Need(scouts.encode("latin-1"), *others) for scouts, *others in json.loads(text)]
-        self._literals = [_Part(self._scouts(needs, is_plain), cache_dir) for is_plain in (True, False)]
-        self._always = [_Part(self._unled(needs, is_plain), cache_dir) for is_plain in (True, False)]
-        self._short = [_Part(self._allowed(needs, is_plain), cache_dir) for is_plain in (True, False)]
+        self._literals = {place: _Part(self._scouts(needs, place), cache_dir) for place in alphabets}
+        self._always = {place: _Part(self._unled(needs, place), cache_dir) for place in alphabets}
+        self._short = {place: _Part(self._allowed(needs, place), cache_dir) for place in alphabets}
         self._families = [
             _Part([(place, item) for place, item in self._weak(needs) if needs[place].family == which], cache_dir)
             for which in range(1, len(FAMILIES))
@@ -58,61 +66,60 @@ class Search:
             if needs[place].literals:
                 by_rule[item.rule].append((place, item))
         self._asked_for = {rule: _Part(items, cache_dir) for rule, items in by_rule.items()}
-        parts = (*self._literals, *self._always, *self._short, *self._families, *self._asked_for.values())
+        parts = [*self._families]
+        for others in (self._literals, self._always, self._short, self._asked_for):
+            parts += others.values()
         self.cache_names = frozenset[str]((name,)).union(*(part.matcher.cache_names for part in parts))
 
     def _weak(self, needs: Sequence[Need]) -> Iterable[tuple[int, Expression]]:
         return ((place, item) for place, item in enumerate(self.expressions) if not needs[place].literals)
 
-    def _scouts(self, needs: Sequence[Need], is_plain: bool) -> list[tuple[int, Expression]]:
-        """Return the literals that every text is searched for, or every plain one: they cost least among themselves."""
+    def _scouts(self, needs: Sequence[Need], alphabet: int) -> list[tuple[int, Expression]]:
+        """Return the literals that every text of *alphabet* is searched for: they cost least among themselves."""
         return [
             (place, replace(item, pattern=need.literals))
             for place, (item, need) in enumerate(zip(self.expressions, needs, strict=True))
-            if need.literals and (need.is_plain or not is_plain)
+            if need.literals and need.alphabet <= alphabet
         ]
 
-    def _unled(self, needs: Sequence[Need], is_plain: bool) -> list[tuple[int, Expression]]:
-        """Return the expressions without literals that every plain text is searched for, or every other one."""
+    def _unled(self, needs: Sequence[Need], alphabet: int) -> list[tuple[int, Expression]]:
+        """Return the expressions without literals that every text of *alphabet* is searched for."""
         return [
             (place, item)
             for place, item in self._weak(needs)
-            if (needs[place].is_plain if is_plain else needs[place].family == 0)
+            if (needs[place].alphabet <= alphabet if alphabet < OTHERS else needs[place].family == 0)
         ]
 
-    def _allowed(self, needs: Sequence[Need], is_plain: bool) -> list[tuple[int, Expression]]:
-        """Return the expressions that can match in plain bytes, or in those of URLs."""
+    def _allowed(self, needs: Sequence[Need], alphabet: int) -> list[tuple[int, Expression]]:
+        """Return the expressions that can match in the bytes of *alphabet*; of OTHERS, in those of URLs."""
         return [
             (place, item)
             for place, (item, need) in enumerate(zip(self.expressions, needs, strict=True))
-            if need.is_plain or (not is_plain and need.is_short)
+            if need.alphabet <= min(alphabet, _PLAIN) or (alphabet == OTHERS and need.is_short)
         ]
 
-    def scanner(self, on_match: OnMatch, *, is_plain: bool = False) -> Callable[[bytes], None]:
+    def scanner(self, on_match: OnMatch, alphabet: int = OTHERS) -> Callable[[bytes], None]:
         """Return what searches a text and tells *on_match* of each expression's index; ScanTerminated if that ends it.
 
-        *is_plain*: the texts are of the plain alphabet, so nothing is asked of their bytes.
+        *alphabet*: which of ALPHABETS the texts are written in; of those beyond the plain one they are asked themselves.
         """
         asked: set[int] = set()
 
         def on_literal(index: int, start: int, end: int, flags: int, context: object) -> None:
             asked.add(self.expressions[index].rule)
 
-        plain, other = (
-            (scouts.scanner(on_literal), always.scanner(on_match))
-            for scouts, always in zip(self._literals, self._always, strict=True)
-        )
+        places = UNSORTED if alphabet == OTHERS else (alphabet,)
+        first = [(self._literals[place].scanner(on_literal), self._always[place].scanner(on_match)) for place in places]
         by_family = [part.scanner(on_match) for part in self._families]
         asked_for = {rule: part.scanner(on_match) for rule, part in self._asked_for.items()}
         searches = [
-            (*other, *(scan for bit, scan in enumerate(by_family, 1) if held >> bit & 1)) if held else plain
-            for held in range(1 << len(FAMILIES))
+            (*first[1 if held else 0], *(scan for bit, scan in enumerate(by_family, 1) if held >> bit & 1))
+            for held in range(1 << len(FAMILIES) if alphabet == OTHERS else 1)
         ]
-
-        short = [part.scanner(on_match) for part in self._short]
+        short = [self._short[place].scanner(on_match) for place in places]
 
         def scan(text: bytes) -> None:
-            held = 0 if is_plain else families(text)
+            held = families(text) if alphabet == OTHERS else 0
             if held < len(short) and len(text) <= SHORT:
                 short[held](text)
                 return
@@ -129,23 +136,29 @@ class Search:
 class Searches:
     """The search for the built-in expressions, and one for own ones behind them: each is compiled without the other."""
 
-    def __init__(self, built_in: Sequence[Expression], own: Sequence[Expression], cache_dir: Path | None) -> None:
+    def __init__(
+        self,
+        built_in: Sequence[Expression],
+        own: Sequence[Expression],
+        cache_dir: Path | None,
+        alphabets: Sequence[int] = UNSORTED,
+    ) -> None:
         self.expressions = (*built_in, *own)
-        self._built_in = Search(built_in, cache_dir)
-        self._own = Search(own, cache_dir) if own else None
+        self._built_in = Search(built_in, cache_dir, alphabets)
+        self._own = Search(own, cache_dir, alphabets) if own else None
         self.cache_names = self._built_in.cache_names | (self._own.cache_names if self._own else frozenset())
 
-    def scanners(self, on_match: OnMatch, *, is_plain: bool = False) -> list[Callable[[bytes], None]]:
+    def scanners(self, on_match: OnMatch, alphabet: int = OTHERS) -> list[Callable[[bytes], None]]:
         """Return the searches as calls; *on_match* is told the index in ``expressions``; ScanTerminated if that ends one."""
         first_own = len(self._built_in.expressions)
         own = self._own
         if own is None:
-            return [self._built_in.scanner(on_match, is_plain=is_plain)]
+            return [self._built_in.scanner(on_match, alphabet)]
 
         def on_own(index: int, start: int, end: int, flags: int, context: object) -> bool | None:
             return on_match(first_own + index, start, end, flags, context)
 
-        return [self._built_in.scanner(on_match, is_plain=is_plain), own.scanner(on_own, is_plain=is_plain)]
+        return [self._built_in.scanner(on_match, alphabet), own.scanner(on_own, alphabet)]
 
 
 class Conditions:
@@ -193,11 +206,12 @@ class _Part:
 def need_of(pattern: bytes) -> Need:
     """Return what a text must hold for *pattern* to match in it."""
     scouts = b"|".join(map(_escaped, sorted(literals(pattern))))
-    return Need(scouts, can_match(pattern, PLAIN), can_match(pattern, _NO_FAMILY), 0 if scouts else family(pattern))
+    alphabet = first_alphabet(pattern, ALPHABETS[: OTHERS + 1])
+    return Need(scouts, alphabet, can_match(pattern, _NO_FAMILY), 0 if scouts else family(pattern))
 
 
-def _as_text(need: Need) -> tuple[str, bool, bool, int]:
-    return need.literals.decode("latin-1"), need.is_plain, need.is_short, need.family
+def _as_text(need: Need) -> tuple[str, int, bool, int]:
+    return need.literals.decode("latin-1"), need.alphabet, need.is_short, need.family
 
 
 def _escaped(literal: bytes) -> bytes:

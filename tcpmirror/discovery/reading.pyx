@@ -137,7 +137,7 @@ cdef class Sink:
     cdef void _remember(self, found, str name, str value, str kind):
         cdef unsigned int mark = value_hash(value)
         hashes = found.hashes
-        if mark not in hashes:
+        if mark not in hashes and (len(hashes) < 16 or mark < max(hashes)):
             hashes.add(mark)
             if len(hashes) > 16:
                 found.hashes = smallest(hashes)

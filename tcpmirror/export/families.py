@@ -326,6 +326,21 @@ _PER_PROCESS: Final = (
     ("resident_memory_bytes", "gauge", "Resident memory, shared memory included.", "rss_bytes", 1.0),
     ("bugs_total", "counter", "Exceptions that are faults of this program, contained.", "bugs", 1.0),
     ("restarts_total", "counter", "Times the supervisor started the process again.", "restarts", 1.0),
+    ("memory_kills_total", "counter", "Times the supervisor ended the process for the memory it took.", "memory_kills", 1.0),
+    (
+        "open_files",
+        "gauge",
+        "1 where the kernel has no Landlock, so that the process reads what its user can.",
+        "open_files",
+        1.0,
+    ),
+    (
+        "open_calls",
+        "gauge",
+        "1 where libseccomp is missing, so that the process may make any system call.",
+        "open_calls",
+        1.0,
+    ),
 )
 
 # kind -> counter -> meaning; "gauge: " in front where the value may fall
@@ -469,6 +484,10 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "behavior_counters": "Counters of behaviour that workers handed on.",
         "behavior_counters_sent": "Counters of behaviour, merged, that the cloud has acknowledged.",
         "behavior_dropped": "Counters of behaviour forgotten for want of room.",
+        "breach_lookups": "Ranges of breached passwords that `behavior.breached_url` was asked for.",
+        "breach_failures": "Ranges of breached passwords that were asked for and not answered.",
+        "breach_found": "Logins with a password of which `behavior.breached_url` said that it is breached.",
+        "breach_dropped": "Logins whose password nobody was asked about: too many waited.",
         "session_digests": "Digests of sessions that workers handed on.",
         "session_digests_sent": "Digests of sessions, merged, that the cloud has acknowledged.",
         "reloads": "Settings taken while the sensor ran.",

@@ -95,6 +95,7 @@ class Outage:
     addressee: str
     log: logging.Logger
     clock: Clock = field(default_factory=MonotonicClock)
+    what: str = "reports"  # that wait
     _reason: str = field(default="", init=False)  # empty: it answers
     _since_s: float = field(default=0.0, init=False)
     _told_s: float = field(default=0.0, init=False)
@@ -107,14 +108,14 @@ class Outage:
             self._since_s, self._failures = now_s, 0
         self._failures += 1
         if error.reason != self._reason or now_s - self._told_s >= REPEAT_S:
-            told = (self.addressee, error.reason, self._failures, now_s - self._since_s, backlog, wait_s, error)
-            self.log.warning("%s takes nothing: %s (%d failures in %.0f s, %d reports wait, next try in %.1f s): %s", *told)
+            told = (self.addressee, error.reason, self._failures, now_s - self._since_s, backlog, self.what, wait_s, error)
+            self.log.warning("%s takes nothing: %s (%d failures in %.0f s, %d %s wait, next try in %.1f s): %s", *told)
             self._reason, self._told_s = error.reason, now_s
 
     def answered(self, backlog: int) -> None:
         """Take note that a call went well."""
         if self._reason:
             lasted_s = self.clock.now_s() - self._since_s
-            told = (self.addressee, lasted_s, self._failures, backlog)
-            self.log.warning("%s answers again after %.0f s and %d failures, %d reports wait", *told)
+            told = (self.addressee, lasted_s, self._failures, backlog, self.what)
+            self.log.warning("%s answers again after %.0f s and %d failures, %d %s wait", *told)
             self._reason = ""

@@ -30,6 +30,8 @@ ATTACK_TYPES: Final[dict[str, tuple[int, str, tuple[int, ...]]]] = {
     "gql_aliases": (1 << 41, "GraphQL alias flood", (400,)),
     "gql_docs_per_batch": (1 << 43, "GraphQL batch", (400,)),
     "gql_doc_size": (1 << 42, "GraphQL document too large", (400,)),
+    "gql_value_size": (1 << 40, "GraphQL value too large", (400,)),
+    "gql_debug": (1 << 45, "GraphQL debug mode", (489,)),
     "gql_introspection": (1 << 44, "GraphQL introspection", (200,)),
     "brute": (0x400, "Brute force", (307, 521, 799)),
     "dirbust": (0x800, "Forced browsing", (425,)),

@@ -14,6 +14,7 @@ from tcpmirror.behavior.counter import Counter, CounterKey, Sample
 from tcpmirror.behavior.record import encode_rows, records
 from tcpmirror.behavior.watch import CELLS, Watch
 from tcpmirror.decode.client_address import ClientAddress
+from tcpmirror.decode.scope import ScopeRules
 from tcpmirror.export.wire import wire_report
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
@@ -50,9 +51,16 @@ class BehaviorNews:
         if self._breached is None or self._breached[0] != behavior.breached_passwords:
             self._breached = behavior.breached_passwords, breached_passwords(behavior.breached_passwords)
         self._address = ClientAddress(settings.inspection.proxy_headers) if settings.inspection.proxy_headers else None
+        self._scope = ScopeRules(settings.inspection)
         self._left += self._watch.take()
         self._evicted = 0
-        self._watch = Watch(controls_in_force(behavior.controls), len(behavior.controls), self._breached[1])
+        self._watch = Watch(
+            controls_in_force(behavior.controls),
+            len(behavior.controls),
+            self._breached[1],
+            bool(behavior.breached_url),
+            self._application,
+        )
         self.observe = self._watch.observe if self._address is None else self._observe_by_address
 
     def _observe_by_address(self, exchange: Exchange, findings: list[Finding], session: bytes | None = None) -> None:
@@ -60,6 +68,9 @@ class BehaviorNews:
         assert self._address is not None
         source = ipaddress.ip_address(self._address.real_ip(exchange)).packed
         self._watch.observe(exchange, findings, session, source)
+
+    def _application(self, host: str, path: str) -> int:
+        return self._scope.route(host, path).application
 
     @property
     def is_due(self) -> bool:

@@ -7,15 +7,17 @@ eight sensors that each see their part of an attack, all tell of it. What stays 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, CounterKey, add
+from tcpmirror.behavior.history import complete, exceeding, find_in, needed, split
 from tcpmirror.behavior.record import decode_rows, encode_rows, records
 from tcpmirror.export.attack_log import short_text
 from tcpmirror.processes.outbox import Outbox, new_id
 
 COUNTERS: Final = 16_384  # followed at once: about 1 KiB each; where there are more, those that count least go
+HISTORIES: Final = 4_096  # of routes and of fields, up to 7 KiB each; those not added to for longest go
 NEAR: Final = 8  # the part of its threshold from which on a counter goes to the cloud
 CALL_BYTES: Final = 4 << 20  # of JSON in one call
 LOG_AGAIN_NS: Final = 3_600 * 10**9
@@ -35,9 +37,13 @@ class BehaviorOutbox(Outbox):
         self._limit = limit
         self._whole: dict[CounterKey, Counter] = {}
         self._unsent: dict[CounterKey, Counter] = {}
+        self._histories: dict[CounterKey, Counter] = {}
+        self._new_histories: dict[CounterKey, Counter] = {}
+        self._find = find_in(self._histories)
         self._logged: dict[CounterKey, int] = {}
         self._latest_ns = 0
         self.dropped = 0
+        self.unchecked: Callable[[Counter], None] = lambda login: None  # takes logins whose password is to be asked about
 
     def __len__(self) -> int:
         return len(self._whole)
@@ -45,8 +51,19 @@ class BehaviorOutbox(Outbox):
     def add(self, record: bytes) -> int:
         """Merge the counters of *record*; return how many. ValueError if it is no record of counters."""
         _, counters = decode_rows(record)
+        for counter in counters:
+            if counter.key.unit == "unchecked":
+                self.unchecked(counter)
+        self.merge([counter for counter in counters if counter.key.unit != "unchecked"])
+        return len(counters)
+
+    def merge(self, counters: list[Counter]) -> None:
+        """Merge *counters*."""
         with self._lock:
-            for counter in counters:
+            rest, histories = split(counters)
+            for history in histories:
+                self._add_history(history)
+            for counter in rest:
                 whole = add(self._whole, counter)
                 add(self._unsent, counter)
                 whole.samples.clear()  # they wait with what is unsent
@@ -54,23 +71,42 @@ class BehaviorOutbox(Outbox):
                 self._log(whole)
             if len(self._whole) > self._limit:
                 self._make_room()
-        return len(counters)
 
     def _take(self) -> Iterator[tuple[bytes, int]]:
         if self._withhold:
             return
         with self._lock:
             near = [key for key in self._unsent if self._is_near(self._whole[key])]
-            taken = [self._unsent.pop(key) for key in near]
+            # Histories first: what is judged by them is in the same call, or in a later one.
+            taken = [*self._due_histories(near), *(self._unsent.pop(key) for key in near)]
         for rows in records(taken, CALL_BYTES):
             yield encode_rows(new_id(), rows), len(rows)
 
+    def _add_history(self, history: Counter) -> None:
+        """Merge *history*; it goes to the end, as the one that was added to last."""
+        whole = self._histories.pop(history.key, None) or Counter(history.key)
+        whole.merge(history)
+        self._histories[history.key] = whole
+        if not self._withhold:
+            add(self._new_histories, history)
+        while len(self._histories) > HISTORIES:
+            oldest = next(iter(self._histories))
+            del self._histories[oldest]
+            self._new_histories.pop(oldest, None)
+            self.dropped += 1
+
+    def _due_histories(self, near: list[CounterKey]) -> list[Counter]:
+        """Take the new parts of histories whose block is over, or by which counters of the keys *near* are judged."""
+        asked = {key for each in near for key in needed(each)}
+        due = [key for key, new in self._new_histories.items() if key in asked or complete(new, self._latest_ns)]
+        return [self._new_histories.pop(key) for key in due]
+
     def _is_near(self, whole: Counter) -> bool:
-        return whole.peak * NEAR >= whole.key.threshold
+        return exceeding(whole, self._find, NEAR).peak * NEAR >= max(1, whole.key.threshold)
 
     def _log(self, whole: Counter) -> None:
         """Write a line when *whole* passes its threshold, and again after an hour of it."""
-        if whole.amount(whole.newest_slot) <= whole.key.threshold:
+        if exceeding(whole, self._find).amount(whole.newest_slot) <= whole.key.threshold:
             return
         last_ns = whole.slots[whole.newest_slot].last_ns
         if last_ns - self._logged.get(whole.key, -LOG_AGAIN_NS) < LOG_AGAIN_NS:
@@ -82,12 +118,15 @@ class BehaviorOutbox(Outbox):
         texts = {"real_ip": key.subject or "*", "host": key.host, "uri": key.path, "rule": key.control}
         log.warning("attack", extra={"type": key.type} | {name: short_text(text) for name, text in texts.items()})
 
+    def _weight(self, item: tuple[CounterKey, Counter]) -> float:
+        return exceeding(item[1], self._find, NEAR).peak / max(1, item[0].threshold)
+
     def _make_room(self) -> None:
         """Forget what is past its window; where that is not enough, the half that counts least."""
         latest = self._latest_ns
         past = [key for key, whole in self._whole.items() if (whole.newest_slot + SLOTS_A_WINDOW) * key.slot_ns < latest]
         if len(self._whole) - len(past) > self._limit // 2:
-            amounts = sorted(self._whole.items(), key=lambda item: item[1].peak * NEAR / item[0].threshold)
+            amounts = sorted(self._whole.items(), key=self._weight)
             least = [key for key, _ in amounts[: len(self._whole) - self._limit // 2]]
             self.dropped += len(set(least).difference(past))
             past = [*past, *least]

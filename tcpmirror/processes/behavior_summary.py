@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tcpmirror.behavior.counter import Counter, CounterKey, Excess, add
+from tcpmirror.behavior.history import exceeding, split
 from tcpmirror.behavior.record import decode_rows
 from tcpmirror.model.point import point_text
 
@@ -19,17 +20,25 @@ class BehaviorSummary:
     def __init__(self, limit: int = COUNTERS) -> None:
         self._limit = limit
         self._table: dict[CounterKey, Counter] = {}
+        self._histories: dict[CounterKey, Counter] = {}
 
     def add(self, record: bytes) -> None:
         """Merge the counters of *record*; ValueError if it is no record of counters."""
-        for counter in decode_rows(record)[1]:
+        rest, histories = split(decode_rows(record)[1])
+        for counter in rest:
+            if counter.key.unit == "unchecked":
+                continue  # files are looked through without asking anybody
             add(self._table, counter).samples.clear()
+        for history in histories:
+            if len(self._histories) < self._limit or history.key in self._histories:
+                add(self._histories, history)
         if len(self._table) > self._limit:
             self._make_room()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what lies above a threshold, the most requests first."""
-        judged = [(key, excess) for key, counter in self._table.items() if (excess := counter.judged()) is not None]
+        far = ((key, exceeding(counter, self._histories.get).judged()) for key, counter in self._table.items())
+        judged = [(key, excess) for key, excess in far if excess is not None]
         judged.sort(key=lambda item: (-item[1].marked, item[0]))
         return [row_of(key, excess) for key, excess in judged[:ROWS]]
 

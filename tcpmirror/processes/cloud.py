@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from tcpmirror.cloud.accounts import ensure_first_account
 from tcpmirror.cloud.application import create_application
+from tcpmirror.cloud.collector import settle_collector
 from tcpmirror.cloud.database import open_database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.retention import DAY_NS, Retention
@@ -30,6 +31,7 @@ _LISTEN_KEY = "cloud.listen_address"
 
 def run(context: Context) -> int:
     """Serve until told to stop; EnvironmentFault if the store cannot be opened or the address not be taken."""
+    context.give_up_privileges()
     context.install_signals()
     cloud = context.settings.cloud
     if not cloud.tls_certificate and not is_loopback(cloud.listen_address, _LISTEN_KEY):
@@ -53,7 +55,9 @@ def run(context: Context) -> int:
         context.beat()
         return not context.stopping
 
-    started = serve(_application(service, context.settings), listener, turn, tls)
+    application = _application(service, context.settings)
+    settle_collector()
+    started = serve(application, listener, turn, tls)
     database.close()
     return EXIT_OK if started else EXIT_BUG
 

@@ -20,6 +20,7 @@ from tcpmirror.model.rule_document import RuleDocument
 from tcpmirror.processes.detection import fetched_packs
 from tcpmirror.processes.rules_in_force import NAME as IN_FORCE
 from tcpmirror.processes.rules_in_force import read_in_force, take_pack
+from tcpmirror.settings.in_force import in_force_directory
 from tcpmirror.settings.tree import Settings
 
 _PREFIX: Final = "cloud."  # of the names of packs that come from the cloud, among those that come from elsewhere
@@ -58,7 +59,7 @@ class CloudRules:
 
     def describe(self) -> dict[str, Any]:
         """Return what the heartbeat says: which rules were taken, which are in force, why newer ones were refused."""
-        in_force = read_in_force(Path(self._settings.supervisor.state_dir) / IN_FORCE)
+        in_force = read_in_force(in_force_directory(self._settings) / IN_FORCE)
         return {
             "serial": self._serial,
             "in_force": "" if in_force is None else in_force.digest,

@@ -16,6 +16,7 @@ from tcpmirror.export.atomic_file import write_atomically
 from tcpmirror.export.client import BatchRefusedError, CloudClient, CloudError
 from tcpmirror.export.cloud_rules import UnsoundRulesError
 from tcpmirror.model.settings_document import SettingsDocument, encode_settings
+from tcpmirror.settings.in_force import in_force_directory
 from tcpmirror.settings.pushed import NAME, with_pushed
 from tcpmirror.settings.tree import Settings
 
@@ -29,7 +30,7 @@ class CloudSettings:
     def __init__(self, settings: Settings, client: CloudClient) -> None:
         self._settings = settings
         self._client = client
-        folder = Path(settings.supervisor.state_dir)
+        folder = in_force_directory(settings)
         self._file, self._note = folder / NAME, folder / _NOTE
         self._etag, self._serial, self._refused = _noted(self._note)
 
@@ -66,6 +67,7 @@ class CloudSettings:
         payload = encode_settings(document)
         self._serial = document.serial
         if document.layers or self._file.exists():
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(self._file, payload)
 
     def _refuse(self, problem: str) -> None:
@@ -76,6 +78,7 @@ class CloudSettings:
     def _remember(self) -> None:
         try:
             note = {"etag": self._etag, "serial": self._serial, "refused": self._refused}
+            self._note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(self._note, json.dumps(note).encode())
         except OSError as error:
             log.warning("%s: cannot be kept: %s", self._note, error)

@@ -26,7 +26,7 @@ class Context:
     Signal handlers only set flags (`stopping`, `reloading`), the main loop looks at them. ``hash_key``: 16 random bytes,
     the same in all processes of one sensor. ``deploy_token``/``admin_password``: of the embedded cloud, empty elsewhere.
     ``skip_positions`` (workers): per source the ring position of a record that killed this worker twice, -1 for none; empty
-    when there is none at all. ``settings_file``: to be read again on `reloading`; empty when the sensor runs on defaults.
+    when there is none at all.
     ``log_file``: as `Log.file`, where this process logs. ``give_up_privileges``: to be called once all that needs them is
     open.
     """
@@ -38,7 +38,6 @@ class Context:
     deploy_token: str = field(default="", repr=False)
     admin_password: str = field(default="", repr=False)
     skip_positions: tuple[int, ...] = ()
-    settings_file: str = ""
     log_file: str = "stderr"
     give_up_privileges: Callable[[], None] = field(default=lambda: None, repr=False)
     stopping: bool = False

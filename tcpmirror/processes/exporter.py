@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tcpmirror.detect.ignoring import EXPERIMENTAL
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.export.attack_log import AttackLog
+from tcpmirror.export.breached_ranges import BreachedRanges
 from tcpmirror.export.client import CloudClient, Identity, Queue
 from tcpmirror.export.http import PageServer
 from tcpmirror.export.metrics import ProcessPage, SensorCollector, total
@@ -29,6 +31,7 @@ from tcpmirror.model.protocol_news import decode_protocols
 from tcpmirror.model.report import Report
 from tcpmirror.processes.api_outbox import ApiOutbox
 from tcpmirror.processes.behavior_outbox import BehaviorOutbox
+from tcpmirror.processes.breach_lookups import BreachLookups
 from tcpmirror.processes.cloud_rules import CloudRules, look_quietly
 from tcpmirror.processes.cloud_settings import CloudSettings, look_for_settings
 from tcpmirror.processes.context import Context
@@ -51,6 +54,7 @@ from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.version import installed_version
 
 RECORDS_A_TURN: Final = 256  # per ring, so that the loop beats and no worker waits for another
+TRIED: Final = 100  # rules that a heartbeat tells of
 WAIT_MS: Final = 250
 SPOOL_RETRY_S: Final = 1.0  # after the disk refused a record
 RING_HIGH_WATER: Final = 0.75  # while it refuses: above this the oldest reports give way to new ones
@@ -61,6 +65,7 @@ log = logging.getLogger(__name__)
 
 def run(context: Context) -> int:
     """Export until told to stop; then empty the rings, send what time allows and leave the rest in the spool."""
+    context.give_up_privileges()
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every call, and there is one a second
     settings = context.settings
     pages = process_pages(context)
@@ -73,11 +78,16 @@ def run(context: Context) -> int:
         servers = page_servers(settings.metrics, settings.health, collector, context.counters)
         rings = _rings(context, spool, tallies)
         sender = _sender(context, spool, pages, rings)
+        lookups = _lookups(context, rings)
         sinks = sink_senders(settings.sinks, spool, tallies, installed_version())
         sender.start()
+        for lookup in lookups:
+            lookup.rounds.start()
         for sink in sinks:
             sink.start()
-        _turn_until_stopped(context, rings, (sender.rounds, *(sink.rounds for sink in sinks)))
+        _turn_until_stopped(
+            context, rings, (sender.rounds, *(each.rounds for each in lookups), *(each.rounds for each in sinks))
+        )
         for sink in sinks:
             sink.sink.close()
     finally:
@@ -258,6 +268,17 @@ def _rings(context: Context, spool: Spool, tallies: Tallies) -> ReportRings:
     return ReportRings(readers, spool, context.counters, tallies, context.settings.discovery_only)
 
 
+def _lookups(context: Context, rings: ReportRings) -> tuple[BreachLookups, ...]:
+    """Return what asks about breached passwords, nothing where nobody is to be asked."""
+    behavior = context.settings.behavior
+    if not behavior.enabled or not behavior.breached_url:
+        return ()
+    ranges = BreachedRanges(behavior.breached_url, behavior.breached_timeout_ns / 1e9)
+    lookups = BreachLookups(ranges, behavior.breached_rate, context.counters, lambda login: rings.behavior.merge([login]))
+    rings.behavior.unchecked = lookups.add
+    return (lookups,)
+
+
 def _spool(settings: Settings) -> Spool:
     directory = settings.spool.directory or Path(settings.supervisor.state_dir) / "spool"
     names = (CLOUD, *(sink.name for sink in settings.sinks))
@@ -295,7 +316,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         stats=lambda: (
             heartbeat_stats(pages)
             | {"mirror_health": mirror_health(pages, rings.tallies, notes), "rules": rules.describe()}
-            | {"settings": settings.describe()}
+            | {"settings": settings.describe(), "tried_findings": tried_findings(rings.tallies)}
         ),
         outboxes=(rings.apis, rings.behavior, rings.sessions, rings.weaknesses),
         after_heartbeat=look,
@@ -325,6 +346,12 @@ def heartbeat_stats(pages: tuple[ProcessPage, ...]) -> dict[str, object]:
     capturing = (each.page for each in pages if each.kind == "capture" and each.page.get("heartbeat_ns"))
     ratios = [page.get("coverage_permille") / 1000 for page in capturing]
     return stats | ({"coverage": min(ratios)} if ratios else {})  # before the first source is open there is none to tell
+
+
+def tried_findings(tallies: Tallies) -> dict[str, int]:
+    """Return what experimental rules would have found, by rule: those that found most."""
+    found = {rule: count for (entry, rule), count in tallies.ignored.copy().items() if entry == EXPERIMENTAL}
+    return dict(sorted(found.items(), key=lambda row: -row[1])[:TRIED])
 
 
 _HEARTBEAT_COUNTERS: Final = {

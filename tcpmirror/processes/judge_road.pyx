@@ -8,6 +8,7 @@ from tcpmirror.model.exchange cimport Exchange
 
 from tcpmirror.detect.ignoring import EXPERIMENTAL
 from tcpmirror.model.attack import NO_ATTACK_TYPES
+from tcpmirror.processes.rule_costs import RuleCosts
 
 DEF TIMED = 16  # one exchange in so many is timed, for all of them: asking the kernel for the time costs a microsecond
 
@@ -23,7 +24,7 @@ cdef class JudgeRoad:
     cdef uint64_t seen, partial
     cdef public object detector, keep, access
     cdef public bint is_trivial, keep_all
-    cdef readonly object learn
+    cdef readonly object learn, costs
 
     def __init__(self, page, learn, uint64_t partial):
         """*learn*: who sees exchanges in scope, None: nobody; *partial*: anomalies that are counted."""
@@ -32,6 +33,7 @@ cdef class JudgeRoad:
         self.inspected, self.tier2, self.detect_ns = page.slot("inspected"), page.slot("tier2"), page.slot("detect_ns")
         self.attacks, self.findings = page.slot("attacks"), page.slot("findings")
         self.learn = learn
+        self.costs = RuleCosts()
         self.partial = partial
 
     def __call__(self, Exchange exchange not None):
@@ -75,16 +77,20 @@ cdef class JudgeRoad:
         return findings
 
     cdef list _inspect(self, Exchange exchange):
+        cdef uint64_t cost_ns = 0
         in_full = self.detector.tier2
         if self.seen % TIMED == 0:
             started = time.thread_time_ns()
             findings = self.detector.inspect(exchange)
-            self.counters[self.detect_ns] += TIMED * <uint64_t>(time.thread_time_ns() - started)
+            cost_ns = TIMED * <uint64_t>(time.thread_time_ns() - started)
+            self.counters[self.detect_ns] += cost_ns
         else:
             findings = self.detector.inspect(exchange)
         self.seen += 1
         if self.detector.tier2 != in_full:
             self.counters[self.tier2] += 1
+            if cost_ns:
+                self.costs.add(self.detector.opened_by, cost_ns, TIMED)
         return findings
 
 

@@ -18,6 +18,7 @@ from tcpmirror.telemetry.names import KINDS
 from tcpmirror.telemetry.notes import NOTE_BYTES, Note
 
 DOORBELL_BYTES = 64
+NOTE_STRIDE = mmap.PAGESIZE * -(-NOTE_BYTES // mmap.PAGESIZE)  # of the workers: other workers' can be taken away from one
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,7 +55,8 @@ class SharedLayout:
         self._segments_at = self._bells_at + PAGE_BYTES * -(-DOORBELL_BYTES * (workers + 1) // PAGE_BYTES)
         self._reports_at = self._segments_at + sources * workers * self._segment_stride
         self._notes_at = self._reports_at + workers * self._report_stride
-        total = self._notes_at + sources * NOTE_BYTES
+        self._worker_notes_at = _whole_pages(self._notes_at + sources * NOTE_BYTES)
+        total = self._worker_notes_at + workers * NOTE_STRIDE
         self._memory = memoryview(mmap.mmap(-1, total, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS))
 
     def counters(self, name: ProcessName) -> CounterPage:
@@ -64,6 +66,11 @@ class SharedLayout:
     def note(self, source: int) -> Note:
         """The note of the capture process of that source."""
         at = self._notes_at + NOTE_BYTES * source
+        return Note(self._memory[at : at + NOTE_BYTES])
+
+    def worker_note(self, worker: int) -> Note:
+        """The note of that worker."""
+        at = self._worker_notes_at + NOTE_STRIDE * worker
         return Note(self._memory[at : at + NOTE_BYTES])
 
     def worker_bell(self, worker: int) -> Doorbell:
@@ -98,6 +105,8 @@ class SharedLayout:
             kept.append((at, at + self._segment_stride))
         at = self._reports_at + worker.index * self._report_stride
         kept.append((at, at + self._report_stride))
+        at = self._worker_notes_at + NOTE_STRIDE * worker.index
+        kept.append((at, at + NOTE_STRIDE))
         end = 0
         for start, stop in (*sorted(kept), (_whole_pages(len(self._memory)), 0)):
             self._unmap(end, start)

@@ -7,15 +7,11 @@ when the state directory cannot be written.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from tcpmirror.detect.detector import Detector
-from tcpmirror.processes.rules_in_force import build_detector_in_force
-from tcpmirror.settings import LoadedSettings, apply_environment
-from tcpmirror.settings.pushed import load_in_force, with_kept
+from tcpmirror.processes.rules_in_force import build_detector_in_force, settings_in_force
 from tcpmirror.settings.tree import Settings
 
 
@@ -29,11 +25,13 @@ class Renewed:
 
 
 class Renewal:
-    """Reads *file* (empty: *settings* hold, and their rules only are read again) whenever `begin` asks for it."""
+    """Reads the settings in force (those of *settings* where none were kept) and their rules whenever `begin` asks for it.
 
-    def __init__(self, settings: Settings, file: str) -> None:
+    Never the settings file: it holds credentials, and the supervisor has looked it through.
+    """
+
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._file = file
         self._reading: Future[Renewed] | None = None
 
     @property
@@ -44,7 +42,7 @@ class Renewal:
         """Start to read and to compile; one at a time."""
         assert self._reading is None, "a renewal is under way"
         reader = ThreadPoolExecutor(1, "renewal")
-        self._reading = reader.submit(self._read_file)
+        self._reading = reader.submit(self._read_anew)
         reader.shutdown(wait=False)
 
     def take(self) -> Renewed | None:
@@ -59,10 +57,5 @@ class Renewal:
         detector, problem = build_detector_in_force(settings)
         return Renewed(settings, detector, problem)
 
-    def _read_file(self) -> Renewed:
-        if self._file:
-            loaded = load_in_force(Path(self._file), os.environ)
-        else:
-            loaded = with_kept(LoadedSettings(self._settings))
-        settings = apply_environment(loaded.settings, os.environ)
-        return self.read(settings)
+    def _read_anew(self) -> Renewed:
+        return self.read(settings_in_force(self._settings))

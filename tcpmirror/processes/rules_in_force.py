@@ -19,6 +19,7 @@ from tcpmirror.detect.pack import join_packs, own_texts, read_rules
 from tcpmirror.errors import EnvironmentFault, SettingsError, TcpmirrorError
 from tcpmirror.export.atomic_file import write_atomically
 from tcpmirror.processes.detection import build_detector, detector_of, fetched_packs, remove_unused, rule_folders
+from tcpmirror.settings.in_force import SETTINGS_NAME, in_force_directory, packed_settings, unpacked_settings
 from tcpmirror.settings.tree import Settings
 
 NAME: Final = "rules-in-force.json"
@@ -44,7 +45,8 @@ def prepare_rules(settings: Settings) -> dict[str, Any]:
 
     TcpmirrorError: they cannot be used; then those before stay in force, with the reason noted beside them.
     """
-    file = Path(settings.supervisor.state_dir) / NAME
+    file = in_force_directory(settings) / NAME
+    _keep_settings(settings)
     try:
         rules = _read_anew(settings)
         detector = _detector(rules, settings)
@@ -63,7 +65,7 @@ def build_detector_in_force(settings: Settings) -> tuple[Detector, str]:
 
     Without a supervisor that put rules in force, they are read from the settings' folders.
     """
-    rules = read_in_force(Path(settings.supervisor.state_dir) / NAME)
+    rules = read_in_force(in_force_directory(settings) / NAME)
     if rules is None:
         return build_detector(settings, cache_directory(settings)), ""
     return _detector(rules, settings), rules.problem
@@ -113,6 +115,23 @@ def take_pack(settings: Settings, name: str, text: str) -> None:
 def cache_directory(settings: Settings) -> Path:
     """Where compiled rules are kept from one start to the next."""
     return Path(settings.supervisor.state_dir) / "cache"
+
+
+def settings_in_force(settings: Settings) -> Settings:
+    """Return the settings in force, without credentials; *settings* where nobody has kept any."""
+    try:
+        return unpacked_settings((in_force_directory(settings) / SETTINGS_NAME).read_bytes())
+    except (OSError, ValueError):
+        return settings
+
+
+def _keep_settings(settings: Settings) -> None:
+    folder = in_force_directory(settings)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(folder / SETTINGS_NAME, packed_settings(settings))
+    except OSError as error:
+        raise EnvironmentFault(f"{folder}: the settings in force cannot be kept: {error.strerror}") from error
 
 
 def _read_anew(settings: Settings) -> RulesInForce:

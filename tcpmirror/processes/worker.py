@@ -211,7 +211,7 @@ class Worker:
         self._writer = layout.report_writer(index)
         self._exporter_bell = layout.exporter_bell()
         self._bell = layout.worker_bell(index)
-        self._renewal = Renewal(settings, context.settings_file)
+        self._renewal = Renewal(settings)
         self._apis = ApiNews(settings.discovery.endpoints, self._page) if settings.discovery.enabled else None
         self._behavior = BehaviorNews(settings, self._page, self._report) if settings.behavior.enabled else None
         self._sessions = SessionNews(settings, self._page) if settings.sessions.enabled else None
@@ -303,6 +303,7 @@ class Worker:
         send_mirror_news(self._table.origins, self._writer, self._exporter_bell)
         self._census.send(self._writer, self._exporter_bell)
         send_ignored_news(self._judge.ignored, self._writer, self._exporter_bell)
+        self._judge.costs.write(self._context.layout.worker_note(self._context.name.index))
 
     def _digest_roads(self, settings: Settings) -> list[tuple[int, DigestRoad]]:
         """Return the roads of what is learnt over many exchanges, and how often each is taken, in nanoseconds."""

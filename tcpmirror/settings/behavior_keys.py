@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.settings.inspection_keys import fields_of
-from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATH, Choice, Duration, RejectedError, Text, Whole
+from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATH, URL, Choice, Duration, RejectedError, Text, Whole
 from tcpmirror.settings.policy_keys import EITHER, NAME
 from tcpmirror.settings.schema import Key, ListOf, Section
 from tcpmirror.settings.tree import SECOND, Control
 
-GRAPHQL: Final = ("gql_depth", "gql_aliases", "gql_docs_per_batch", "gql_doc_size")
+DENIED: Final = ("gql_introspection", "gql_debug")  # which a request has or has not
+GRAPHQL: Final = ("gql_depth", "gql_aliases", "gql_docs_per_batch", "gql_doc_size", "gql_value_size", *DENIED)
 TYPES: Final = (
     "brute",
     "dirbust",
@@ -38,10 +40,17 @@ _METHOD: Final = Text("a method in capitals", re.compile(r"[A-Z]{1,16}"), may_be
 
 def _built(given: dict[str, Any]) -> Control:
     control = Control(**given)
-    if control.parameters and control.count not in ("values", "logins", "fields"):
+    if control.parameters and control.count not in ("values", "logins", "fields", "uploads"):
         raise RejectedError(f"`parameters` says whose values are counted, but `count` is {control.count}")
-    if (control.limit > 0) is not (control.count in LIMITED):
-        raise RejectedError(f"`limit` is needed with a `count` of {', '.join(LIMITED)}, and with no other")
+    if (control.limit > 0) is not (control.count in LIMITED and control.type not in DENIED):
+        raise RejectedError(
+            f"`limit` is needed with a `count` of {', '.join(LIMITED)}, and with no other; a `type` of "
+            f"{' or '.join(DENIED)} has none"
+        )
+    if control.values and not (control.count == "values" and control.parameters):
+        raise RejectedError("`values` says which values of `parameters` count, so it needs these and a `count` of values")
+    if control.attacks and control.count != "payloads":
+        raise RejectedError(f"`attacks` says whose payloads are counted, but `count` is {control.count}")
     if control.count == "graphql" and control.type not in GRAPHQL:
         raise RejectedError(f"with a `count` of graphql, `type` says what is limited; accepted: {', '.join(GRAPHQL)}")
     return control
@@ -70,9 +79,33 @@ CONTROL: Final = (
     Key("host", GLOB, "Host name.", "host", own=True, example="*.shop.example"),
     Key("path", EITHER, "Path without query. Of controls that match, the one with the longest counts.", "path", own=True),
     Key("methods", ListOf(_METHOD), "Methods.", "methods", own=True, example=["POST"]),
-    Key("parameters", EITHER, "Names of the parameters whose values are counted, each by itself.", "parameters", own=True),
+    Key(
+        "parameters",
+        EITHER,
+        "Names of the parameters whose values are counted, each by itself; with `uploads`: of headers, fields and files, "
+        "each of which has `limit` bytes then.",
+        "parameters",
+        own=True,
+    ),
     Key("statuses", ListOf(_STATUS), "Of the answer.", "statuses", own=True, example=["404", "5xx"]),
     Key("networks", ListOf(NETWORK), "Of the client's real address.", "networks", own=True, example=["10.0.0.0/8"]),
+    Key(
+        "applications",
+        ListOf(Whole(1, 2**31 - 1)),
+        "Numbers of applications, as `route_config` gives them.",
+        "applications",
+        own=True,
+        example=[3],
+    ),
+    Key("values", EITHER, "Of the parameters: only those that match are counted.", "values", own=True),
+    Key(
+        "attacks",
+        ListOf(Choice(tuple(ATTACK_TYPES))),
+        "With `count: payloads`: types of attacks whose payloads are counted; empty: all.",
+        "attacks",
+        own=True,
+        example=["sqli"],
+    ),
     Key("window", Duration(SECOND, 24 * 3600 * SECOND), "In which time.", "window_ns", own=True),
     Key("threshold", Whole(0, 1_000_000), "So many are accepted; what follows is an attack.", "threshold", own=True),
     Key(
@@ -107,6 +140,23 @@ BEHAVIOR: Final = (
         PATH,
         "A file with a SHA-1 in hexadecimal at the start of each line; empty: the 30,000 most common passwords.",
         "behavior.breached_passwords",
+        own=True,
+    ),
+    Key(
+        "breached_url",
+        URL,
+        "Where the exporter asks about passwords that are not in that set: `GET URL/PREFIX` with the first five digits of a "
+        "SHA-1, answered with lines `SUFFIX:COUNT`. Empty: nobody is asked.",
+        "behavior.breached_url",
+        own=True,
+        example="https://api.pwnedpasswords.com/range",
+    ),
+    Key("breached_rate", Whole(1, 100), "Calls a second to `breached_url` at most.", "behavior.breached_rate", own=True),
+    Key(
+        "breached_timeout",
+        Duration(SECOND // 10, 60 * SECOND),
+        "How long an answer of `breached_url` may take.",
+        "behavior.breached_timeout_ns",
         own=True,
     ),
 )

@@ -22,6 +22,7 @@ USUAL_STREAMS: Final = 128 * MIB  # of a worker, where no figure is set
 LEAST_STREAMS: Final = 16 * MIB  # of a worker: a few messages at their limits, and flows enough to follow
 LEAST_RING: Final = MIB
 LEAST_BUFFER: Final = 2 * MIB
+LEAST_LIMIT: Final = 2048 * MIB  # a search of years of findings may take some of it
 DATAGRAM: Final = 65_536  # the longest IP datagram, in reassembly
 
 
@@ -87,6 +88,11 @@ def memory_shares(settings: Settings, workers: int) -> MemoryShares:
     rest -= workers * (len(sources) * segment_ring + report_ring) + sum(buffers) + fragments
     streams = limits.streams_bytes or max(LEAST_STREAMS, rest // workers)
     return MemoryShares(total, processes, segment_ring, report_ring, buffers, fragments, streams)
+
+
+def process_limit(settings: Settings, workers: int) -> int:
+    """Return how many bytes one process may take before it is taken for broken and started again."""
+    return settings.supervisor.memory_limit_bytes or max(LEAST_LIMIT, 2 * memory_shares(settings, workers).total)
 
 
 def divided(settings: Settings, workers: int) -> Settings:

@@ -18,13 +18,14 @@ from tcpmirror.model.settings_document import decode_settings
 from tcpmirror.settings.assemble import check, with_value
 from tcpmirror.settings.document import FILE_BYTES, compose, line_of, pairs, shown
 from tcpmirror.settings.environment import placed
+from tcpmirror.settings.in_force import in_force_directory
 from tcpmirror.settings.load import LoadedSettings, load_settings
 from tcpmirror.settings.reading import Reading, SettingsProblemsError
 from tcpmirror.settings.schema import Section
 from tcpmirror.settings.table import ROOT
 from tcpmirror.settings.tree import Settings
 
-NAME: Final = "cloud-settings.json"  # in the state directory
+NAME: Final = "cloud-settings.json"  # in the directory of what is in force
 TEXT_CHARS: Final = 64 * 1024
 VERSION: Final = 4  # of the keys
 # Keys, each with all that stands below it.
@@ -93,7 +94,7 @@ def load_in_force(file: Path | None, environ: Mapping[str, str]) -> LoadedSettin
 
 def with_kept(loaded: LoadedSettings) -> LoadedSettings:
     """Return *loaded* with the settings of the cloud that its state directory keeps, as `load_in_force` does."""
-    kept = Path(loaded.settings.supervisor.state_dir) / NAME
+    kept = in_force_directory(loaded.settings) / NAME
     try:
         with kept.open("rb") as stored:
             document = decode_settings(stored.read(FILE_BYTES))
@@ -110,7 +111,7 @@ def with_kept(loaded: LoadedSettings) -> LoadedSettings:
 def pushed_signature(settings: Settings) -> tuple[int, int]:
     """Return what tells whether the settings that were kept of the cloud have changed."""
     try:
-        status = (Path(settings.supervisor.state_dir) / NAME).stat()
+        status = (in_force_directory(settings) / NAME).stat()
     except OSError:
         return 0, 0
     return status.st_mtime_ns, status.st_ino

@@ -305,6 +305,13 @@ SUPERVISOR: Final = (
         "A process silent for so long is killed and started again.",
         "supervisor.heartbeat_s",
     ),
+    _own(
+        "memory_limit",
+        Size(0, _TIB),
+        "A process that takes more, without what it shares with others, is ended and started again. "
+        "0: twice what `limits.memory` comes to for the whole sensor, and 2 GiB at least.",
+        "supervisor.memory_limit_bytes",
+    ),
 )
 
 SECLANG: Final = (

@@ -238,6 +238,9 @@ class Control:
     parameters: str = ""
     statuses: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+    applications: tuple[int, ...] = ()
+    values: str = ""  # of the parameters: only those count
+    attacks: tuple[str, ...] = ()  # types of those whose payloads count
     window_ns: int = 30 * SECOND
     threshold: int = 30  # what follows it is an attack
     limit: int = 0
@@ -252,6 +255,9 @@ class Behavior:
     controls: tuple[Control, ...] = ()  # beside the built-in ones
     interval_ns: int = 2 * SECOND  # how often a worker hands on what it counted
     breached_passwords: str = ""  # a file of SHA-1 hashes; empty: the most common passwords
+    breached_url: str = ""  # where the exporter asks for ranges of hashes; empty: it does not
+    breached_rate: int = 2  # calls a second at most
+    breached_timeout_ns: int = 5 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +427,7 @@ class Supervisor:
     stop_deadline_s: float = 10.0
     restart_backoff_s: float = 0.5  # doubled at each death within a minute, to 30 s
     heartbeat_s: float = 30.0  # a process silent for so long is killed and restarted
+    memory_limit_bytes: int = 0  # of one process, without what it shares; 0: see settings.memory.process_limit
 
 
 @dataclass(frozen=True, slots=True)

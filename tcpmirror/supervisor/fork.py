@@ -21,7 +21,7 @@ from typing import Final, NoReturn
 
 from tcpmirror.errors import EXIT_BUG, EXIT_OK, TcpmirrorError
 from tcpmirror.processes.context import Context
-from tcpmirror.supervisor.confinement import confine_worker
+from tcpmirror.supervisor.confinement import confine
 from tcpmirror.supervisor.privileges import die_with_parent, drop_privileges
 from tcpmirror.telemetry.logs import configure_logging
 
@@ -119,10 +119,7 @@ def _prepare(context: Context, release: Callable[[], None], log_file: str, paren
     configure_logging(str(context.name), settings.log.level, settings.log.pretty, log_file)
     faulthandler.enable()  # a crash in compiled code leaves its Python stack on standard error
     drop_privileges(context.name.kind, is_open=False)
-    if context.name.kind == "worker":
-        context.give_up_privileges = partial(confine_worker, context, log_file)
-    else:
-        context.give_up_privileges = partial(drop_privileges, context.name.kind)
+    context.give_up_privileges = partial(confine, context, log_file)
     _take_signals(context, parent)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from tcpmirror.processes.rule_costs import read_costs
 from tcpmirror.settings.memory import memory_shares, written
 from tcpmirror.settings.tree import SECOND
 from tcpmirror.supervisor.tree import Child, State, Tree
 from tcpmirror.telemetry.ledger import LOSSES, Ledger, read_ledgers
 
+SLOW_RULES: Final = 20  # that are told of
 # Names of `telemetry.names`; those that a kind of process does not count are not summed.
 DROPS: Final = (
     "kernel_dropped",
@@ -73,6 +75,7 @@ def describe_tree(tree: Tree, now_ns: int) -> dict[str, Any]:
         "ledgers": [ledger.described() for ledger in _ledgers(tree)],
         "beside": {name: count for name, count in _beside(tree) if count},
         "memory": memory_shares(tree.settings, tree.layout.workers).described(tree.layout.workers),
+        "slow_rules": read_costs(map(tree.layout.worker_note, range(tree.layout.workers)))[:SLOW_RULES],
         "simulated": tree.settings.simulate.faults,
         "processes": processes,
     }

@@ -99,7 +99,6 @@ class Supervisor:
             installation.mains or MAINS,
             self._release,
             installation.log_file,
-            installation.settings_file,
         )
         work = installation.rules
         self._rules = RuleKeeper(work, self._release, installation.log_file) if work else None

@@ -18,6 +18,7 @@ from tcpmirror.supervisor.control import ask
 
 Status = Mapping[str, Any]
 NS: Final = 1e-9
+SLOW_RULES: Final = 5  # shown
 RING_HIGH: Final = 0.5  # from half full on, no new flow is admitted
 # Rates shown for each kind of process: the counter, and what one of it is.
 RATES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
@@ -60,8 +61,8 @@ def sample(run_dir: Path, asks: Callable[[Path, dict[str, Any]], dict[str, Any]]
 
 
 def screen_of(before: Sample, now: Sample) -> RenderableType:
-    """Return a head, a row for each process, and what is lost."""
-    return Group(_head(now.status), processes_table(before, now), _losses(before, now))
+    """Return a head, a row for each process, what is lost, and the slowest rules."""
+    return Group(_head(now.status), processes_table(before, now), _losses(before, now), _slow_rules(before, now))
 
 
 def processes_table(before: Sample, now: Sample) -> Table:
@@ -136,6 +137,23 @@ def _losses(before: Sample, now: Sample) -> Text:
     seconds = now.at_s - before.at_s
     words = "  ".join(f"{name} {_short(count / seconds)}/s" for name, count in lost.items() if count > 0)
     return Text(f"not analysed: {words}" if words else "", "yellow")
+
+
+def _slow_rules(before: Sample, now: Sample) -> Text:
+    """The rules that most time went to between the two samples: what their signs had judged in full, and what each took."""
+    earlier = {row["rule"]: row for row in before.status["slow_rules"]}
+    seconds = now.at_s - before.at_s
+    costs = []
+    for row in now.status["slow_rules"]:
+        old = earlier.get(row["rule"], {"cost_ns": 0, "requests": 0})
+        if row["requests"] > old["requests"]:  # less: a worker began anew
+            costs.append((row["cost_ns"] - old["cost_ns"], row["requests"] - old["requests"], row["rule"]))
+    words = [
+        f"{rule} {100 * cost_ns * NS / seconds:.1f} % of a core, "
+        f"{_short(requests / seconds)}/s of {cost_ns / requests / 1000:.0f} us"
+        for cost_ns, requests, rule in sorted(costs, reverse=True)[:SLOW_RULES]
+    ]
+    return Text("\n".join(("slowest rules", *(f"  {line}" for line in words))) if words else "")
 
 
 def _short(number: float) -> str:

@@ -12,11 +12,13 @@ import signal
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 from tcpmirror.errors import EXIT_OK
 from tcpmirror.processes.context import Context
 from tcpmirror.processes.layout import ProcessName, SharedLayout
+from tcpmirror.settings.memory import process_limit
 from tcpmirror.settings.tree import SECOND, Settings
 from tcpmirror.supervisor.credentials import Credentials
 from tcpmirror.supervisor.fork import Main, fork_process, read_epitaph
@@ -25,6 +27,8 @@ from tcpmirror.telemetry.counters import CounterPage
 BACKOFF_LIMIT_NS: Final = 30 * SECOND
 SETTLED_NS: Final = 60 * SECOND  # who lived so long starts again with the shortest back-off
 START_HEARTBEATS: Final = 4  # compiling all rules for the first time takes tens of seconds on a small machine
+WEIGH_NS: Final = SECOND  # between two looks at the memory of a process
+PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 NOWHERE: Final = -1  # no record to skip on this ring
 
 # Kinds in the order in which they stop, with the share of the deadline that is gone when each must be: first no new data
@@ -59,6 +63,7 @@ class Child:
     started_ns: int = 0
     due_ns: int = 0  # BACKOFF: when it is started again
     kill_at_ns: int = 0  # STOPPING: when patience ends
+    weighed_ns: int = 0  # when its memory was looked at last
     killed_ns: int = 0  # since when it should be dead
     again: bool = False  # STOPPING: start it anew once it has ended
     restarts: int = 0
@@ -86,7 +91,6 @@ class Tree:
     mains: Mapping[str, Main]
     release: Callable[[], None]
     log_file: str
-    settings_file: str = ""
     children: list[Child] = field(default_factory=list)
     stop_began_ns: int = 0
     _hash_key: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
@@ -142,7 +146,6 @@ class Tree:
             deploy_token=self.credentials.deploy_token,
             admin_password=self.credentials.admin_password,
             skip_positions=child.skip,
-            settings_file=self.settings_file,
             log_file=self.log_file,
         )
         try:
@@ -204,9 +207,23 @@ class Tree:
                 child.last_error = f"silent for {silent_ns / SECOND:.1f} s, killed"
                 log.error("%s (pid %d) is %s", child.name, child.pid, child.last_error)
                 self._kill(child, now_ns)
+            elif not child.killed_ns:
+                self._weigh(child, now_ns)
         elif child.state is State.STOPPING and now_ns >= child.kill_at_ns and not child.killed_ns:
             child.last_error = "did not stop within the deadline, killed"
             log.error("%s (pid %d) %s", child.name, child.pid, child.last_error)
+            self._kill(child, now_ns)
+
+    def _weigh(self, child: Child, now_ns: int) -> None:
+        """End *child* if it takes more memory than one process may: the machine is there for others too."""
+        if now_ns - child.weighed_ns < WEIGH_NS:
+            return
+        child.weighed_ns = now_ns
+        taken, limit = private_bytes(child.pid), process_limit(self.settings, self.layout.workers)
+        if taken > limit:
+            child.last_error = f"took {taken >> 20} MiB of memory, more than {limit >> 20}, killed"
+            log.error("%s (pid %d) %s; see supervisor.memory_limit", child.name, child.pid, child.last_error)
+            child.page.add("memory_kills")
             self._kill(child, now_ns)
 
     def _bury(self, child: Child, code: int, now_ns: int) -> None:
@@ -301,6 +318,15 @@ class Tree:
     @property
     def _heartbeat_ns(self) -> int:
         return int(self.settings.supervisor.heartbeat_s * SECOND)
+
+
+def private_bytes(pid: int) -> int:
+    """Return how much memory a process takes that it shares with no file or mapping; 0: it has gone, or hides (proc(5))."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()
+    except OSError:
+        return 0
+    return (int(pages[1]) - int(pages[2])) * PAGE_BYTES
 
 
 def describe_exit(code: int) -> str:

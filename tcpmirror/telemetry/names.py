@@ -13,6 +13,9 @@ COMMON: Final = (
     "rss_bytes",  # gauge: resident memory
     "bugs",  # exceptions that were ours, contained
     "restarts",  # times the supervisor started it again; written while the process is dead
+    "open_files",  # gauge: 1 where no Landlock shuts the process in
+    "open_calls",  # gauge: 1 where no seccomp filter does
+    "memory_kills",  # times the supervisor ended it because it took too much memory
 )
 
 CAPTURE: Final = (
@@ -180,6 +183,10 @@ EXPORTER: Final = (
     "behavior_counters",  # counters of behaviour that workers handed on
     "behavior_counters_sent",  # merged ones that the cloud has
     "behavior_dropped",  # counters forgotten for want of room
+    "breach_lookups",  # ranges of breached passwords that were asked for
+    "breach_failures",  # and not answered
+    "breach_found",  # logins with a breached password that a service told of
+    "breach_dropped",  # logins that found no room to wait
     "session_digests",  # sessions' digests that workers handed on
     "session_digests_sent",  # merged ones that the cloud has
     "batch_connect_failures",  # of batch_failures: nobody answered at all

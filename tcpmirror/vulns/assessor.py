@@ -26,7 +26,7 @@ FIRST: Final = 3  # exchanges of a place that are looked at
 EVERY: Final = 64
 RECORDS: Final = 1_024  # waiting to be handed on; further ones are counted
 OWNERS: Final = 4_096
-PROTECTED: Final = 4_096
+COOKIES: Final = 4_096
 _OBJECTS: Final = 15  # mask of the hash: one object in 16
 _PUBLIC: Final = "*"
 
@@ -43,7 +43,7 @@ class Assessor:
         self._template = template
         self._places = Places()
         self._owners: OrderedDict[tuple[str, bytes], str] = OrderedDict()
-        self._protected: set[tuple[str, str]] = set()
+        self._open: set[tuple[str, str]] = set()  # hosts and session cookies that are no SameSite ones
         self._guards = Guards(within, template)
         self._records: dict[WeaknessKey, Weakness] = {}
         self.looked_at = 0
@@ -80,14 +80,21 @@ class Assessor:
             yield from self._guards.look(exchange, request, response)
             if b"=" in request.target:
                 yield from signs.of_address(request, self._class_of)
-            yield from signs.of_forms(request, response, lambda name: (host, name) in self._protected)
+            yield from signs.of_forms(request, response, host, lambda name: (host, name) in self._open)
 
     def _learn_cookies(self, host: str, response: Response) -> None:
+        """Note which session cookies *host* hands out without saying that other sites' forms go without them."""
         for key, value in response.headers:
-            if key.lower() == b"set-cookie" and b"samesite=" in value.lower() and b"samesite=none" not in value.lower():
-                if len(self._protected) >= PROTECTED:
-                    self._protected.clear()
-                self._protected.add((host, value.partition(b"=")[0].strip().decode("latin-1")))
+            if key.lower() != b"set-cookie":
+                continue
+            pair, _, flags = value.lower().partition(b";")
+            name = (host, value[: len(pair)].partition(b"=")[0].strip().decode("latin-1"))
+            if b"samesite=" in flags and b"samesite=none" not in flags:
+                self._open.discard(name)
+            elif signs.is_session(name[1]):
+                if len(self._open) >= COOKIES:
+                    self._open.clear()
+                self._open.add(name)
 
     def _of_readers(self, exchange: Exchange, request: Request, response: Response, path: bytes) -> Iterator[Sign]:
         """Yield a sign where private data of an object goes to another than who first had it; what anyone gets is public."""

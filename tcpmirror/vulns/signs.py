@@ -180,11 +180,29 @@ def of_address(request: Request, class_of: ClassOf) -> Iterator[Sign]:
         if len(value) < 3 or _PAGED.search(name):
             continue
         found = class_of(name, value[:4096])
-        if found == "session" and (len(value) < 16 or value.isdigit()):
-            continue  # what analytics call a session: a number or a time
+        if found in _SECRET and _is_public(request, name, value, found):
+            continue
         kind = "secret-in-url" if found in _SECRET else "pii-in-url" if found in _PERSONAL else ""
         if kind:
             yield Sign(kind, name[:SUBJECT], found, f"the parameter {name[:SUBJECT]} holds {found.replace('_', ' ')}")
+
+
+_COUNTED: Final = re.compile(r"(?i)(?:[a-z]+[-_.])?[\d_\-./:%]+")  # a number, a time, a list of such
+_SIGNED: Final = re.compile(r"(?i)x-(?:amz|goog|oss|cos)-")  # of an address that is signed for a time, to be given away
+_BROWSER_KEY: Final = re.compile(r"AIza[\w-]{35}")  # names a project, and is in every page that uses it
+_BESIDE: Final = re.compile(rb"(?i)[?&](?:user|login|e?-?mail|account|uid|name)[^=&]*=|login|auth|account|user")
+
+
+def _is_public(request: Request, name: str, value: str, found: str) -> bool:
+    """Tell whether what looks like a secret is known to all, or only called like one."""
+    if _SIGNED.match(name) or _BROWSER_KEY.fullmatch(value):
+        return True
+    if found == "session" and (len(value) < 16 or _COUNTED.fullmatch(value)):
+        return True  # what analytics call a session
+    if found == "password" and name.lower() == "pwd":
+        return _BESIDE.search(request.target) is None  # the word before, a directory
+    # What the script of another site's page sends, that page gave to everybody.
+    return found in ("session", "api_key") and request.header(b"sec-fetch-site") == b"cross-site"
 
 
 _SIMPLE: Final = (b"", b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")
@@ -194,11 +212,16 @@ _GUARD_FIELD: Final = re.compile(
 )
 _OPEN_PATH: Final = re.compile(
     rb"(?i)log[-_]?(?:in|on|out)|sign[-_]?(?:in|up|out)|regist|auth|token|search|subscri|contact|track|collect|beacon|log$|csp"
+    rb"|saml|sso|acs$|callback|webhook|notif|return"
 )
 
 
-def of_forms(request: Request, response: Response, protected: Callable[[str], bool]) -> Iterator[Sign]:
-    """A change by a form with nothing in it that another site could not send. *protected*: is a cookie SameSite."""
+def of_forms(request: Request, response: Response, host: str, is_open: Callable[[str], bool]) -> Iterator[Sign]:
+    """A change by a form with nothing in it that another site could not send, and a session that browsers add to it.
+
+    That they do is seen: *is_open* tells of a cookie that the host was seen to hand out without SameSite (RFC 6265bis,
+    section 5.5.7), or a page of another site sent this one with it, and it was accepted.
+    """
     if request.method != b"POST" or not 200 <= response.status < 400 or request.body_length == 0:
         return
     kind = (request.header(b"content-type") or b"").partition(b";")[0].strip().lower()
@@ -207,11 +230,14 @@ def of_forms(request: Request, response: Response, protected: Callable[[str], bo
         return
     if _GUARD_FIELD.search(request.body[:LOOK]) or _GUARD_FIELD.search(query):
         return
+    origin = (request.header(b"origin") or b"").decode("latin-1")
+    is_foreign = "://" in origin and _site(origin) != _site(host)
     for pair in (request.header(b"cookie") or b"").split(b";"):
         name, _, value = pair.strip().partition(b"=")
         text = name.decode("latin-1")
-        if is_session(text) and value and not protected(text):
-            yield Sign("csrf", "", digest(value), f"POST with the cookie {text[:SUBJECT]} and no token in it")
+        if is_session(text) and value and (is_foreign or is_open(text)):
+            told = f", sent by a page of {_site(origin)}" if is_foreign else ""
+            yield Sign("csrf", "", digest(value), f"POST with the cookie {text[:SUBJECT]} and no token in it{told}")
             return
 
 

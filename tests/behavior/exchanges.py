@@ -8,6 +8,7 @@ from typing import Any
 
 from tcpmirror.behavior.controls import controls_in_force
 from tcpmirror.behavior.counter import Counter, Excess, merged
+from tcpmirror.behavior.history import exceeding
 from tcpmirror.behavior.watch import Watch
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.settings.tree import Control
@@ -56,5 +57,11 @@ def counted(exchanges: Iterable[Exchange], *own: Control, breached: frozenset[by
 
 def judged(exchanges: Iterable[Exchange], *own: Control, breached: frozenset[bytes] = frozenset()) -> dict[str, Excess]:
     """Return what lies above thresholds, by the name of the control."""
-    whole = merged(counted(exchanges, *own, breached=breached)).values()
-    return {counter.key.control: excess for counter in whole if (excess := counter.judged()) is not None}
+    return above(counted(exchanges, *own, breached=breached))
+
+
+def above(counters: Iterable[Counter]) -> dict[str, Excess]:
+    """Return what of *counters* lies above thresholds, by the name of the control."""
+    whole = merged(counters)
+    far = (exceeding(counter, whole.get) for counter in whole.values())
+    return {counter.key.control: excess for counter in far if (excess := counter.judged()) is not None}

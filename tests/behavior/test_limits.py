@@ -8,7 +8,10 @@ import orjson
 import pytest
 
 from tcpmirror.behavior.controls import PRIVILEGED
+from tcpmirror.behavior.counter import merged
 from tcpmirror.behavior.graphql import measures, shape
+from tcpmirror.behavior.history import exceeding
+from tcpmirror.behavior.uploads import largest_part
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.settings.tree import SECOND, Control
 from tests.behavior.exchanges import counted, exchange, judged
@@ -47,7 +50,12 @@ GRAPHQL = {
     "aliases": ("gql_aliases", 2, {"query": "{a:x b:x c:x}"}, {"query": "{a:x b:x c}"}),
     "documents": ("gql_docs_per_batch", 2, [{"query": "{a}"}] * 3, [{"query": "{a}"}] * 2),
     "size": ("gql_doc_size", 20, {"query": "{a" + " " * 20 + "}"}, {"query": "{a}"}),
-}
+    "a value in the document": ("gql_value_size", 8, {"query": '{a(b: "' + "x" * 9 + '")}'}, {"query": '{a(b: "x")}'}),
+    "a value in the variables": (
+        "gql_value_size", 8, {"query": "{a}", "variables": {"in": [{"b": "x" * 9}]}}, {"query": "{a}", "variables": {"n": "xx"}}
+    ),
+    "introspection": ("gql_introspection", 0, {"query": "{__schema{types{name}}}"}, {"query": "{__typename a(b: \"__schema\")}"}),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "limit", "above", "within"), GRAPHQL.values(), ids=GRAPHQL)
@@ -72,7 +80,8 @@ SHAPES = {
 
 @pytest.mark.parametrize(("document", "expected"), SHAPES.values(), ids=SHAPES)
 def test_shape_of_documents(document: bytes, expected: tuple[int, int]) -> None:
-    assert shape(document) == expected
+    found = shape(document)
+    assert (found.depth, found.aliases) == expected
 
 
 def test_documents_are_found_in_addresses_and_alone_and_nowhere_else() -> None:
@@ -85,6 +94,59 @@ def test_documents_are_found_in_addresses_and_alone_and_nowhere_else() -> None:
     assert of(exchange("/search?query=shoes")) == 0
     assert of(exchange("/search", "POST", b'{"query": "shoes"}')) == 0
     assert of(exchange("/search", "POST", b'{"query": ')) == 0
+    assert of(exchange("/graphql", "POST", DEEP.encode(), Content_Type="text/plain")) == 5
+    assert of(exchange("/graphql", "POST", b'{"query": "{a{b}}"}', Content_Type="text/plain; charset=utf-8")) == 2
+    assert of(exchange("/graphql", "POST", b"query=%7Ba%7Bb%7D%7D", Content_Type="application/x-www-form-urlencoded")) == 2
+    multipart = b'--x\r\nContent-Disposition: form-data; name="operations"\r\n\r\n{"query": "{a{b{c}}}"}\r\n--x--\r\n'
+    assert of(exchange("/upload", "POST", multipart, Content_Type="multipart/form-data; boundary=x")) == 3
+
+
+def test_graphql_has_limits_without_being_asked_for() -> None:
+    sent = [
+        exchange("/api/graphql", "POST", orjson.dumps({"query": '{a(b: "' + "x" * 120_000 + '")}'})),
+        exchange("/api/graphql?debug=1", "POST", b'{"query": "{a}"}', at_s=1),
+        exchange("/api/graphql", "POST", b'{"query": "{a}"}', at_s=2),
+        exchange("/notes", "POST", orjson.dumps({"query": "{" + "x" * 120_000}), at_s=3),
+    ]
+    whole = merged(counted(sent))
+    found = {key.control: (key.path, counter.judged()) for key, counter in whole.items() if key.type.startswith("gql_")}
+    assert {name: (path, excess.marked) for name, (path, excess) in found.items() if excess} == dict.fromkeys(
+        ("graphql-size", "graphql-values", "graphql-debug"), ("/api/graphql", 1)
+    )
+
+
+MULTIPART = (
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n%b\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nlonger than the file is\r\n--b--\r\n'
+)
+PARTS = {
+    "a file": (MULTIPART % (b"x" * 30), {"Content_Type": "multipart/form-data; boundary=b"}, 30),
+    "a field of a form": (b"note=" + b"y" * 99 + b"&file=" + b"x" * 30, {}, 30),
+    "a text in JSON": (orjson.dumps({"doc": {"file": "x" * 30, "note": "y" * 99}}), {}, 30),
+    "a header": (b"", {"File": "x" * 30}, 30),
+    "no such part": (b"note=x", {}, 0),
+    "JSON that is cut": (b'{"file": "xx', {}, 0),
+}
+
+
+@pytest.mark.parametrize(("body", "headers", "size"), PARTS.values(), ids=PARTS)
+def test_one_part_of_a_request_can_have_a_limit(body: bytes, headers: dict[str, str], size: int) -> None:
+    each = exchange("/avatar", "POST", body, **headers)
+    assert each.request is not None
+    each.request.body_length = len(body)
+    for limit, marked_too in ((29, size > 29), (30, False)):
+        own = Control(
+            "part", "file_upload_violation", "uploads", path="/avatar", parameters="file", threshold=0, limit=limit
+        )
+        assert ("part" in judged([each], own)) is marked_too
+
+
+def test_a_file_that_was_cut_has_all_its_bytes() -> None:
+    body = MULTIPART.partition(b"%b")[0] + b"x" * 10
+    each = exchange("/avatar", "POST", body, Content_Type="multipart/form-data; boundary=b")
+    assert each.request is not None
+    each.request.body_length = len(body) + 1_000_000
+    assert largest_part(each.request, lambda name: name == "file") == 1_000_010
 
 
 def history(seconds: float, count: int, size: int = 2_000, wait_s: float = 0.02, begin_s: float = 0.0) -> Iterator[Exchange]:
@@ -146,10 +208,11 @@ def profile_changes(count: int, begin: int = 0, extra: bytes = b"") -> Iterator[
 
 
 def assigned(exchanges: Iterable[Exchange]) -> dict[tuple[str, ...], int]:
+    whole = merged(counted(exchanges))
     return {
-        counter.key.point: sum(slot.count for slot in counter.slots.values())
-        for counter in counted(exchanges)
-        if counter.key.control == "assigned-fields"
+        key.point: excess.marked
+        for key, counter in whole.items()
+        if key.control == "assigned-fields" and (excess := exceeding(counter, whole.get).judged()) is not None
     }
 
 
@@ -172,6 +235,10 @@ OWN_FIELDS = {
         exchange("/hook", "POST", body, answer=body, at_s=number)
         for number, body in enumerate([b'{"name": "x"}'] * 40 + [b'{"role": "x"}'] * 2)
     ],
+    "who speaks in a conversation": lambda: [
+        *profile_changes(40),
+        *profile_changes(1, 40, b', "messages": [{"role": "system"}, {"role":"user", "content": "x"}]'),
+    ],
     "it was refused": lambda: [
         *profile_changes(40),
         exchange("/api/users/1", "PATCH", b'{"role":"x"}', status=403, at_s=60),
@@ -184,9 +251,18 @@ def test_fields_of_their_own_are_not_marked(make) -> None:  # type: ignore[no-un
     assert assigned(make()) == {}
 
 
-def test_who_sets_a_field_again_and_again_is_no_news() -> None:
-    found = assigned([*profile_changes(40), *profile_changes(100, 40, b', "role": "editor"')])
-    assert found == {("post", "role"): 3}
+def test_who_sets_a_field_again_hours_later_is_no_news() -> None:
+    first = list(profile_changes(5, 40, b', "role": "editor"'))
+    assert assigned([*profile_changes(40), *first]) == {("post", "role"): 5}
+    again = profile_changes(100, 10_000, b', "role": "editor"')
+    assert assigned([*profile_changes(40), *first, *again]) == {("post", "role"): 5}
+
+
+def test_what_three_sources_send_is_a_field_that_is_sent() -> None:
+    body = b'{"name": "n", "role": "editor"}'
+    others = [exchange("/api/users/1", "PATCH", body, at_s=60 + each, client=f"192.0.2.{each}") for each in range(3)]
+    assert assigned([*profile_changes(40), *others[:2]]) == {("post", "role"): 1}  # of each of the two
+    assert assigned([*profile_changes(40), *others]) == {}
 
 
 def test_names_that_are_followed_can_be_chosen() -> None:

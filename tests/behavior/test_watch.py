@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from tcpmirror.behavior.watch import CELLS, Watch
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.settings.tree import SECOND, Control
-from tests.behavior.exchanges import NOON, counted, every, exchange, judged
+from tests.behavior.exchanges import NOON, above, counted, every, exchange, judged
 
 JSON, FORM = b'{"username": "bob", "password": "guess-%d"}', b"user=bob&passwd=guess-%d"
 COMMON = frozenset({b"123456", b"qwerty"})
@@ -137,6 +138,54 @@ def test_different_payloads_of_one_source() -> None:
     judged_ = found.judged()
     assert judged_ is not None
     assert (judged_.peak, found.key.subject, found.key.host) == (5, "192.0.2.1", "")
+
+
+PAYLOADS = {
+    "type": Control("p", attacks=("xss",)),
+    "status of the answer": Control("p", statuses=("403",)),
+    "host": Control("p", host="*.other.example"),
+    "path": Control("p", path="/elsewhere"),
+    "application": Control("p", applications=(8,)),
+    "network": Control("p", networks=("10.0.0.0/8",)),
+}
+
+
+@pytest.mark.parametrize("other", PAYLOADS.values(), ids=PAYLOADS)
+def test_payloads_are_counted_where_all_conditions_hold(other: Control) -> None:
+    def counted_payloads(control: Control) -> bool:
+        watch = Watch((control,), 1, application_of=lambda host, path: 7)
+        for number in range(6):
+            watch.observe(exchange(at_s=number / 10), [Finding("sqli", ("get", "q"), f"{number}", "r", 0.9)])
+        return any(counter.key.control == "p" and counter.peak == 6 for counter, _ in watch.take())
+
+    same = Control("p", host="shop.*", statuses=("2xx",), attacks=("sqli",), applications=(7,), networks=("192.0.2.0/24",))
+    assert counted_payloads(replace(same, type="multiple_payloads", count="payloads", threshold=3))
+    assert not counted_payloads(replace(other, type="multiple_payloads", count="payloads", threshold=3))
+
+
+def test_a_control_may_be_for_an_application() -> None:
+    def told(number: int) -> set[str]:
+        control = Control("c", "brute", "requests", applications=(number,))
+        watch = Watch((control,), 1, application_of=lambda host, path: 3 if path.startswith("/shop") else 4)
+        for each in every(0.1, 40, target="/shop/a"):
+            watch.observe(each, [])
+        return set(above(counter for counter, _ in watch.take()))
+
+    assert (told(3), told(4)) == ({"c"}, set())
+
+
+def test_names_and_values_of_parameters_both_have_to_match() -> None:
+    control = Control("c", "enum", "values", parameters="~^ref$", values="~^A[0-9]+$", window_ns=60 * SECOND, threshold=10)
+    assert "c" in judged(every(0.1, 20, target=lambda n: f"/t?ref=A{n}"), control)
+    assert "c" not in judged(every(0.1, 20, target=lambda n: f"/t?ref=B{n}"), control)
+    assert "c" not in judged(every(0.1, 20, target=lambda n: f"/t?other=A{n}"), control)
+
+
+def test_addresses_that_a_server_is_asked_to_fetch_are_enumerated() -> None:
+    inner = judged(every(0.5, 40, target=lambda n: f"/fetch?url=http://10.0.0.{n}/"))
+    assert inner["addresses-of-source"].marked == 10
+    pages = judged(every(0.5, 40, target=lambda n: f"/go?target=chapter-{n}"))
+    assert "addresses-of-source" not in pages
 
 
 def test_requests_with_attacks_count_for_payloads_only() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tcpmirror.cloud.audit import Actor
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.ignore_rules import create_rule
+from tcpmirror.cloud.nodes import tried_findings
 from tcpmirror.cloud.schema import facts
 from tcpmirror.cloud.served_rules import BadPack, keep_pack, public_key, remove_pack, signed_rules
 from tcpmirror.export.client import CloudClient, Identity
 from tcpmirror.export.cloud_rules import UnsoundRulesError, verified_rules
+from tcpmirror.export.tallies import Tallies
 from tcpmirror.model.rule_document import RuleDocument, decode_rules, encode_rules, signed_bytes
 from tcpmirror.processes.cloud_rules import CloudRules
+from tcpmirror.processes.exporter import tried_findings as told_of
 from tcpmirror.processes.rules_in_force import prepare_rules
 from tcpmirror.settings.tree import Settings, Supervisor
 from tests.cloud.running import ADMIN, DEPLOY, NOON, READ, RunningCloud
@@ -208,3 +212,25 @@ def test_administrator_manages_packs_and_nodes(cloud: RunningCloud, node: Node) 
         assert admin.delete(f"/api/v1/nodes/{number}").status_code == 204
         assert reader.get("/api/v1/nodes").json()["nodes"] == []
         assert reader.get("/api/v1/nodes/rules").status_code == 401
+
+
+def test_what_experimental_rules_would_have_found_is_told_by_rule_and_added_up(tmp_path: Path) -> None:
+    with RunningCloud(tmp_path) as cloud:
+        for name, told in (("one", {"mine-a": 3, "mine-b": 1}), ("two", {"mine-a": 4, "bad": "x"}), ("three", "nothing")):
+            client = CloudClient(
+                url=cloud.url,
+                token=DEPLOY,
+                identity=Identity(name, "", "1", "tcp-capture", name),
+                credential_path=tmp_path / name,
+            )
+            client.heartbeat({"tried_findings": told})
+            client.close()
+        assert tried_findings(cloud.service.database) == {"mine-a": 7, "mine-b": 1}
+        with cloud.client(READ) as reader:
+            assert reader.get("/api/v1/attacks").json()["attacks"] == []
+
+
+def test_a_heartbeat_tells_of_experimental_rules_alone() -> None:
+    tallies = Tallies()
+    tallies.add_ignored_news(Counter({("experimental", "mine"): 5, ("files", "ptrav-x"): 9}))
+    assert told_of(tallies) == {"mine": 5}

@@ -38,7 +38,7 @@ class Node:
             credential_path=directory / "node.json",
             direct=True,
         )
-        self.file = directory / NAME
+        self.file = directory / "in-force" / NAME
         self.pushed = CloudSettings(self.settings, self.client)
 
     def beat(self) -> None:
@@ -48,7 +48,7 @@ class Node:
 
     @property
     def node_id(self) -> str:
-        return str(json.loads((self.file.parent / "node.json").read_text())["node_id"])
+        return str(json.loads((self.file.parents[1] / "node.json").read_text())["node_id"])
 
     def in_force(self) -> Settings:
         return with_kept(LoadedSettings(self.settings)).settings
@@ -137,11 +137,11 @@ def test_settings_of_another_key_node_or_time_are_not_taken(cloud: RunningCloud,
 
 
 def test_node_without_a_key_gets_it_and_takes_what_is_signed(cloud: RunningCloud, tmp_path: Path, node: Node) -> None:
-    file = node.file.parent / "node.json"
+    file = node.file.parents[1] / "node.json"
     known = json.loads(file.read_text())
     file.write_text(json.dumps(known | {"rules_key": ""}))
     give(cloud, "all", "log: {level: debug}")
-    old = Node(cloud, node.file.parent)
+    old = Node(cloud, node.file.parents[1])
     old.beat()
     assert old.in_force().log.level == "debug"
     assert json.loads(file.read_text()) == known
@@ -201,7 +201,7 @@ def test_counters_beyond_64_bits_raise_nothing(cloud: RunningCloud, node: Node) 
         for stats in (HUGE, HUGE | {"worker_exchanges": 2**80, "coverage": 2**70, "exporter_backlog": 2**63}):
             for _ in range(3):
                 node.client.heartbeat(json.loads("{}"))
-                credential = json.loads((node.file.parent / "node.json").read_text())
+                credential = json.loads((node.file.parents[1] / "node.json").read_text())
                 with cloud.client(f"{credential['node_id']}.{credential['secret']}") as raw:
                     answer = raw.post(
                         "/api/v1/nodes/heartbeat",

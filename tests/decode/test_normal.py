@@ -170,17 +170,40 @@ def test_what_json_refuses_stands_in_the_form_as_it_is(text: str) -> None:
 
 
 def test_texts_are_sorted_by_their_alphabet() -> None:
-    body = b'{"plain":"a sentence of words.","address":"http://a.example/?b=c","quoted":"it\'s <b>"}'
-    plain, url, other, files = Normalizer().normal_form(Request(b"PUT / HTTP/1.1\r\n\r\n", body)) or ()
-    assert b"a sentence of words." in plain
+    body = b'{"prose":"a sentence of words.","day":"2026-11-23","address":"http://a.example/?b=c","quoted":"it\'s <b>"}'
+    prose, plain, url, other, files = Normalizer().normal_form(Request(b"PUT / HTTP/1.1\r\n\r\n", body)) or ()
+    assert b"a sentence of words." in prose
+    assert b"2026-11-23" in plain
     assert b"http://a.example/?b=c" in url
     assert b"it's <b>" in other
-    assert b"<b>" not in plain + url
+    assert b"<b>" not in prose + plain + url
     assert files == b""
 
 
-def test_a_key_and_a_short_value_stand_together() -> None:
-    assert b"is_admin\1true\1" in (form_of(b"/", b"", b'{"is_admin":true}') or b"")
+KEYED = {
+    "a short value": (b'{"is_admin":true}', b"is_admin\1true\1"),
+    "a long one": (b'{"note":"' + b"a word " * 20 + b'"}', b"note\1a word a word"),
+    "an element of an array": (b'{"run":["first","second"]}', b"run\1second\1"),
+    "behind an object in the array": (b'{"run":[{"a":"b"},"last"]}', b"run\1last\1"),
+    "in an array of arrays": (b'{"run":[[1],[2]]}', b"run\0012\1"),
+    "after an object": (b'{"run":{"a":"b"},"c":"d"}', b"c\1d\1"),
+    "no key, at the top": (b'["first"]', b"\1first\1"),
+    "a key longer than any rule asks for": (b'{"' + b"k" * 64 + b'":["v"]}', b"\1v\1"),
+}
+
+
+@pytest.mark.parametrize(("body", "wanted"), KEYED.values(), ids=KEYED)
+def test_a_value_of_a_document_stands_behind_its_key(body: bytes, wanted: bytes) -> None:
+    assert wanted in b"\1" + (form_of(b"/", b"", body) or b"")
+
+
+def test_a_key_that_is_known_as_clean_stands_before_an_unknown_value() -> None:
+    normalizer = Normalizer()
+    head = b"PUT / HTTP/1.1\r\n\r\n"
+    normalizer.normal_form(Request(head, b'{"shell":"a harmless sentence of more than sixteen bytes"}'))
+    normalizer.learn()
+    form = normalizer.normal_form(Request(head, b'{"shell":"touch created-by-someone"}'))
+    assert b"shell\1touch created-by-someone" in b"".join(form or ())
 
 
 def test_members_that_showed_nothing_are_left_out_the_next_time() -> None:
@@ -237,5 +260,5 @@ def test_texts_are_sorted_by_the_bytes_that_they_hold(value: bytes) -> None:
     form = Normalizer().normal_form(Request(b"GET / HTTP/1.1\r\nx: a" + value + b"y\r\n\r\n"))
     if form is None:
         return
-    kinds = [kind for kind, text in enumerate(form[:3]) if b"x: a" + value + b"y" in text.split(b"\x01")]
-    assert kinds == [next(kind for kind, alphabet in enumerate(ALPHABETS) if not set(value) - alphabet)]
+    kinds = [kind for kind, text in enumerate(form[:-1]) if b"x: a" + value + b"y" in text.split(b"\x01")]
+    assert kinds == [next(kind for kind, alphabet in enumerate(ALPHABETS) if not set(b"x: a" + value) - alphabet)]

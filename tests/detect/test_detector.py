@@ -158,3 +158,41 @@ def test_no_bytes_make_it_fail_and_the_first_tier_is_never_too_strict(detector: 
     if detector.judge_request(message):
         assert detector.is_suspect(message)
     detector.inspect(Exchange(message, Response(b"HTTP/1.1 200 OK\r\n\r\n", body)))
+
+
+NAMED = b"touch created-by-someone"  # an attack in a field called `shell` alone
+PACKED = b"dG91Y2ggY3JlYXRlZC1ieS1zb21lb25l"
+PARTS = b"Content-Type: multipart/form-data; boundary=b\r\n"
+PART = b'--b\r\nContent-Disposition: form-data; name="shell"\r\n\r\n%b\r\n--b--\r\n'
+FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
+FIELDS = {
+    "parameter": (b"/x?a=1&shell=touch+created-by-someone", b"", b""),
+    "parameter in base64": (b"/x?shell=" + PACKED, b"", b""),
+    "parameter in hexadecimal": (b"/x?shell=" + NAMED.hex().encode(), b"", b""),
+    "array of parameters": (b"/x?shell[]=touch+created-by-someone", b"", b""),
+    "form": (b"/x", FORM, b"a=1&shell=touch+created-by-someone"),
+    "document in a form": (b"/x", FORM, b'q={"shell":"touch created-by-someone"}'),
+    "part": (b"/x", PARTS, PART % NAMED),
+    "part in base64": (b"/x", PARTS, PART % PACKED),
+    "element": (b"/x", b"Content-Type: text/xml\r\n", b"<a><shell>" + NAMED + b"</shell></a>"),
+    "element in base64": (b"/x", b"Content-Type: text/xml\r\n", b"<a><shell>" + PACKED + b"</shell></a>"),
+    "attribute": (b"/x", b"Content-Type: text/xml\r\n", b"<a shell='" + NAMED + b"'/>"),
+    "header": (b"/x", b"shell: " + NAMED + b"\r\n", b""),
+    "header in base64": (b"/x", b"shell: " + PACKED + b"\r\n", b""),
+    "cookie": (b"/x", b"Cookie: a=b; shell=" + NAMED + b"\r\n", b""),
+    "member": (b"/x", b"", b'{"a":1,"shell":"touch created-by-someone"}'),
+    "member in base64": (b"/x", b"", b'{"shell":"' + PACKED + b'"}'),
+    "member percent-encoded": (b"/x", b"", b'{"shell":"touch%20created-by-someone"}'),
+    "element of an array": (b"/x", b"", b'{"shell":["x","touch created-by-someone"]}'),
+    "document in a member": (b"/x", b"", b'{"q":"{\\"shell\\":\\"touch created-by-someone\\"}"}'),
+}
+
+
+@pytest.mark.parametrize(("target", "headers", "body"), FIELDS.values(), ids=FIELDS)
+def test_the_first_tier_keeps_a_value_and_its_name_together(
+    detector: Detector, target: bytes, headers: bytes, body: bytes
+) -> None:
+    clean = request(b"POST", b"/x", b"", b'{"shell":"a harmless sentence of more than sixteen bytes"}')
+    assert detector.inspect(clean) == []  # and so the name alone is known as clean
+    asked = request(b"POST", target, headers, body)
+    assert [finding.rule for finding in detector.inspect(asked)] == ["rce-command-field"]

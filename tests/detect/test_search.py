@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tcpmirror.detect.compiled import INSTALLED, Expression, Matcher, Role, gate_expressions
 from tcpmirror.detect.pack import load_pack
-from tcpmirror.detect.search import Search, Searches, need_of
+from tcpmirror.detect.search import OTHERS, SORTED, Search, Searches, need_of
+from tcpmirror.model.alphabet import ALPHABETS
 
 PATTERNS = (
     rb"^\x27\s*or\b",
@@ -21,7 +22,7 @@ PATTERNS = (
     rb"%00",
 )
 EXPRESSIONS = [Expression(pattern, rule // 2, Role.SIGN, 0) for rule, pattern in enumerate(PATTERNS)]
-SEARCH = Search(EXPRESSIONS, None)
+SEARCH = Search(EXPRESSIONS, None, SORTED)
 WHOLE = Matcher(EXPRESSIONS, None)
 PIECES = (
     b"' or 1",
@@ -33,13 +34,14 @@ PIECES = (
     b"\r\nTo: a",
     b"%00",
     b"word ",
+    b" 4-2: ",
     b"\x01",
 )
 
 
-def told(search: Search, text: bytes) -> list[int]:
+def told(search: Search, text: bytes, alphabet: int = OTHERS) -> list[int]:
     found: list[int] = []
-    search.scanner(lambda index, start, end, flags, context: found.append(index))(text)
+    search.scanner(lambda index, start, end, flags, context: found.append(index), alphabet)(text)
     return sorted(found)
 
 
@@ -49,6 +51,15 @@ def test_it_finds_what_one_database_of_all_finds_each_once(text: bytes) -> None:
     found: list[int] = []
     WHOLE.scan(text, lambda index, start, end, flags, context: found.append(index))
     assert told(SEARCH, text) == sorted(found)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=6).map(b"".join), st.sampled_from((b"", b"word " * 60)))
+def test_it_finds_as_much_in_texts_whose_alphabet_is_known(text: bytes, more: bytes) -> None:
+    text += more
+    for place, alphabet in enumerate(ALPHABETS):
+        if not set(text) - alphabet:
+            assert told(SEARCH, text, min(place, OTHERS)) == told(SEARCH, text)
 
 
 def test_a_search_after_one_that_ended_early_begins_anew() -> None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.network import Namespace, Network, network, run
+from bench.network import Namespace, Network, network, run, wait_until
 from bench.nginx import nginx
 
 CLIENT: Final = "10.92.0.1"
@@ -66,6 +66,11 @@ class Bed:
     def answered(self) -> int:
         """Return how many requests the server has logged."""
         return len(self.access_log.read_bytes().splitlines()) if self.access_log.exists() else 0
+
+    def await_answered(self, wanted: int) -> None:
+        """Wait until the server has logged *wanted* requests: it writes a line once the answer has gone out."""
+        wait_until(lambda: self.answered() >= wanted, f"{wanted} lines of the server", 20)
+        assert self.answered() == wanted
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ def test_mirror_brings_both_directions_in_its_encapsulation(mirror: str, artefac
             dumped(ground.sensor, "mon0", capture, artefacts / "mon0.log", "not icmp6") as received,
         ):
             requests = visit(ground)
-        assert ground.answered() == requests
+        ground.await_answered(requests)
         tagger = ground.tagger
     present, absent = SHAPES[mirror]
     assert sum(frames(capture, expression) for expression in present) >= sent[0] - frames(wire, "ip6")

@@ -16,7 +16,7 @@ from tests.traffic import EPOCH, conversation, request, response, write_capture
 OVER_TIME = {
     "brute", "dirbust", "bola", "api_abuse", "multiple_payloads", "credential_stuffing", "account_takeover",
     "security_crawlers", "scraping", "file_upload_violation", "resource_consumption", "enum",
-    "gql_doc_size",
+    "gql_doc_size", "gql_value_size", "gql_debug",
 }  # fmt: skip
 XML = {"Content_Type": "text/xml"}
 JSON = {"Content_Type": "application/json"}

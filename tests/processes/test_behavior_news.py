@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import zstandard
+
 from tcpmirror.behavior.counter import Counter, CounterKey, Slot
 from tcpmirror.behavior.record import encode_rows, records
 from tcpmirror.export.client import CloudClient, Identity
@@ -164,3 +166,37 @@ def test_a_field_that_only_answers_know_is_an_attack_in_the_cloud(tmp_path: Path
         with cloud.client(READ) as reader:
             (attack,) = reader.get("/api/v1/attacks").raise_for_status().json()["attacks"]
     assert (attack["type"], attack["path"], attack["hits"]) == ("mass_assignment", "/api/users/{}", 1)
+
+
+def test_two_sensors_that_each_know_half_of_what_is_usual_tell_of_large_answers_together(tmp_path: Path) -> None:
+    sent = [*every(1.0, 300, target="/export"), *every(0.5, 60, target="/export", client="192.0.2.66")]
+    for number, each in enumerate(sent):
+        assert each.request is not None
+        assert each.response is not None
+        late = 400 * 10**9 if number >= 300 else 0
+        for message in (each.request, each.response):
+            message.time_ns += late
+            message.end_ns += late
+        each.response.body_length = 900_000 if late else 1_500
+    with RunningCloud(tmp_path) as cloud:
+        for half in (0, 1):
+            client = sensor(cloud, tmp_path, str(half))
+            outbox = counted(sent[half::2], workers=2)
+            while (call := outbox.next()) is not None:
+                client.send_digests(call[0], outbox.path)
+                outbox.done()
+            client.close()
+        with cloud.client(READ) as reader:
+            (attack,) = reader.get("/api/v1/attacks").raise_for_status().json()["attacks"]
+    assert (attack["type"], attack["path"], attack["hits"]) == ("api_abuse", "/export", 40)
+
+
+def test_a_cloud_that_is_sent_what_is_still_to_be_asked_about_leaves_it_out(tmp_path: Path) -> None:
+    key = CounterKey("c", "credential_stuffing", "unchecked", 60 * 10**9, 3, "192.0.2.1", "h", "/", (), 0, "f" * 40)
+    (rows,) = records([Counter(key, {NOON // key.slot_ns: Slot(900, NOON, NOON)})], 1 << 20)
+    with RunningCloud(tmp_path) as cloud:
+        client = sensor(cloud, tmp_path, "one")
+        client.send_digests(zstandard.ZstdCompressor().compress(encode_rows("id", rows)), BehaviorOutbox.path)
+        client.close()
+        assert attacks(cloud) == []
+    assert b"f" * 40 not in (tmp_path / "cloud.db").read_bytes()

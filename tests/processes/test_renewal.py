@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,10 @@ from bench.network import wait_until
 from tcpmirror.errors import SettingsError
 from tcpmirror.model.exchange import Exchange, Request
 from tcpmirror.processes.renewal import Renewal, Renewed
-from tcpmirror.settings.tree import Settings
+from tcpmirror.settings.in_force import SETTINGS_NAME, in_force_directory, packed_settings
+from tcpmirror.settings.tree import Inspection, Settings, Supervisor
 
 KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpmirror"  # for compiled rules
-ONE_SOURCE = """version: 4
-mode: tcp-capture-v2
-tcp_stream: {from_interface: {enabled: true, interface: lo}}
-"""
 PACK = """
 type: xss
 rules:
@@ -35,17 +33,19 @@ rules:
 LONGEST_PAUSE_S = 1.0
 
 
-def written(directory: Path, pattern: str) -> str:
-    """Write settings with one own rule; return the file's name."""
+def written(directory: Path, pattern: str) -> Settings:
+    """Put settings with one own rule in force; return settings that know only where."""
     rules = directory / "rules"
     rules.mkdir(exist_ok=True)
     if not (directory / "cache").exists():
         KEPT.mkdir(parents=True, exist_ok=True)
         (directory / "cache").symlink_to(KEPT)
     (rules / "own.yaml").write_text(PACK.format(pattern=pattern))
-    file = directory / "tcpmirror.yaml"
-    file.write_text(f"{ONE_SOURCE}supervisor: {{state_dir: {directory}}}\ninspection: {{rules_dir: {rules}}}\n")
-    return str(file)
+    place = Settings(supervisor=Supervisor(state_dir=str(directory)))
+    kept = in_force_directory(place)
+    kept.mkdir(exist_ok=True)
+    (kept / SETTINGS_NAME).write_bytes(packed_settings(replace(place, inspection=Inspection(rules_dir=str(rules)))))
+    return place
 
 
 def taken(renewal: Renewal) -> tuple[Renewed, float]:
@@ -70,7 +70,7 @@ def exchange() -> Exchange:
 
 
 def test_new_rules_are_brought_while_the_loop_beside_goes_on(tmp_path: Path) -> None:
-    renewal = Renewal(Settings(), written(tmp_path, "'glimmerstone-[0-9]{1,40}'"))
+    renewal = Renewal(written(tmp_path, "'glimmerstone-[0-9]{1,40}'"))
     assert renewal.take() is None, "nobody asked for any"
     renewal.begin()
     assert renewal.take() is None
@@ -83,7 +83,7 @@ def test_new_rules_are_brought_while_the_loop_beside_goes_on(tmp_path: Path) -> 
 
 
 def test_rules_that_cannot_be_used_are_told_and_the_next_ones_taken(tmp_path: Path) -> None:
-    renewal = Renewal(Settings(), written(tmp_path, "'(unclosed'"))
+    renewal = Renewal(written(tmp_path, "'(unclosed'"))
     renewal.begin()
     with pytest.raises(SettingsError, match="own-rule"):
         taken(renewal)

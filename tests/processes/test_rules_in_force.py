@@ -90,12 +90,12 @@ def test_rules_that_cannot_be_used_at_the_first_start_leave_nothing(rules: Path)
     (rules / "own.yaml").write_text("type: [")
     with pytest.raises(SettingsError):
         prepare_rules(settings_of(rules))
-    assert read_in_force(rules.parent / "state" / NAME) is None
+    assert read_in_force(rules.parent / "state" / "in-force" / NAME) is None
 
 
 def test_a_damaged_record_of_them_is_as_none(rules: Path) -> None:
     prepare_rules(settings_of(rules))
-    record = rules.parent / "state" / NAME
+    record = rules.parent / "state" / "in-force" / NAME
     whole = record.read_bytes()
     for damaged in (b"", whole[:-9], b"[]", b'{"packs": 1}'):
         record.write_bytes(damaged)

@@ -63,7 +63,8 @@ def test_every_key_of_the_list_is_one_and_holds_no_path_address_or_secret() -> N
 
 
 def keep(directory: Path, *layers: tuple[str, str]) -> None:
-    (directory / NAME).write_bytes(encode_settings(SettingsDocument(1, "n", layers)))
+    (directory / "in-force").mkdir(exist_ok=True)
+    (directory / "in-force" / NAME).write_bytes(encode_settings(SettingsDocument(1, "n", layers)))
 
 
 def test_kept_settings_go_over_the_file_in_their_order(tmp_path: Path) -> None:
@@ -89,10 +90,12 @@ BROKEN = {
 def test_kept_settings_that_cannot_be_used_are_left_out_with_a_warning(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(FILE.format(directory=tmp_path))
+    kept = tmp_path / "in-force" / NAME
+    kept.parent.mkdir()
     if content is None:
-        (tmp_path / NAME).mkdir()
+        kept.mkdir()
     else:
-        (tmp_path / NAME).write_bytes(content)
+        kept.write_bytes(content)
     loaded = load_in_force(file, {})
     assert loaded.settings.limits.body_bytes == 2 << 20
     assert "the cloud's settings are left out" in loaded.warnings[-1]

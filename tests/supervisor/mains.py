@@ -6,6 +6,7 @@ the defaults. What a main wants to tell goes to the events file as one JSON obje
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tcpmirror.errors import EnvironmentFault, SettingsError
 from tcpmirror.processes.context import Context
@@ -31,8 +32,8 @@ EVENTS = Path(os.environ.get("EVENTS", os.devnull))
 MARKS = EVENTS.parent
 
 
-def tell(what: str, **facts: object) -> None:
-    with EVENTS.open("a") as events:
+def tell(what: str, to: TextIO | None = None, /, **facts: object) -> None:
+    with contextlib.nullcontext(to) if to else EVENTS.open("a") as events:
         events.write(json.dumps({"what": what, "time_ns": time.monotonic_ns(), **facts}) + "\n")
 
 
@@ -42,10 +43,20 @@ def beats(context: Context) -> int:
         context.beat()
         if context.reloading:
             context.reloading = False
-            tell("reloading", name=str(context.name), settings_file=context.settings_file)
+            tell("reloading", name=str(context.name))
         time.sleep(PAUSE_S)
     tell("stopped", name=str(context.name))
     return 0
+
+
+def hungry(context: Context) -> int:
+    """Takes 512 MiB in its first life, and holds them."""
+    mark = MARKS / f"fed-{context.name}"
+    is_first = not mark.exists()
+    mark.touch()  # before it eats, which may take its life
+    held = bytearray(b"x") * (512 << 20) if is_first else bytearray()
+    code = beats(context)
+    return code if len(held) >= 0 else 1
 
 
 def deaf(context: Context) -> int:
@@ -131,13 +142,18 @@ def feeds_poison(context: Context) -> int:
 
 def powers(context: Context) -> int:
     """Tells what this process may do once it has opened what it needs, then runs."""
-    if context.name.kind != "worker":  # which has given up what it had, and shut in could not tell
-        context.give_up_privileges()
+    # Opened before, because a process that is shut in could not tell.
+    events = EVENTS.open("a")
+    context.give_up_privileges()
     lines = dict(line.split(":\t") for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
     facts = {name: lines[name].strip() for name in ("CapEff", "CapPrm", "NoNewPrivs", "Name")}
     descriptors = sorted(str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
-    tell("powers", name=str(context.name), descriptors=descriptors, **facts)
-    return beats(context)
+    with events:
+        tell("powers", events, name=str(context.name), descriptors=descriptors, **facts)
+    while not context.stopping:
+        context.beat()
+        time.sleep(PAUSE_S)
+    return 0
 
 
 def cloud_that_knows(context: Context) -> int:
@@ -148,7 +164,7 @@ def cloud_that_knows(context: Context) -> int:
 MAINS: dict[str, Callable[[Context], int]] = {
     main.__name__: main
     for main in (
-        beats, silent, deaf, never_ends, hangs_once, no_interface, loses_interface, buggy, exits, ends, poisoned,
+        beats, silent, hungry, deaf, never_ends, hangs_once, no_interface, loses_interface, buggy, exits, ends, poisoned,
         feeds_poison, powers, cloud_that_knows,
     )
 }  # fmt: skip

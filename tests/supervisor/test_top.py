@@ -29,6 +29,7 @@ def status(packets: int, cpu_s: float, ring_full: int) -> dict[str, Any]:
         "state": "running",
         "totals": dict.fromkeys(("packets", "exchanges", "attacks", "backlog", "drops"), packets),
         "losses": {"ring_full": ring_full},
+        "slow_rules": [],
         "processes": [process | {"counters": counters, "rings": {}}],
     }
 
@@ -53,6 +54,17 @@ def test_rings_and_the_cost_of_judging_are_those_of_each_worker() -> None:
     text = shown(screen_of(Sample(0.0, before), Sample(1.0, now)))
     assert "61 % / 2 %" in text
     assert "4.2 us, 25 % in full" in text
+
+
+def test_the_rules_that_time_went_to_between_two_looks_are_named_dearest_first() -> None:
+    old = [{"rule": "rce-a", "cost_ns": 5_000_000_000, "requests": 900}]
+    new = [
+        {"rule": "rce-a", "cost_ns": 5_100_000_000, "requests": 1000},
+        {"rule": "xss-b", "cost_ns": 1_000_000_000, "requests": 50},
+    ]
+    before, now = (worker_status(0, {}) | {"slow_rules": rows} for rows in (old, new))
+    text = shown(screen_of(Sample(0.0, before), Sample(2.0, now)))
+    assert text.index("xss-b 50.0 % of a core, 25/s of 20000 us") < text.index("rce-a 5.0 % of a core, 50/s of 1000 us")
 
 
 def test_a_process_that_is_new_has_no_rates_yet() -> None:

@@ -55,7 +55,9 @@ WEAK = {
     "environment": (exchange("GET /.env", content=b"APP_KEY=base64:abc\nDB_PASSWORD=x\n"), "exposed-file"),
     "backup of source": (exchange("GET /index.php.bak", content=b"<?php $db = 1;"), "exposed-file"),
     "dump": (exchange("GET /db.sql", content=b"-- dump\nCREATE TABLE users (id int);\n"), "exposed-file"),
-    "form without a token": (exchange("POST /profile/mail", FORM + SESSION, b"to=x", status=302), "csrf"),
+    "form without a token, sent by a page of another site": (
+        exchange("POST /profile/mail", FORM + SESSION + "Origin: https://evil.example\r\n", b"to=x", status=302), "csrf"
+    ),
 }  # fmt: skip
 
 
@@ -83,6 +85,15 @@ SOUND = {
     "JSON, which other sites cannot send": exchange("POST /profile/mail", JSON + SESSION, b'{"to": "x"}'),
     "a form without a session": exchange("POST /profile/mail", FORM, b"to=x"),
     "a form that was refused": exchange("POST /profile/mail", FORM + SESSION, b"to=x", status=403),
+    "a form whose session cookie nobody saw handed out": exchange("POST /profile/mail", FORM + SESSION, b"to=x"),
+    "a form of the site itself": exchange(
+        "POST /profile/mail", FORM + SESSION + "Origin: https://www.shop.example\r\n", b"to=x"
+    ),
+    "what analytics call a session": exchange("GET /collect?sessionId=session-1688379283688&sid=36549_38942_38881_38796_1"),
+    "a key that every page holds": exchange("GET /map?key=AIzaSyA-0123456789abcdefghijklmnopqrstu"),
+    "an address that is signed to be given away": exchange("GET /f?X-Amz-Security-Token=IQoJb3JpZ2luX2VjEIH12345678"),
+    "a session of another site's script": exchange("GET /e?sid=8f14e45fceea167a5a36ab", "Sec-Fetch-Site: cross-site\r\n"),
+    "the word before, which is no password": exchange("GET /suggest?pwd=tencent&wd=ten"),
     "a form of a search": exchange("POST /search", FORM + SESSION, b"q=x"),
 }  # fmt: skip
 
@@ -130,6 +141,13 @@ def test_a_samesite_cookie_guards_forms() -> None:
     looked = assessor()
     looked.look(exchange("GET /", answer="Set-Cookie: sessionid=0123456789abcdef; HttpOnly; SameSite=Lax\r\n"), [])
     assert looked.look(exchange("POST /profile/mail", FORM + SESSION, b"to=x"), []) == []
+
+
+def test_a_form_is_open_once_its_session_cookie_was_handed_out_without_samesite() -> None:
+    looked = assessor()
+    for flags, kinds in (("HttpOnly", ["csrf"]), ("Secure; SameSite=None", ["csrf"]), ("SameSite=Strict", [])):
+        looked.look(exchange("GET /", answer=f"Set-Cookie: sessionid=0123456789abcdef; {flags}\r\n"), [])
+        assert [sign.kind for sign in looked.look(exchange(f"POST /{flags[:3]}", FORM + SESSION, b"to=x"), [])] == kinds
 
 
 def cors(origin: str) -> Exchange:

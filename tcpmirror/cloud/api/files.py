@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 
 import orjson
 from fastapi.responses import StreamingResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.types import Send
 
 # What a spreadsheet takes for the start of a formula (OWASP, CSV Injection).
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_CHUNK_CHARS: Final = 64 * 1024
+_CHUNK: Final = 64 * 1024  # characters or bytes
+_DISPOSITION: Final = "content-disposition"
 ROWS: Final = 100_000  # of a file whose pages are counted off
 
 Rows = Iterator[dict[str, Any]]
+_log = logging.getLogger(__name__)
 
 
 def csv_file(name: str, columns: Sequence[str], rows: Rows) -> StreamingResponse:
@@ -53,7 +60,7 @@ def _csv(columns: Sequence[str], rows: Rows) -> Iterator[bytes]:
     writer.writerow(columns)
     for fields in rows:
         writer.writerow([cell(fields[name]) for name in columns])
-        if text.tell() > _CHUNK_CHARS:
+        if text.tell() > _CHUNK:
             yield _taken(text)
     yield _taken(text)
 
@@ -66,14 +73,32 @@ def _taken(text: io.StringIO) -> bytes:
 
 
 def _json(columns: Sequence[str], rows: Rows) -> Iterator[bytes]:
-    before = b"["
+    text, before = bytearray(), b"["
     for fields in rows:
-        yield before + orjson.dumps({name: fields[name] for name in columns})
+        text += before + orjson.dumps({name: fields[name] for name in columns})
         before = b",\n"
-    yield b"[]" if before == b"[" else b"]"
+        if len(text) > _CHUNK:
+            yield bytes(text)
+            text.clear()
+    yield bytes(text) + (b"[]" if before == b"[" else b"]")
+
+
+class _Streamed(StreamingResponse):
+    """A file that ends in order or not at all: where the store fails on the way, the connection goes without its last chunk.
+
+    So whoever fetches it is told of an incomplete transfer (RFC 9112, 8) and does not take a part for the whole.
+    """
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except (DBAPIError, PoolTimeoutError) as error:
+            _log.error("%s is cut short, the store failed: %s", self.headers[_DISPOSITION], getattr(error, "orig", error))
 
 
 def _file(chunks: Iterator[bytes], name: str, ending: str, media_type: str) -> StreamingResponse:
+    """Return *chunks* as a file. The first is made here: a store that fails at once is told by the status (503)."""
+    first = next(chunks, b"")
     dated = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.{ending}"
-    headers = {"Content-Disposition": f'attachment; filename="{dated}"'}
-    return StreamingResponse(chunks, media_type=media_type, headers=headers)
+    headers = {_DISPOSITION: f'attachment; filename="{dated}"'}
+    return _Streamed(chain((first,), chunks), media_type=media_type, headers=headers)

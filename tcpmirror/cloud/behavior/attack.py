@@ -102,9 +102,21 @@ def _point(key: CounterKey) -> tuple[str, ...]:
 
 
 def _finding(key: CounterKey) -> FindingIn:
-    what = f"different values of {point_text(key.point)}" if key.point else "different values"
-    text = f"more than {key.threshold} {'requests' if key.unit == 'requests' else what} in {key.window_ns / 1e9:g} s"
+    text = f"more than {key.threshold} {_what(key)} in {key.window_ns / 1e9:g} s"
     return FindingIn(type=key.type, point=list(_point(key)), payload=text, rule=key.control, confidence=CONFIDENCE)
+
+
+def _what(key: CounterKey) -> str:
+    """Say what a counter of *key* counts."""
+    point = point_text(key.point)
+    return {
+        "requests": "requests",
+        "values": f"different values of {point}" if point else "different values",
+        "sizes": f"answers {key.limit} times as large as usual",
+        "waits": f"answers waited for {key.limit} times as long as usual",
+        "surges": f"requests beyond {key.limit} times as many as usual",
+        "fields": f"requests with {point}, which only answers hold,",
+    }[key.unit]
 
 
 def _of_sample(sample: Sample, key: CounterKey) -> SoundReport | None:

@@ -10,7 +10,8 @@ import orjson
 import zstandard
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from tcpmirror.behavior.counter import Counter, Excess, Sample, merged, read_row, row_of
+from tcpmirror.behavior.counter import Counter, CounterKey, Excess, Sample, merged, read_row, row_of
+from tcpmirror.behavior.history import Find, exceeding, find_in, needed, split
 from tcpmirror.cloud.behavior.attack import Marked, add_marked
 from tcpmirror.cloud.bulk import chunks
 from tcpmirror.cloud.database import Database
@@ -41,12 +42,12 @@ def take_counters(
     book: SourceBook | None = None,
 ) -> bool:
     """Merge *counters* of a digest; False if it was taken before. On return it is committed."""
-    fresh = list(merged(counters).values())
+    rest, histories = split(merged(counter for counter in counters if counter.key.unit != "unchecked").values())
     intake = _Intake(node_id, book or SourceBook())
     with database.writing() as connection:
         if was_taken(connection, node_id, digest_id):
             return False
-        for some in chunks(fresh):
+        for some in (*chunks(histories), *chunks(rest)):  # what is judged by histories comes after them
             _merge(connection, intake, some)
         remember(connection, node_id, digest_id, now_ns)
     return True
@@ -62,22 +63,36 @@ def _merge(connection: Connection, intake: _Intake, fresh: list[Counter]) -> Non
     names = {counter.key.digest: counter for counter in fresh}
     stored = connection.execute(select(behavior_counters).where(behavior_counters.c.key.in_(list(names))))
     before = {row.key: row for row in stored}
+    find = find_in(_histories(connection, fresh))
     for name, counter in names.items():
-        row = _merged_row(connection, intake, counter, before.get(name))
+        row = _merged_row(connection, intake, counter, before.get(name), find)
         if name in before:
             connection.execute(update(behavior_counters).where(behavior_counters.c.key == name).values(**row))
         else:
             connection.execute(insert(behavior_counters), row | {"key": name})
 
 
-def _merged_row(connection: Connection, intake: _Intake, fresh: Counter, before: Row[Any] | None) -> dict[str, Any]:
+def _histories(connection: Connection, fresh: list[Counter]) -> dict[CounterKey, Counter]:
+    """Return the histories by which *fresh* is judged."""
+    found = {}
+    for some in chunks(sorted({key.digest for counter in fresh for key in needed(counter.key)})):
+        stored = select(behavior_counters.c.counter).where(behavior_counters.c.key.in_(some))
+        for packed in connection.execute(stored).scalars():
+            history = _unpacked(packed)
+            found[history.key] = history
+    return found
+
+
+def _merged_row(
+    connection: Connection, intake: _Intake, fresh: Counter, before: Row[Any] | None, find: Find
+) -> dict[str, Any]:
     """Return the row of *fresh* added to what was there *before*, after its attack was brought up to date."""
     whole = Counter(fresh.key) if before is None else _unpacked(before.counter)
-    earlier = whole.excess()
+    earlier = exceeding(whole, find).excess()
     whole.merge(fresh)
     row: dict[str, Any] = dict(_NEW if before is None else before._mapping) | {"subject": whole.key.subject}
     row["base"] += sum(count for number, count in earlier.items() if number not in whole.slots)
-    found = whole.judged()
+    found = exceeding(whole, find).judged()
     total = row["base"] + (found.marked if found is not None else 0)
     if found is not None and total > row["marked"]:
         if row["attack_id"] is None or found.first_ns > row["attack_ns"] + EXTENDS_NS:

