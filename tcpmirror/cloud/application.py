@@ -34,6 +34,7 @@ from tcpmirror.cloud.api import (
     sources,
     vulnerabilities,
 )
+from tcpmirror.cloud.api.examples import add_examples
 from tcpmirror.cloud.deliveries import Deliveries
 from tcpmirror.cloud.housekeeping import Housekeeping
 from tcpmirror.cloud.protection import Protection
@@ -108,6 +109,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
         document["components"]["schemas"] |= ingestion.batch_schemas()
+        add_examples(document)
     assert app.openapi_schema is not None, "FastAPI keeps the document it makes"
     return app.openapi_schema
 

@@ -36,7 +36,7 @@ class FindingIn(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    type: Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_]{1,39}\z", examples=["sqli"])]
+    type: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$", examples=["sqli"])]
     point: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=64, examples=[["get", "id"]])]
     payload: Annotated[str, Field(max_length=4096, examples=["1' OR '1'='1"])]
     rule: Annotated[str, Field(max_length=256, examples=["sqli.tautology"])]
@@ -56,7 +56,7 @@ class ReportIn(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    id: Annotated[str, Field(pattern=r"\A[0-9a-f]{32}\z", examples=["9f0c5a1be2d34f6a8b7c6d5e4f3a2b1c"])]
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["9f0c5a1be2d34f6a8b7c6d5e4f3a2b1c"])]
     time_ns: Annotated[_Count, Field(examples=[1_790_000_000_000_000_000])]
     duration_ns: _Count | None
     client: Annotated[_Short, Field(examples=["203.0.113.9:51544"])]

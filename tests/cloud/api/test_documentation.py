@@ -3,6 +3,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
+from tcpmirror.cloud.api.examples import lacking
 from tests.cloud.running import RunningCloud
 
 
@@ -39,3 +42,23 @@ def test_document_is_complete(cloud: RunningCloud) -> None:
         shape = success.get("content", {}).get("application/json", {}).get("schema")
         assert status == "204" or shape is None or "$ref" in str(shape), (path, verb)
     assert "examples" in str(schemas["ReportIn"])
+
+
+def test_every_field_and_parameter_has_an_example_that_is_right(cloud: RunningCloud) -> None:
+    with cloud.client() as client:
+        document = client.get("/api/openapi.json").json()
+    schemas = document["components"]["schemas"]
+    assert {f"{model}.{name}" for model, schema in schemas.items() for name, _ in lacking(schema)} == set()
+    parameters = [
+        parameter["schema"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+    ]
+    assert [each for each in parameters if "examples" not in each and "enum" not in each] == []
+    fields = [field for schema in schemas.values() for field in schema.get("properties", {}).values()]
+    for each in (*schemas.values(), *fields, *parameters):
+        whole = each | {"components": document["components"]}
+        for example in each.get("examples", ()):
+            problems = [error.message for error in Draft202012Validator(whole).iter_errors(example)]
+            assert problems == [], (each, example)
