@@ -25,7 +25,7 @@ discovery: {{interval: 1s}}
 sessions: {{interval: 1s}}
 behavior: {{interval: 1s, controls: {controls}}}
 inspection: {{mask: [{{name: pins, parameter: pin}}]}}
-supervisor: {{heartbeat: 2s, state_dir: {directory}/state, run_dir: {directory}/run}}
+supervisor: {{state_dir: {directory}/state, run_dir: {directory}/run}}
 """
 
 
@@ -58,3 +58,4 @@ def take_rules(console: RunningConsole, directory: Path) -> None:
     with sensor(console, directory, capture) as is_running:
         log = directory / "sensor.log"
         wait_until(lambda: not is_running() or "took rules" in log.read_text(), "the rules on the sensor", 90, 0.1)
+        assert is_running(), log.read_text()[-3000:]
