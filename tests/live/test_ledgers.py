@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from bench.client import Request, exchange_all
 from bench.network import wait_until
 from tests.live import bed as beds
-from tests.live.bed import SERVER, bed
+from tests.live.bed import SERVER, Bed, bed
 from tests.live.configurations import V4, V4_ANY, V4_FANOUT, V4_RING, V4_RING_TIGHT, V4_TIGHT
 from tests.live.sensor import Sensor, running
 
@@ -39,6 +40,16 @@ def at_rest(sensor: Sensor) -> dict[str, dict[str, Any]]:
     return dict(before[-1])
 
 
+def kill_amid_traffic(ground: Bed, sensor: Sensor, victim: str) -> None:
+    """Kill *victim* once exchanges are under way that go on for longer than its place stays empty."""
+    answered = ground.answered()
+    with ThreadPoolExecutor(1) as client:
+        traffic = client.submit(lambda: [exchange_all(ground.client, (SERVER, 80), [[GET] * 20] * 10, 8) for _ in range(30)])
+        wait_until(lambda: ground.answered() > answered + 100, "exchanges under way")
+        sensor.kill(victim)
+        traffic.result()
+
+
 @pytest.mark.parametrize("configuration", ENGINES.values(), ids=ENGINES.keys())
 def test_the_ledgers_close_whatever_dies(configuration: str, artefacts: Path) -> None:
     with bed("span", artefacts / "bed") as ground, running(ground.sensor, artefacts / "sensor", configuration) as sensor:
@@ -48,8 +59,7 @@ def test_the_ledgers_close_whatever_dies(configuration: str, artefacts: Path) ->
                 ledgers(sensor), 0
             )
             if victim:
-                sensor.kill(victim)
-                exchange_all(ground.client, (SERVER, 80), [[GET] * 20] * 20, 8)
+                kill_amid_traffic(ground, sensor, victim)
                 wait_until(lambda: sensor.status()["state"] == "running", "a whole sensor", 60, 0.3)
         found = at_rest(sensor)
         assert all(ledger["difference"] == 0 for ledger in found.values())

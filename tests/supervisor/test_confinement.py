@@ -257,7 +257,7 @@ OTHER_FILES: dict[str, tuple[str, Act]] = {
     "exporter: a file in /etc, to write": ("exporter", lambda _: os.open("/etc/hosts", os.O_WRONLY)),
     "exporter: a variable of its supervisor": ("exporter", lambda _: Path(f"/proc/{os.getppid()}/environ").read_bytes()),
     "cloud: a file of root's": ("cloud", lambda _: list(Path("/root").iterdir())),
-    "cloud: its own program, to write": ("cloud", lambda _: os.open(confinement.__file__, os.O_WRONLY)),
+    "cloud: a module that it imports, to write": ("cloud", lambda _: os.open(os.__file__, os.O_WRONLY)),
     "cloud: a shell": ("cloud", lambda _: os.execv("/bin/sh", ["sh", "-c", "exit 0"])),
 }
 
