@@ -41,9 +41,9 @@ class Road:
         return self.spool.reader().backlog == 0
 
 
-def road_to(url: str, directory: Path, batch_reports: int = 10, interval_s: float = 0.05) -> Road:
+def road_to(url: str, directory: Path, batch_reports: int = 10, interval_s: float = 0.05, timeout_s: float = 0.3) -> Road:
     client = CloudClient(
-        url=url, token=TOKEN, identity=IDENTITY, credential_path=directory / "node.json", timeout_s=0.3, direct=True
+        url=url, token=TOKEN, identity=IDENTITY, credential_path=directory / "node.json", timeout_s=timeout_s, direct=True
     )
     spool = Spool(directory / "spool", 1 << 26, 1 << 20, fsync=False)
     counters = CounterPage.private(EXPORTER)
@@ -77,10 +77,10 @@ def test_a_node_shows_itself_before_it_has_anything_to_report(cloud: TestCloud, 
 
 
 def test_few_reports_wait_for_more_as_long_as_the_interval(cloud: TestCloud, tmp_path: Path, eventually: Eventually) -> None:
-    road = road_to(cloud.url, tmp_path, batch_reports=3, interval_s=60.0)
+    road = road_to(cloud.url, tmp_path, batch_reports=3, interval_s=60.0, timeout_s=20.0)
     road.add(0)
     road.sender.start()
-    eventually(lambda: len(cloud.stored) == 1)  # what comes after a pause goes at once
+    eventually(lambda: road.counters.get("reports_sent") == 1)  # what comes after a pause goes at once
     road.add(1, 2)
     assert len(cloud.stored) == 1
     road.add(3)
