@@ -6,12 +6,12 @@ change with each process: NH (Black et al., "UMAC: Fast and Secure Message Authe
 by a chance of 2^-64, whoever chose them, because nobody sees a hash or a key. The table has a place for each hash and keeps the
 last that came to it: memory is fixed, and nothing has to be thrown out.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from tcpmirror.decode.text cimport uchar
-from tcpmirror.model.hashing cimport siphash13
+from tcpmirror.model.hashing cimport short_word, siphash13
 
 cdef extern from *:
     ctypedef unsigned long long wide "unsigned __int128"
@@ -19,16 +19,6 @@ cdef extern from *:
 
 DEF PLACES = 65536
 DEF FRESH = 4096          # texts of one message that can be learned
-
-
-cdef inline uint64_t _rest(const uchar* data, Py_ssize_t size) noexcept nogil:
-    """Return a number that tells the *size* bytes (less than 8) from all others of that size."""
-    cdef uint32_t first, last
-    if size >= 4:
-        memcpy(&first, data, 4)
-        memcpy(&last, data + size - 4, 4)
-        return <uint64_t>last << 32 | first
-    return <uint64_t>data[0] << 16 | <uint64_t>data[size >> 1] << 8 | data[size - 1] if size else 0
 
 
 cdef class CleanTexts:
@@ -66,9 +56,9 @@ cdef class CleanTexts:
             at += 16
         if at + 8 <= size:
             memcpy(&first, data + at, 8)
-            second = _rest(data + at + 8, size - at - 8)
+            second = short_word(data + at + 8, size - at - 8)
         else:
-            first = _rest(data + at, size - at)
+            first = short_word(data + at, size - at)
             second = 0
         total += <wide>(keys[0] + first) * (keys[1] + second)
         total += <wide>(keys[2] + <uint64_t>size) * keys[3]

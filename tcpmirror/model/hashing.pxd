@@ -1,5 +1,5 @@
 """Hashes that stages share: a keyed one for what strangers choose, and a mixer for tables that only need spreading."""
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 
@@ -10,6 +10,16 @@ cdef inline uint64_t mixed(uint64_t x) noexcept nogil:
     x ^= x >> 33
     x *= <uint64_t>0xc4ceb9fe1a85ec53
     return x ^ (x >> 33)
+
+
+cdef inline uint64_t short_word(const uint8_t* data, Py_ssize_t size) noexcept nogil:
+    """Return a number that tells the *size* bytes (less than 8) from all others of that size."""
+    cdef uint32_t first, last
+    if size >= 4:
+        memcpy(&first, data, 4)
+        memcpy(&last, data + size - 4, 4)
+        return <uint64_t>last << 32 | first
+    return <uint64_t>data[0] << 16 | <uint64_t>data[size >> 1] << 8 | data[size - 1] if size else 0
 
 
 cdef inline uint64_t rotated(uint64_t x, int bits) noexcept nogil:
