@@ -8,6 +8,8 @@ lists; an operator's own file may be as large as memory allows: eight bytes a ha
 from __future__ import annotations
 
 import hashlib
+import importlib.machinery
+import importlib.util
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -45,15 +47,29 @@ class BreachedPasswords:
 def breached_passwords(path: str = "") -> BreachedPasswords:
     """Return the set in the file *path*, or that of the most common passwords; EnvironmentFault if it cannot be read."""
     if not path:
-        from zxcvbn.frequency_lists import FREQUENCY_LISTS  # loaded only where passwords are looked up
-
-        common = FREQUENCY_LISTS["passwords"]
-        return BreachedPasswords(hashlib.sha1(each.encode(), usedforsecurity=False).hexdigest() for each in common)
+        return BreachedPasswords(
+            hashlib.sha1(each.encode(), usedforsecurity=False).hexdigest() for each in _common_passwords()
+        )
     try:
         with Path(path).open(encoding="ascii", errors="replace") as lines:
             return BreachedPasswords(_hash_of(line, number, path) for number, line in enumerate(lines, 1) if line.strip())
     except OSError as problem:
         raise EnvironmentFault(f"behavior.breached_passwords: {path} cannot be read: {problem}") from problem
+
+
+def _common_passwords() -> list[str]:
+    """Return the list in `zxcvbn`: its module alone, as the package's others take longer to load than the list."""
+    package = importlib.util.find_spec("zxcvbn")
+    places = package.submodule_search_locations if package is not None else None
+    spec = importlib.machinery.PathFinder.find_spec("frequency_lists", places) if places else None
+    if spec is None or spec.loader is None:
+        raise EnvironmentFault(
+            "behavior.breached_passwords: the package zxcvbn, which holds the built-in list, is not whole"
+        )
+    lists = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(lists)
+    common: list[str] = lists.FREQUENCY_LISTS["passwords"]
+    return common
 
 
 def _hash_of(line: str, number: int, path: str) -> str:

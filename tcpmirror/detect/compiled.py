@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from tcpmirror.errors import SettingsError
 
 # Where an installation puts the databases of the rules that it came with.
 INSTALLED: Final = Path(sys.prefix) / "share" / "tcpmirror" / "rules"
+_DATABASES: Final = b"databases 2"  # to be raised when `_write` writes them in another way
 _PLANS: Final = b"needs 3"  # to be raised when `factors` or `alphabet` read patterns in another way
 ScanTerminated = hyperscan.ScanTerminated
 RefusedPattern = hyperscan.HyperscanError  # what a database with a bad pattern raises; `check_rules` tells which
@@ -193,24 +193,26 @@ def kept_text(facts: Sequence[bytes], make: Callable[[], str], cache_dir: Path |
     """Return the file name and text of what *make* makes of *facts*: as installed, else from *cache_dir*, else made now."""
     name = _digest((_PLANS, *facts)) + ".plan"
     for file in (INSTALLED / name, *([cache_dir / name] if cache_dir else [])):
-        content = _whole(file)
-        if content is not None:
+        text = _text(file)
+        if text is not None:
             _note_use(file)
-            return name, content.decode("ascii")
+            return name, text
     text = make()
     if cache_dir is not None:
-        _write(cache_dir / name, text.encode("ascii"))
+        content = text.encode("ascii")
+        _write(cache_dir / name, hashlib.sha256(content).digest() + content)
     return name, text
 
 
 def _cache_name(patterns: Sequence[bytes], flags: Sequence[int]) -> str:
     kinds = str(flags[0]) if len(set(flags)) == 1 else ",".join(map(str, flags))
-    return _digest((_version(), kinds.encode(), *patterns)) + ".hs"
+    return _digest((_DATABASES, _version(), kinds.encode(), *patterns)) + ".hs"
 
 
 @lru_cache(maxsize=1)
 def _version() -> bytes:
-    return metadata.version("hyperscan").encode()
+    version: str = hyperscan.__version__  # type: ignore[attr-defined]
+    return version.encode()
 
 
 def _digest(facts: Iterable[bytes]) -> str:
@@ -232,21 +234,24 @@ def _only_one(cache_dir: Path) -> Iterator[None]:
 
 
 def _read(file: Path) -> hyperscan.Database | None:
-    """Return the database in *file*; None if there is none, or not a whole one for this processor."""
-    content = _whole(file)
+    """Return the database in *file*; None if there is none, or not a whole one for this processor.
+
+    What Hyperscan writes holds the length and a checksum, which it compares when it reads: another would be work done twice
+    over fifty megabytes at each start.
+    """
     try:
-        return None if content is None else hyperscan.loadb(content, hyperscan.HS_MODE_BLOCK)
-    except hyperscan.HyperscanError:
+        return hyperscan.loadb(file.read_bytes(), hyperscan.HS_MODE_BLOCK)
+    except (OSError, hyperscan.HyperscanError):
         return None
 
 
-def _whole(file: Path) -> bytes | None:
-    """Return what `_write` wrote to *file*; None if that is not there as it was."""
+def _text(file: Path) -> str | None:
+    """Return the text that `kept_text` wrote to *file* behind its checksum; None if it is not there as it was."""
     try:
         content = file.read_bytes()
     except OSError:
         return None
-    return content[32:] if content[:32] == hashlib.sha256(content[32:]).digest() else None
+    return content[32:].decode("ascii") if content[:32] == hashlib.sha256(content[32:]).digest() else None
 
 
 def _note_use(file: Path) -> None:
@@ -256,11 +261,11 @@ def _note_use(file: Path) -> None:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write *content* and its checksum so that a reader sees all or nothing; a full disk only costs the cache."""
+    """Write *content* so that a reader sees all or nothing; a full disk only costs the cache."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".hs-", delete=False) as part:
-            part.write(hashlib.sha256(content).digest() + content)
+            part.write(content)
             os.fchmod(part.fileno(), 0o644)  # the sensor may run as another user than who installed it
     except OSError:
         return

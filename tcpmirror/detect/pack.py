@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from tcpmirror.detect.commands import KINDS, with_commands
 from tcpmirror.detect.grammars import GRAMMARS
@@ -40,6 +41,7 @@ DEFAULT_POINTS: Final = (
 DETECTORS: Final = ("tokens", "entities", "graphql", "limits", "answers")
 _WITHOUT_EXAMPLES: Final = ("limits", "answers")  # they need bytes, or an answer, that no example holds
 _REFERENCE: Final = re.compile(r"https?://[^\s]+")
+_TEXT: Final = "tag:yaml.org,2002:str"
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
 
 
@@ -255,7 +257,9 @@ class _Section:
 
     def value(self, key: str) -> object:
         node = self.node(key)
-        return None if node is None else yaml.SafeLoader("").construct_object(node, deep=True)
+        if isinstance(node, yaml.ScalarNode) and node.tag == _TEXT:
+            return node.value
+        return None if node is None else SafeConstructor().construct_object(node, deep=True)
 
     def text(self, key: str, default: str | None = None) -> str:
         value = self.value(key)

@@ -76,7 +76,7 @@ def places_of(kind: str, settings: Settings, log_file: str) -> Places:
 
     Directories where files are replaced as wholes: a rule of Landlock is about the file that is there now.
     """
-    logs = tuple(_logs(settings, log_file))
+    logs = _logs(settings, log_file)
     match kind:
         case "worker":
             state = Path(settings.supervisor.state_dir)
@@ -143,15 +143,13 @@ def _interpreter() -> Iterator[str]:
         yield from (str(path.resolve()) for path in Path("/").glob(pattern))
 
 
-def _beside(*files: str) -> tuple[str, ...]:
-    """Return the directories of *files*, or a file itself where its directory holds what is not ours."""
+def _beside(*files: str, shared: tuple[str, ...] = TOO_MUCH) -> tuple[str, ...]:
+    """Return the directories of *files*, or a file itself where its directory is a *shared* one: that holds other things."""
     paths = [Path(file).absolute() for file in files if file]
-    return tuple(str(path if str(path.parent) in TOO_MUCH else path.parent) for path in paths)
+    return tuple(str(path if str(path.parent) in shared else path.parent) for path in paths)
 
 
-def _logs(settings: Settings, log_file: str) -> Iterator[str]:
-    """Give the logs, which may be made anew beside the old ones when these are rotated away."""
-    state = str(Path(settings.supervisor.state_dir).absolute())
-    for file in sorted({log_file, access_file(settings.log, log_file)} - set(STREAMS)):
-        path = Path(file).absolute()
-        yield str(path if str(path.parent) in (*TOO_MUCH, state) else path.parent)
+def _logs(settings: Settings, log_file: str) -> tuple[str, ...]:
+    """Return where logs are, which may be made anew beside the old ones when these are rotated away."""
+    files = {log_file, access_file(settings.log, log_file)} - set(STREAMS)
+    return _beside(*sorted(files), shared=(*TOO_MUCH, str(Path(settings.supervisor.state_dir).absolute())))

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import importlib
 import socket
-from collections.abc import Iterable
 from types import ModuleType
 from typing import Final
 
@@ -56,9 +55,12 @@ def restrict_calls(seccomp: ModuleType, kind: str) -> None:
     """Have the calls that a process of *kind* has no use for fail, for good."""
     rules = seccomp.SyscallFilter(seccomp.ALLOW)
     refused = seccomp.ERRNO(errno.EPERM)
-    _add(rules, refused, DENIED[kind])
-    for family in set(range(FAMILIES_KNOWN)) - FAMILIES.get(kind, frozenset()) if kind in FAMILIES else ():
-        rules.add_rule(refused, "socket", seccomp.Arg(0, seccomp.EQ, family))
+    for name in DENIED[kind]:
+        with contextlib.suppress(ValueError, OSError):  # a call that this machine's architecture does not have
+            rules.add_rule(refused, name)
+    if kind in FAMILIES:
+        for family in set(range(FAMILIES_KNOWN)) - FAMILIES[kind]:
+            rules.add_rule(refused, "socket", seccomp.Arg(0, seccomp.EQ, family))
     if kind == "capture":  # datagrams of tunnels, but no streams
         for family in (socket.AF_INET, socket.AF_INET6):
             rules.add_rule(
@@ -72,9 +74,3 @@ def restrict_calls(seccomp: ModuleType, kind: str) -> None:
         rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")
         rules.add_rule(refused, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_THREAD, 0))
     rules.load()
-
-
-def _add(rules: object, action: object, names: Iterable[str]) -> None:
-    for name in names:
-        with contextlib.suppress(ValueError, OSError):  # a call that this machine's architecture does not have
-            rules.add_rule(action, name)  # type: ignore[attr-defined]

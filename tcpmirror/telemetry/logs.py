@@ -13,14 +13,15 @@ import logging.handlers
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from structlog.stdlib import ExtraAdder, ProcessorFormatter
-from structlog.typing import EventDict, Processor
 
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.telemetry.repetition import Repetition
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -65,6 +66,8 @@ def configure_logging(process: str, level: str = "info", pretty: bool = True, fi
 
 def line_formatter(process: str, pretty: bool) -> logging.Formatter:
     """Return what makes lines of records: text for people, or one JSON object for each."""
+    from structlog.stdlib import ExtraAdder, ProcessorFormatter  # takes a tenth of a second: only where lines are written
+
     renderer = _text if pretty else _json
     return ProcessorFormatter(
         processors=[_told_by(process), ProcessorFormatter.remove_processors_meta, renderer],
