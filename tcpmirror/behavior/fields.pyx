@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
 from tcpmirror.model.exchange cimport Request, Response
-from tcpmirror.model.hashing cimport mixed, siphash13
+from tcpmirror.model.hashing cimport mixed, short_word, siphash13
 from tcpmirror.model.needle cimport holds
 
 import os
@@ -63,13 +63,13 @@ cdef class Fields:
             stop = at
             at += 1
             if is_json:
-                while stop > data and stop[-1] <= 32:
+                while stop > data and (stop - 1)[0] <= 32:
                     stop -= 1
-                if stop == data or stop[-1] != 34:
+                if stop == data or (stop - 1)[0] != 34:
                     continue
                 stop -= 1
             begin = stop
-            while begin > data and stop - begin <= NAME_BYTES and (begin[-1] != 34 if is_json else begin[-1] != 38):
+            while begin > data and stop - begin <= NAME_BYTES and (begin - 1)[0] != (34 if is_json else 38):
                 begin -= 1
             if 0 < stop - begin <= NAME_BYTES and self._is_wanted(begin, stop - begin):
                 name = PyBytes_FromStringAndSize(begin, stop - begin).decode("latin-1")
@@ -87,19 +87,14 @@ cdef class Fields:
 
     cdef uint64_t _hashed(self, const char* name, Py_ssize_t size) noexcept:
         """Return a hash of *name*: two words that overlap hold one of up to sixteen bytes."""
-        cdef uint32_t half, other
-        cdef uint64_t first, last
+        cdef uint64_t first, last = 0
         if size > 16:
             return siphash13(self.key0, self.key1, <const uint8_t*>name, size)
         if size >= 8:
             memcpy(&first, name, 8)
             memcpy(&last, name + size - 8, 8)
-        elif size < 4:
-            first, last = <uint8_t>name[0] | <uint64_t><uint8_t>name[size >> 1] << 8, <uint8_t>name[size - 1]
         else:
-            memcpy(&half, name, 4)
-            memcpy(&other, name + size - 4, 4)
-            first, last = half, other
+            first = short_word(<const uint8_t*>name, size)
         return mixed(mixed(first ^ self.key0) ^ last ^ self.key1 ^ <uint64_t>size << 56)
 
 

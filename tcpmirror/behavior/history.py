@@ -25,8 +25,6 @@ LEAST_REQUESTS: Final = 100  # in a slot: fewer are never many
 REQUESTS: Final = 20  # without a field, before it is one that is not sent
 SENT: Final = 3  # requests, and sources, that send a field which "is not sent"
 
-RELATIVE: Final = frozenset(("sizes", "waits", "surges", "fields"))
-
 
 def exceeding(counter: Counter, find: Find, part: int = 1) -> Counter:
     """Return what of *counter* is far from usual, as a counter of plain requests; *find*: histories by their keys.
@@ -35,9 +33,9 @@ def exceeding(counter: Counter, find: Find, part: int = 1) -> Counter:
     nothing is known: what is worth telling to whom knows more.
     """
     key = counter.key
-    if key.unit not in RELATIVE:
+    judge = _JUDGES.get(key.unit)
+    if judge is None:
         return counter if key.unit not in ("usual", "unchecked") else Counter(key)
-    judge = _JUDGES[key.unit]
     slots = {}
     for number, slot in counter.slots.items():
         count = judge(key, number, slot, find, part)

@@ -58,12 +58,12 @@ cdef class Routes:
         targets = []
         for place in range(len(route.checks)):
             check = <Check>route.checks[place]
-            target = path if check.is_relative else check.control.path[:KEY_BYTES] if check.control.path and not check.is_by_route else "" if check.is_of_host else path
+            target = _target(check, path)
             targets.append(target)
             if check.has_history:
                 route.usual = Usual(host, path, method) if route.usual is None else route.usual
-            name_of = host + " " + target if not check.is_relative else host + " " + target + " " + method
-            route.hashes[place] = hash64(name_of.encode("utf-8", "replace"))
+            counted = host + " " + target + (" " + method if check.is_relative else "")
+            route.hashes[place] = hash64(counted.encode("utf-8", "replace"))
         route.targets = tuple(targets)
         if self.fields is not None:
             route.resource = self._resource(host, path)
@@ -80,6 +80,15 @@ cdef class Routes:
                 self.resources.clear()
             found = self.resources[key] = Resource(host, key[1], self.fields)
         return <Resource>found
+
+
+cdef str _target(Check check, str path):
+    """Return the path under which *check* counts a request for *path*."""
+    if check.is_relative:
+        return path
+    if check.control.path and not check.is_by_route:
+        return check.control.path[:KEY_BYTES]
+    return "" if check.is_of_host else path
 
 
 cdef uint64_t hash64(bytes text):

@@ -43,7 +43,8 @@ def openapi(host: str, digests: Iterable[EndpointDigest], version: str = "1") ->
     schemes: dict[str, dict[str, str]] = {}
     for digest in sorted(digests, key=lambda each: (each.path, each.method)):
         if digest.kind == "rest" and digest.method.lower() in METHODS:
-            paths.setdefault(_shared_path(paths, digest), {})[digest.method.lower()] = _operation(digest)
+            path = _shared_path(paths, digest)
+            paths.setdefault(path, {})[digest.method.lower()] = _operation(digest, path)
             schemes |= {name: _SCHEMES[name] for name in digest.auth if name in _SCHEMES}
     return {
         "openapi": "3.1.0",
@@ -61,8 +62,8 @@ def _shared_path(paths: Mapping[str, Any], digest: EndpointDigest) -> str:
     return next((path for path in paths if re.sub(r"\{[^}]*\}", "{}", path) == bare), own)
 
 
-def _operation(digest: EndpointDigest) -> dict[str, Any]:
-    found: dict[str, Any] = {"parameters": _parameters(digest), "responses": _responses(digest)}
+def _operation(digest: EndpointDigest, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"parameters": _parameters(digest, path), "responses": _responses(digest)}
     content = _content(digest, "request")
     if content:
         found["requestBody"] = {"content": content}
@@ -72,9 +73,10 @@ def _operation(digest: EndpointDigest) -> dict[str, Any]:
     return found
 
 
-def _parameters(digest: EndpointDigest) -> list[dict[str, Any]]:
-    found = []
-    for place, name in value_names(digest).items():
+def _parameters(digest: EndpointDigest, path: str) -> list[dict[str, Any]]:
+    found, segments = [], path[1:].split("/")
+    for place in value_names(digest):
+        name = segments[place][1:].partition("}")[0]
         value = digest.parameters.get(("request", "path", str(place)))
         schema = schema_of(value) if value is not None else {"type": "string"}
         found.append({"name": name, "in": "path", "required": True, "schema": schema})

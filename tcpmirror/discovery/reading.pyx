@@ -11,7 +11,7 @@ from xml.parsers import expat
 
 import orjson
 
-from tcpmirror.discovery.digest import PARAMETERS, WORDS, ParameterDigest, smallest
+from tcpmirror.discovery.digest import HASHES, PARAMETERS, WORDS, ParameterDigest
 from tcpmirror.discovery.sensitive import class_of, class_of_name
 from tcpmirror.discovery.shape import segment_key
 from tcpmirror.discovery.values import kind_of_float, kind_of_integer, kind_of_sent, kind_of_text, value_hash
@@ -137,10 +137,10 @@ cdef class Sink:
     cdef void _remember(self, found, str name, str value, str kind):
         cdef unsigned int mark = value_hash(value)
         hashes = found.hashes
-        if mark not in hashes and (len(hashes) < 16 or mark < max(hashes)):
+        if mark not in hashes:
             hashes.add(mark)
-            if len(hashes) > 16:
-                found.hashes = smallest(hashes)
+            if len(hashes) > HASHES:
+                hashes.discard(max(hashes))
         if found.count <= CLASSED or found.count % 8 == 0:
             sensitive = class_of(name, value)
             if sensitive:

@@ -35,6 +35,7 @@ _DIVERGENT_BITS: Final = 0.45  # of what follows a text, against what follows th
 _G_LIMIT: Final = 20.0  # twice the log likelihood ratio; per degree of freedom 2 more
 _ROUNDS: Final = 24
 _OPEN_SHARE: Final = 0.1  # of the texts seen once
+_USUAL_SHARE: Final = 0.05  # of what follows texts seen often, for it to be what follows a value there
 _MANY: Final = 12  # texts with digits that are each seen again: fewer may be `load_1`, `load_5`, `load_15`
 _ALIKE_BITS: Final = 1.0  # of entropy in what follows, before likeness says anything
 _TELLING: Final = 120  # requests, divided by the texts, before likeness within chance says anything
@@ -160,11 +161,7 @@ def _alike(words: dict[str, Node], values: Node | None, is_learned: bool, is_dee
     for child in together:
         whole.update(child.following(below))
     _leave_out(following, whole)
-    if (
-        is_learned
-        or _are_values(following, whole)
-        or (is_deep and _are_choices({name: words[name] for name in following}, below))
-    ):
+    if is_learned or _are_values(following) or (is_deep and _are_choices({name: words[name] for name in following}, below)):
         return set(following)
     if values is None:
         return set()
@@ -215,13 +212,23 @@ def _difference(counts: Counter[str], whole: Counter[str]) -> float:
     return nats if is_other else 0.0
 
 
-def _are_values(following: dict[str, Counter[str]], whole: Counter[str]) -> bool:
+def _are_values(following: dict[str, Counter[str]]) -> bool:
     size = len(following)
     if size < _MIN_VALUES:
         return False
-    once = sum(counts.total() == 1 for counts in following.values())
+    once = _seen_once(following)
     mixed = sum(raw_shape(name) == "mixed" for name in following)
     return once >= max(2, _OPEN_SHARE * size) or (size >= _MANY and mixed >= max(2, _MIXED_SHARE * size))
+
+
+def _seen_once(following: dict[str, Counter[str]]) -> int:
+    """Return how many texts were seen once and followed by what also follows those seen often, where there are such.
+
+    What somebody tries below a few collections is seen once, too, and nothing comes after it.
+    """
+    often = sum((counts for counts in following.values() if counts.total() >= _CERTAIN), Counter[str]())
+    singles = [next(iter(counts)) for counts in following.values() if counts.total() == 1]
+    return sum(not often or often[event] >= _USUAL_SHARE * often.total() for event in singles)
 
 
 def _are_choices(words: dict[str, Node], below: set[str]) -> bool:

@@ -49,6 +49,15 @@ def test_a_document_says_what_was_seen() -> None:
     assert set(paths["/users"]["post"]["responses"]) == {"201"}
 
 
+def test_methods_of_one_path_give_its_value_one_name() -> None:
+    """By itself the one would be called an id and the other a name."""
+    made = [exchange(f"/users/{1000 + n}", answer={"id": n}) for n in range(4)]
+    made += [exchange(f"/users/ann_{n}x", "PUT", answer={"id": 1}) for n in range(9)]
+    ((path, methods),) = exported(*made)["paths"].items()
+    assert path == "/users/{user_id}" and methods.keys() == {"get", "put"}
+    assert [each["name"] for method in methods.values() for each in method["parameters"]] == ["user_id", "user_id"]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),

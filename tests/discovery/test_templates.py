@@ -71,6 +71,21 @@ def assert_right(seed: int, names: set[str], at_least: int) -> None:
     assert plain_right / there < 0.5
 
 
+def test_what_is_tried_below_collections_does_not_join_them() -> None:
+    made: dict[Path, Counter[str]] = {}
+    for collection, method, many in (("customers", "GET", 40), ("invoices", "GET", 130), ("profiles", "PUT", 31)):
+        made |= {("v2", collection, str(9000 + number)): Counter({method: 1}) for number in range(many)}
+    made |= {
+        ("v2", word): Counter({"GET": 1 + number % 4})
+        for number, word in enumerate(["find", "export", "debug", "other", "feed"])
+    }
+    assert {template for path, template in templates(made).items() if len(path) == 3} == {
+        ("v2", "customers", "{}"),
+        ("v2", "invoices", "{}"),
+        ("v2", "profiles", "{}"),
+    }
+
+
 def test_the_order_of_traffic_does_not_matter() -> None:
     document = next(document for document in documents() if document["name"] == "zoom")
     made = list(calls(document, 1))

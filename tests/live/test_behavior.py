@@ -33,13 +33,17 @@ def asked(target: str, answer: bytes = b'{"ok": true}', method: str = "GET", bod
 
 
 def usual(begin_s: float) -> Iterator[list[Packet]]:
-    """Yield what comes on any day: a report each second, changes of users, and their answers."""
-    for number in range(BLOCK_S // 10):
-        turns = [turn for _ in range(10) for turn in asked("/report")]
+    """Yield what comes on any day: a report each second, a call of another endpoint every other, changes of users."""
+    for number in range(BLOCK_S // 10 + 1):
+        turns = [turn for _ in range(10) for turn in asked("/report")] + [turn for _ in range(5) for turn in asked("/busy")]
         user = asked(f"/api/users/{number}", b'{"id": 1, "name": "n", "role": "user", "isAdmin": false}')
         change = asked(f"/api/users/{number}", method="PATCH", body=b'{"name": "n%d"}' % number)
         yield conversation(
-            [*turns, *user, *change], client=f"10.1.1.{number}", port=30000 + number, start=begin_s + number * 10, step=0.01
+            [*turns, *user, *change],
+            client=f"10.1.1.{number}",
+            port=30000 + number,
+            start=begin_s + (number - 1) * 10,
+            step=0.01,
         )
 
 
@@ -50,7 +54,7 @@ def attacks(begin_s: float) -> Iterator[list[Packet]]:
     for number in range(25):
         yield conversation(asked("/report"), client="10.2.0.2", port=31000 + number, start=begin_s + number, step=1.3)
     for number in range(20):
-        many = [turn for _ in range(20) for turn in asked("/report")]
+        many = [turn for _ in range(40) for turn in asked("/busy")]
         yield conversation(many, client=f"10.2.1.{number}", start=begin_s + 100 + number / 100, step=0.001)
     single = (
         asked("/api/users/7", method="PATCH", body=b'{"name": "n", "role": "admin"}'),
@@ -78,6 +82,7 @@ tcp_stream: {{from_file: [{{enabled: true, path: {capture}}}]}}
     expected = {
         ("api_abuse", "/report"),
         ("resource_consumption", "/report"),
+        ("resource_consumption", "/busy"),
         ("mass_assignment", "/api/users/{}"),
         ("file_upload_violation", "/avatar"),
         ("gql_depth", "/graphql"),
