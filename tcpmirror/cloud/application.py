@@ -26,12 +26,14 @@ from tcpmirror.cloud.api import (
     keeping,
     masks,
     node_settings,
+    nodes,
     people,
     quarantine,
     queries,
     rules,
     sessions,
     sources,
+    tables,
     vulnerabilities,
 )
 from tcpmirror.cloud.api.examples import add_examples
@@ -82,6 +84,8 @@ def create_application(service: Service) -> FastAPI:
         sessions.router,
         vulnerabilities.nodes,
         vulnerabilities.router,
+        nodes.router,
+        tables.router,
         queries.router,
         exports.router,
         judgement.router,

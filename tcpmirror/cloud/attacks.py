@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
-from tcpmirror.cloud.attack_sums import SOURCE, TARGET, largest
+from tcpmirror.cloud.attack_sums import largest, largest_countries
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import addresses, attack_sums, attacks, facets, hits, quarantine, reports
 from tcpmirror.cloud.search.conditions import about_types, condition
@@ -124,15 +124,18 @@ GROUPINGS: Final = {
 
 def group_attacks(database: Database, wanted: Query, by: str, limit: int) -> tuple[Group, ...]:
     """Return the *limit* groups with the most hits among the attacks that *wanted* asks for; *by* is a key of GROUPINGS."""
-    of_type = about_types(condition(wanted), attack_sums.c.type) if by in (SOURCE, TARGET) else None
+    asked = condition(wanted)
+    of_type = about_types(asked, attack_sums.c.type) if by != "type" else None
     if of_type is not None:
         with database.reading() as connection:
+            if by == "country":
+                return tuple(Group(*row) for row in largest_countries(connection, of_type, asked, limit))
             return tuple(Group(*row) for row in largest(connection, by, of_type, limit))
     value = GROUPINGS[by]
     of_sources = by in ("source", "country")
     total = func.sum(facets.c.hits if of_sources else attacks.c.hits)
     number = func.count(attacks.c.id.distinct()) if by == "country" else func.count()
-    statement = select(value, number, total, func.max(attacks.c.last_ns)).where(condition(wanted))
+    statement = select(value, number, total, func.max(attacks.c.last_ns)).where(asked)
     if of_sources:
         # The kind as an expression: SQLite would else walk all sources there are by their index, not those of the attacks.
         is_source = facets.c.kind.concat("") == "source"

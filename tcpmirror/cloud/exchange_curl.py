@@ -52,7 +52,7 @@ def word(raw: bytes) -> str:
 
 
 def _octal(byte: int) -> str:
-    plain = 0x20 <= byte < 0x7F and byte not in b"'%\\"
+    plain = 0x20 <= byte < 0x7F and byte not in b"'%\\-"  # printf would take a first hyphen for an option
     return chr(byte) if plain else f"\\{byte:03o}"
 
 

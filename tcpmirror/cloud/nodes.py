@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, or_, select, update
 
 from tcpmirror.cloud.audit import SYSTEM, Actor, record
 from tcpmirror.cloud.database import Database
@@ -15,6 +15,7 @@ from tcpmirror.cloud.schema import nodes
 from tcpmirror.cloud.tokens import digest
 from tcpmirror.cloud.trends import note_traffic
 
+NODE_LIMIT: Final = 1000
 TRIED: Final = 100  # experimental rules of one node that are told of
 SILENT_NS: Final = 120 * 1_000_000_000  # without a heartbeat, which come every 30 s, a node counts as silent
 
@@ -149,5 +150,45 @@ def _whole(value: object) -> int | None:
 
 def list_nodes(database: Database) -> list[Row[Any]]:
     """Return every node, the one heard of last first."""
+    return page_of_nodes(database, NodeFilter(), NODE_LIMIT).rows
+
+
+ORDERS: Final = {
+    "last": nodes.c.last_seen_ns.desc(),
+    "first": nodes.c.registered_ns.desc(),
+    "name": func.lower(nodes.c.name),
+    "group": func.lower(nodes.c.group_name),
+    "version": nodes.c.version.desc(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFilter:
+    """Which nodes: those with *text* in their name, group, host, version or mode; in which of ORDERS."""
+
+    text: str = ""
+    sort: str = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePage:
+    """Some of the nodes that were asked for, and how many there are of them."""
+
+    rows: list[Row[Any]]
+    total: int
+
+
+def count_nodes(database: Database) -> int:
     with database.reading() as connection:
-        return list(connection.execute(select(nodes).order_by(nodes.c.last_seen_ns.desc()).limit(1000)).all())
+        return connection.execute(select(func.count()).select_from(nodes)).scalar_one()
+
+
+def page_of_nodes(database: Database, wanted: NodeFilter, limit: int, offset: int = 0) -> NodePage:
+    """Return up to *limit* of the nodes that *wanted* asks for, beginning with the one after *offset*."""
+    told = (nodes.c.name, nodes.c.group_name, nodes.c.hostname, nodes.c.version, nodes.c.mode)
+    asked = or_(*(column.icontains(wanted.text, autoescape=True) for column in told))
+    ordered = select(nodes).where(asked).order_by(ORDERS[wanted.sort], nodes.c.id).limit(limit).offset(offset)
+    with database.reading() as connection:
+        rows = list(connection.execute(ordered).all())
+        total = connection.execute(select(func.count()).select_from(nodes).where(asked)).scalar_one()
+    return NodePage(rows, total)

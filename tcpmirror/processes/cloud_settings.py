@@ -67,8 +67,7 @@ class CloudSettings:
         payload = encode_settings(document)
         self._serial = document.serial
         if document.layers or self._file.exists():
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_atomically(self._file, payload)
+            _keep(self._file, payload)
 
     def _refuse(self, problem: str) -> None:
         if problem != self._refused:
@@ -78,8 +77,7 @@ class CloudSettings:
     def _remember(self) -> None:
         try:
             note = {"etag": self._etag, "serial": self._serial, "refused": self._refused}
-            self._note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_atomically(self._note, json.dumps(note).encode())
+            _keep(self._note, json.dumps(note).encode())
         except OSError as error:
             log.warning("%s: cannot be kept: %s", self._note, error)
 
@@ -98,6 +96,11 @@ def look_for_settings(settings: CloudSettings) -> None:
         settings.look()
     except CloudError as error:
         log.debug("the cloud was not asked for settings: %s", error)
+
+
+def _keep(file: Path, content: bytes) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(file, content)
 
 
 def _noted(note: Path) -> tuple[str, int, str]:

@@ -73,7 +73,7 @@ def test_groups_from_the_sums_are_those_from_the_attacks(database: Database) -> 
     fill(database)
     # A search for more than types cannot be answered by the sums; this one leaves out no attack.
     for kinds in ("", "sqli", "!sqli", "sqli OR scanner", "risk:high !type:xss", "type:s*"):
-        for by in (SOURCE, TARGET):
+        for by in (SOURCE, TARGET, "country"):
             quick = group_attacks(database, parse(kinds, NOON), by, 50)
             walked = group_attacks(database, parse(f"({kinds or 'sqli OR !sqli'}) n:1+", NOON), by, 50)
             assert [(one.value, one.attacks, one.hits) for one in quick] == [

@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tcpmirror.cloud.exchange_curl import curl_command, word
@@ -16,6 +16,7 @@ SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]
 
 @pytest.mark.parametrize("shell", SHELLS)
 @settings(max_examples=25, deadline=None)
+@example(raw=b"-\x01")
 @given(raw=st.binary(max_size=60).map(lambda raw: raw.replace(b"\0", b"")))
 def test_shell_reads_each_word_as_the_bytes_it_was_made_of(shell: str, raw: bytes) -> None:
     if raw.endswith(b"\n"):

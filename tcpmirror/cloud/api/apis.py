@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import dataclasses
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from tcpmirror.cloud.api.access import Calling, Problem, Shared, calling_node, only
 from tcpmirror.cloud.api.digests import REFUSALS, DigestReceipt, bounded_body, receipt_of
+from tcpmirror.cloud.api.files import Rows, counted_off, csv_file, json_file
 from tcpmirror.cloud.apis import corrections, reading, specifications
 from tcpmirror.cloud.apis.building import build_stale
 from tcpmirror.cloud.apis.intake import take_digests
@@ -219,31 +220,26 @@ _CSV_COLUMNS = (
 )
 
 
-@router.get("/endpoints.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
-def endpoints_as_csv(service: Shared, wanted: _Wanted) -> Response:
-    """List all endpoints that match as CSV (RFC 4180). A cell that a spreadsheet would calculate is quoted."""
-    out = io.StringIO()
-    table = csv.writer(out)
-    table.writerow(_CSV_COLUMNS)
-    for row in _all_endpoints(service, wanted):
-        table.writerow([_cell(row[name]) for name in _CSV_COLUMNS])
-    return Response(out.getvalue(), media_type="text/csv", headers=_attachment("endpoints.csv"))
+@router.get("/endpoints.csv", response_class=StreamingResponse, responses={200: {"content": {"text/csv": {}}}})
+def endpoints_as_csv(service: Shared, wanted: _Wanted) -> StreamingResponse:
+    """List all endpoints that match as CSV (RFC 4180). A cell that a spreadsheet would run begins with an apostrophe."""
+    return csv_file("endpoints", _CSV_COLUMNS, _rows(service, wanted))
 
 
-@router.get("/endpoints.json")
-def endpoints_as_json(service: Shared, wanted: _Wanted, response: Response) -> list[ApiEndpoint]:
-    """List all endpoints that match."""
-    response.headers.update(_attachment("endpoints.json"))
-    return [ApiEndpoint(**row) for row in _all_endpoints(service, wanted)]
+@router.get("/endpoints.json", response_class=StreamingResponse, responses={200: {"model": list[ApiEndpoint]}})
+def endpoints_as_json(service: Shared, wanted: _Wanted) -> StreamingResponse:
+    """List all endpoints that match as one JSON array."""
+    return json_file("endpoints", tuple(ApiEndpoint.model_fields), _rows(service, wanted))
 
 
-def _all_endpoints(service: Service, wanted: reading.EndpointFilter) -> Iterator[dict[str, Any]]:
+def _rows(service: Service, wanted: reading.EndpointFilter) -> Rows:
     now_ns = service.clock()
-    for offset in range(0, reading.EXPORT_LIMIT, reading.PAGE_LIMIT):
+
+    def page_at(offset: int) -> list[dict[str, Any]]:
         page = reading.list_endpoints(service.database, wanted, now_ns, "path", reading.PAGE_LIMIT, offset)
-        yield from (_endpoint(row, now_ns) for row in page.rows)
-        if offset + reading.PAGE_LIMIT >= page.total:
-            return
+        return [_endpoint(row, now_ns) for row in page.rows]
+
+    return islice(counted_off(page_at, reading.PAGE_LIMIT), reading.EXPORT_LIMIT)
 
 
 @router.get("/endpoints/{endpoint_id}", responses={404: {"model": Problem}})
@@ -403,11 +399,6 @@ def _endpoint(row: Row[Any], now_ns: int) -> dict[str, Any]:
 
 def _written(operations: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
     return [f"{method} /{'/'.join(path)}" for method, path in operations]
-
-
-def _cell(value: Any) -> str:
-    text = " ".join(value) if isinstance(value, list) else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
 def _attachment(name: str) -> dict[str, str]:

@@ -40,6 +40,8 @@ def cell(value: Any) -> str:
     """Return *value* as the text of a CSV cell that no spreadsheet takes for a formula."""
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, dict):
+        return orjson.dumps(value).decode()
     text = "" if value is None else " ".join(map(str, value)) if isinstance(value, list) else str(value)
     is_number = isinstance(value, int | float)
     return f"'{text}" if not is_number and text.lstrip(" ").startswith(_FORMULA) else text

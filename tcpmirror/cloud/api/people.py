@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, Field
 
 from tcpmirror.cloud.accounts import (
@@ -21,8 +22,10 @@ from tcpmirror.cloud.accounts import (
 )
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, only
 from tcpmirror.cloud.api.fields import Name, RowId, ns_of, optional_time_of, time_of
+from tcpmirror.cloud.api.files import ROWS, Rows, csv_file, json_file
 from tcpmirror.cloud.audit import PAGE_LIMIT, AuditFilter, list_audit
 from tcpmirror.cloud.roles import ROLES_OF_PEOPLE, Role
+from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.sign_in import Locked, list_sessions, revoke_session, session_name
 from tcpmirror.cloud.tokens import create_token, list_tokens, revoke_token
 
@@ -132,6 +135,8 @@ class AuditPage(BaseModel):
     entries: list[AuditEntry]
     next_before: Annotated[int | None, Field(description="`before` of the next page. Null on the last one.")]
 
+
+_COLUMNS: Final = tuple(AuditEntry.model_fields)
 
 router = APIRouter(prefix="/api/v1", tags=["Access"], responses=NEEDS_ROLE)
 
@@ -254,29 +259,73 @@ def end_token(token_id: RowId, service: Shared, caller: Calling) -> None:
     _require(revoke_token(service.database, token_id, caller.actor, service.clock()), "token")
 
 
-@router.get("/audit", dependencies=[only(Role.ADMIN)])
-def audit(
-    *,
-    service: Shared,
+def wanted_entries(
     actor: Annotated[str, Query(max_length=200, description="Whole name, as `admin` or `token grafana`.")] = "",
     action: Annotated[str, Query(max_length=100, description="As `account.create`, or `account` for all of them.")] = "",
     object: Annotated[str, Query(max_length=300, description="What was changed.")] = "",  # noqa: A002 - the field's name
     since: Annotated[datetime | None, Query(description="At or after this time.")] = None,
     until: Annotated[datetime | None, Query(description="At or before this time.")] = None,
+) -> AuditFilter:
+    """Return which entries are asked for."""
+    return AuditFilter(actor, action, object, ns_of(since), ns_of(until))
+
+
+_WantedEntries = Annotated[AuditFilter, Depends(wanted_entries)]
+
+
+@router.get("/audit", dependencies=[only(Role.ADMIN)])
+def audit(
+    *,
+    service: Shared,
+    wanted: _WantedEntries,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100,
     before: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next_before` of the page before.")] = None,
 ) -> AuditPage:
     """List who changed what, when and from where, newest first."""
-    wanted = AuditFilter(actor, action, object, ns_of(since), ns_of(until))
-    rows = list_audit(service.database, wanted, limit + 1, before)
-    entries = [
+    entries = _audit_entries(service, wanted, limit + 1, before)
+    return AuditPage(entries=entries[:limit], next_before=entries[limit - 1].id if len(entries) > limit else None)
+
+
+@router.get(
+    "/audit.csv",
+    dependencies=[only(Role.ADMIN)],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}}}},
+)
+def audit_as_csv(service: Shared, wanted: _WantedEntries) -> StreamingResponse:
+    """Give the audit log as CSV (RFC 4180), newest first, up to 100,000 entries."""
+    return csv_file("audit", _COLUMNS, _audit_rows(service, wanted))
+
+
+@router.get(
+    "/audit.json",
+    dependencies=[only(Role.ADMIN)],
+    response_class=StreamingResponse,
+    responses={200: {"model": list[AuditEntry]}},
+)
+def audit_as_json(service: Shared, wanted: _WantedEntries) -> StreamingResponse:
+    """Give the audit log as one JSON array, newest first, up to 100,000 entries."""
+    return json_file("audit", _COLUMNS, _audit_rows(service, wanted))
+
+
+def _audit_rows(service: Service, wanted: AuditFilter) -> Rows:
+    before: int | None = None
+    for _ in range(0, ROWS, PAGE_LIMIT):
+        entries = _audit_entries(service, wanted, PAGE_LIMIT, before)
+        yield from (entry.model_dump() for entry in entries)
+        if len(entries) < PAGE_LIMIT:
+            return
+        before = entries[-1].id
+
+
+def _audit_entries(service: Service, wanted: AuditFilter, limit: int, before: int | None) -> list[AuditEntry]:
+    return [
         AuditEntry(
             id=row.id, time=time_of(row.time_ns), actor=row.actor, address=row.address,
             action=row.action, object=row.object, details=row.details,
         )
-        for row in rows[:limit]
+        for row in list_audit(service.database, wanted, limit, before)
     ]  # fmt: skip
-    return AuditPage(entries=entries, next_before=entries[-1].id if len(rows) > limit else None)
 
 
 def _require(found: bool, what: str) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from tcpmirror.cloud.api.access import Problem, Shared, only
@@ -27,7 +27,7 @@ from tcpmirror.cloud.attacks import (
 from tcpmirror.cloud.enrichment.marking import known_sources
 from tcpmirror.cloud.enrichment.source import kinds_of
 from tcpmirror.cloud.judgement import Status
-from tcpmirror.cloud.nodes import list_nodes, node_health
+from tcpmirror.cloud.nodes import count_nodes
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT, SearchError
 from tcpmirror.cloud.search.language import parse
@@ -181,40 +181,6 @@ class HitWithExchange(Hit):
     response_b64: str
 
 
-class NodeHealthShown(BaseModel):
-    """What the last heartbeat says; null: it does not."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    is_live: Annotated[bool, Field(description="Heard of within the last two minutes.")]
-    packets: Annotated[int | None, Field(description="Since the sensor's start, as all of these.", examples=[120345])]
-    exchanges: Annotated[int | None, Field(examples=[3012])]
-    drops: Annotated[int | None, Field(description="Packets and segments that were not analysed.", examples=[0])]
-    coverage: Annotated[float | None, Field(description="Share of the segments that were.", examples=[1.0])]
-    backlog: Annotated[int | None, Field(description="Reports in its spool that wait for us.", examples=[0])]
-    rules_serial: Annotated[int | None, Field(description="Which of our rules it took.", examples=[12])]
-    rules_problem: Annotated[str, Field(description="Why it took no newer ones.", examples=[""])]
-    settings_serial: Annotated[int | None, Field(description="Which of our settings it took.", examples=[3])]
-    settings_problem: Annotated[str, Field(description="Why it took no newer ones.", examples=[""])]
-
-
-class Node(BaseModel):
-    id: str
-    name: str
-    group: str
-    version: str
-    mode: str
-    hostname: str
-    registered_time: datetime
-    last_seen_time: datetime
-    health: NodeHealthShown
-    stats: Annotated[dict[str, Any], Field(description="All of the last heartbeat.", examples=[{"capture_packets": 120345}])]
-
-
-class NodeList(BaseModel):
-    nodes: list[Node]
-
-
 class Sums(BaseModel):
     """Sums over the attacks that had a hit since `since`."""
 
@@ -301,12 +267,6 @@ def hit(hit_id: _Id, service: Shared) -> HitWithExchange:
     )
 
 
-@router.get("/nodes")
-def nodes(service: Shared) -> NodeList:
-    """List the nodes, the one heard of last first."""
-    return NodeList(nodes=[_node(row, service.clock()) for row in list_nodes(service.database)])
-
-
 @router.get("/summary")
 def sums(service: Shared, since: Annotated[datetime | None, Query(description="Default: 24 hours ago.")] = None) -> Sums:
     """Sum up what was found."""
@@ -320,7 +280,7 @@ def sums(service: Shared, since: Annotated[datetime | None, Query(description="D
         top_hosts=_counts(found.top_hosts),
         top_sources=_counts(found.top_sources),
         quarantined_reports=found.quarantined,
-        nodes=len(list_nodes(service.database)),
+        nodes=count_nodes(service.database),
     )
 
 
@@ -381,19 +341,4 @@ def _hit(row: Row[Any], known: Mapping[str, Row[Any]]) -> dict[str, Any]:
         | _about(known.get(row.real_ip))
         | {"request_id": row.report_id, "time": _time(row.time_ns), "source": row.real_ip}
         | {"severity": severity_name(row.severity)}
-    )
-
-
-def _node(row: Row[Any], now_ns: int) -> Node:
-    return Node(
-        id=row.id,
-        name=row.name,
-        group=row.group_name,
-        version=row.version,
-        mode=row.mode,
-        hostname=row.hostname,
-        registered_time=_time(row.registered_ns),
-        last_seen_time=_time(row.last_seen_ns),
-        health=NodeHealthShown.model_validate(node_health(row, now_ns)),
-        stats=row.stats,
     )

@@ -102,8 +102,19 @@ def _point(key: CounterKey) -> tuple[str, ...]:
 
 
 def _finding(key: CounterKey) -> FindingIn:
-    text = f"more than {key.threshold} {_what(key)} in {key.window_ns / 1e9:g} s"
+    text = f"more than {key.threshold} {_what(key)} in {key.window_ns / 1e9:g} s" if key.threshold else _single(key)
     return FindingIn(type=key.type, point=list(_point(key)), payload=text, rule=key.control, confidence=CONFIDENCE)
+
+
+def _single(key: CounterKey) -> str:
+    """Say what one request did that its control does not allow at all."""
+    if key.unit == "fields":
+        return f"{point_text(key.point)} is sent, which only answers hold"
+    return (
+        f"a request beyond the limit of {key.control}"
+        if key.unit == "requests"
+        else f"{_what(key)}, not one of them allowed"
+    )
 
 
 def _what(key: CounterKey) -> str:

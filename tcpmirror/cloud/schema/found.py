@@ -47,6 +47,7 @@ attacks = Table(
     Index("attacks_by_hits", "hits", "id"),
     Index("attacks_by_start", "first_ns", "id"),
     Index("attacks_by_confidence", "confidence", "id"),
+    Index("attacks_by_severity", "severity", "id"),
     sqlite_autoincrement=True,
 )
 _PROVEN: Final = attacks.c.evidence_hits > 0
