@@ -22,7 +22,7 @@ from tcpmirror.cloud.apis.reading import (
 from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.live_list import ROWS, LiveList, page_number, pager
-from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, link, table, text_cell
+from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, link, table, text_cell, text_filter
 from tcpmirror.console.text import shortened
 from tcpmirror.model.sensitive_class import GROUPS
 
@@ -148,13 +148,7 @@ class ApiList:
             classes = {"": "Any data"} | {name: name.replace("_", " ") for name in sorted(GROUPS)}
             choice("Sensitive data", classes, wanted.sensitive, lambda value: view.of(sensitive=value).url())
             choice("Sorted by", _ORDERS, view.sort, lambda value: replace(view, sort=value, page=1).url())
-            text = ui.input("Path", placeholder="/users", value=wanted.path)
-            text.props("outlined dense clearable maxlength=200 autocomplete=off").classes("tm-filter")
-            text.on("keydown.enter", lambda: self._go(view.of(path=str(text.value or "").strip())))
-
-    @staticmethod
-    def _go(view: View) -> None:
-        ui.navigate.to(view.url())
+            text_filter("Path", wanted.path, lambda text: view.of(path=text).url(), placeholder="/users")
 
     def _nothing(self, has_hosts: bool) -> None:
         with block("div", "tm-empty"):

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud.attacks import GROUPINGS, ORDERS, BadCursor, Group, Page, count_attacks, group_attacks, list_attacks
 from tcpmirror.cloud.enrichment.marking import known_sources
-from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.nodes import count_nodes
 from tcpmirror.cloud.search.grammar import SearchError
 from tcpmirror.cloud.search.language import parse
 from tcpmirror.cloud.search.tree import All
@@ -112,7 +112,7 @@ def read(service: Service, view: View) -> Shown:
             wanted = All((wanted, parse(view.place.search, service.clock())))
     except SearchError as error:
         return Shown(problem=str(error))
-    nodes = len(list_nodes(database))
+    nodes = count_nodes(database)
     if view.group:
         groups = group_attacks(database, wanted, view.group, ROWS)
         return Shown(None, groups, count_attacks(database, wanted, _COUNTED), nodes)

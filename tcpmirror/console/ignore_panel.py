@@ -13,7 +13,7 @@ from tcpmirror.cloud.preview import WEEK_NS, preview
 from tcpmirror.cloud.roles import Role
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.judgement import entry_text, show_silenced
-from tcpmirror.console.parts import LocalTime, Text, block, button, link
+from tcpmirror.console.parts import LocalTime, Text, block, button, link, panel_head
 from tcpmirror.console.text import shortened, type_name, visible
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.settings.policy_keys import CONDITION_TYPES, PARSERS
@@ -37,7 +37,7 @@ class IgnorePanel:
         self._visited = visited
         self._inputs: dict[str, Any] = {}
         with block("section", "tm-panel"):
-            Text("h2", "Ignored by order of the people here")
+            panel_head("Ignored by order of the people here", "/api/v1/ignore-rules")
             self._list = block("div")
             if visited.account.role.may(Role.ANALYST):
                 self._form()

@@ -22,7 +22,7 @@ from tcpmirror.cloud.integrations import (
 )
 from tcpmirror.cloud.roles import Role
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import Text, block, button, table, text_cell
+from tcpmirror.console.parts import Text, block, button, panel_head, table, text_cell
 from tcpmirror.console.text import shortened, type_name, visible
 from tcpmirror.model.attack import ATTACK_TYPES
 
@@ -52,7 +52,7 @@ class IntegrationPanel:
         self._visited = visited
         self._inputs: dict[str, Any] = {}
         with block("section", "tm-panel"):
-            Text("h2", "Integrations")
+            panel_head("Integrations", "/api/v1/integrations")
             Text("p", "Hits go there from here, within seconds after they are stored.", "tm-quiet")
             self._list = block("div", "tm-table-wrap tm-flat")
             self._form()

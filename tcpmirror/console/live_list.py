@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 from nicegui import ui
 
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import Text, block, link
+from tcpmirror.console.parts import Text, block, export_links, link
 
 REFRESH_S: Final = 3.0
 ROWS: Final = 50
@@ -43,8 +43,7 @@ class LiveList(Generic[_Shown]):
             Text("h1", name)
             self._total = Text("span", "", "tm-count").props(f'aria-live="polite" aria-label="{name}"')
             self._live = ui.switch("Live", value=True).props("dense").classes("tm-live")
-            for ending, address in files.items():
-                link(ending.upper(), address, "tm-chip").props(f'download aria-label="Export as {ending.upper()}"')
+            export_links(files)
 
     def place(self, shown: _Shown) -> None:
         """Build the rows here, and keep them up to date."""
@@ -58,6 +57,10 @@ class LiveList(Generic[_Shown]):
         if not await asyncio.to_thread(self._visited.is_signed_in):
             ui.navigate.to("/sign-in")
             return
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read the rows again now, whether *Live* is on or not."""
         self._show(await asyncio.to_thread(self._read))
 
     def _show(self, shown: _Shown) -> None:

@@ -12,7 +12,7 @@ from tcpmirror.cloud.ignore_rules import BadEntry, NameTaken
 from tcpmirror.cloud.masks import create_mask, list_masks, mask_text, remove_mask
 from tcpmirror.cloud.roles import Role
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import LocalTime, Text, block
+from tcpmirror.console.parts import LocalTime, Text, block, panel_head
 from tcpmirror.console.text import shortened, visible
 from tcpmirror.model.sensitive_class import GROUP_NAMES, GROUPS
 
@@ -33,7 +33,7 @@ class MaskPanel:
         self._visited = visited
         self._inputs: dict[str, Any] = {}
         with block("section", "tm-panel"):
-            Text("h2", "Masked values")
+            panel_head("Masked values", "/api/v1/masks")
             Text(
                 "p",
                 "Sensors overwrite these before anything is queued, logged or stored; what is here already stays.",

@@ -3,60 +3,118 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from nicegui import ui
 from sqlalchemy import Row
 
-from tcpmirror.cloud.nodes import SILENT_NS, change_node, list_nodes, node_health, remove_node
+from tcpmirror.cloud.nodes import (
+    ORDERS,
+    SILENT_NS,
+    NodeFilter,
+    NodePage,
+    change_node,
+    node_health,
+    page_of_nodes,
+    remove_node,
+)
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.service import Service
 from tcpmirror.console import mirror_health
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import LocalTime, Text, block, button, cell, link, table
+from tcpmirror.console.live_list import ROWS, LiveList, page_number, pager
+from tcpmirror.console.parts import LocalTime, Text, block, button, cell, choice, link, table, text_filter
 from tcpmirror.console.text import counted, shortened
 
-REFRESH_S: Final = 5.0
 _NAME_LIMIT: Final = 256
 _COLUMNS: Final = ("Node", "Last heard of", "Exchanges", "Packets", "Dropped", "Coverage", "Waiting", "Rules", "Doctor")
+_ORDER_NAMES: Final = {
+    "last": "Last heard of",
+    "first": "Registered last",
+    "name": "Name",
+    "group": "Group",
+    "version": "Version",
+}
 _FINDINGS: Final = 5  # of a doctor, in the list; its page has all
+
+
+_ALL: Final = NodeFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the URL says: which nodes, in which order, which page of them."""
+
+    wanted: NodeFilter = _ALL
+    page: int = 1
+
+    def url(self) -> str:
+        query = urlencode(self._named() | ({} if self.page == 1 else {"page": str(self.page)}))
+        return f"/nodes?{query}" if query else "/nodes"
+
+    def file(self, ending: str) -> str:
+        """Return where all that the view shows can be had as a file."""
+        query = urlencode(self._named())
+        return f"/api/v1/nodes.{ending}?{query}" if query else f"/api/v1/nodes.{ending}"
+
+    def of(self, **changes: str) -> View:
+        """Return the first page of the view with other *changes* of what is wanted."""
+        return View(replace(self.wanted, **changes))
+
+    def _named(self) -> dict[str, str]:
+        named = {"text": self.wanted.text, "sort": "" if self.wanted.sort == "last" else self.wanted.sort}
+        return {name: value for name, value in named.items() if value}
+
+
+def view_of(text: str, sort: str, page: str) -> View:
+    """Return what the parameters of a URL ask for; what is none of the choices is left out."""
+    return View(NodeFilter(text.strip()[:200], sort if sort in ORDERS else "last"), page_number(page))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page of nodes; ``silent``: for each, since how many minutes it has not been heard of."""
+
+    page: NodePage
+    silent: tuple[int, ...]
+
+
+def read(service: Service, view: View) -> Shown:
+    page = page_of_nodes(service.database, view.wanted, ROWS, (view.page - 1) * ROWS)
+    return Shown(page, tuple((service.clock() - row.last_seen_ns) // (SILENT_NS // 2) for row in page.rows))
 
 
 class NodeList:
     """The page's state in one browser tab."""
 
-    def __init__(self, visited: Visit, rows: list[Row[Any]]) -> None:
-        self._visited = visited
-        with block("div", "tm-head"):
-            Text("h1", "Nodes")
-            self._count = Text("span", "", "tm-count").props('aria-label="Nodes"')
-        self._body = block("div")
+    def __init__(self, visited: Visit, view: View, shown: Shown) -> None:
+        self._visited, self._view = visited, view
+        files = {ending: view.file(ending) for ending in ("csv", "json")}
+        self._rows = LiveList(
+            visited, "Nodes", files, lambda: read(visited.service, view), lambda found: found.page.total, self._build
+        )
+        self._filters()
+        self._rows.place(shown)
         self._asked = block("div")  # what asks back lives here: the list is built anew whenever it changes
-        self._shown: object = None
-        self._show(rows)
-        ui.timer(REFRESH_S, self._refresh, immediate=False)
 
-    async def _refresh(self) -> None:
-        if not await asyncio.to_thread(self._visited.is_signed_in):
-            ui.navigate.to("/sign-in")
-            return
-        self._show(await asyncio.to_thread(list_nodes, self._visited.service.database))
+    def _filters(self) -> None:
+        view = self._view
+        with block("div", "tm-filters").props('role="search"'):
+            choice("Sorted by", _ORDER_NAMES, view.wanted.sort, lambda value: view.of(sort=value).url())
+            text_filter("Name, host or group", view.wanted.text, lambda text: view.of(text=text).url())
 
-    def _show(self, rows: list[Row[Any]]) -> None:
-        silent = [(self._visited.service.clock() - row.last_seen_ns) // (SILENT_NS // 2) for row in rows]
-        if (rows, silent) == self._shown:  # the focus and what is marked stay where they are
+    def _build(self, shown: Shown) -> None:
+        if not shown.page.rows:
+            _nobody() if self._view == View() else _no_match()
             return
-        self._shown = (rows, silent)
-        self._count.set_text(f"{len(rows):,}")
-        self._body.clear()
-        with self._body:
-            if not rows:
-                _nobody()
-                return
-            may_change = self._visited.account.role.may(Role.ADMIN)
-            with block("div", "tm-table-wrap"), table("Nodes", (*_COLUMNS, "") if may_change else _COLUMNS):
-                for row in rows:
-                    with block("tr"):
-                        self._row(row, may_change)
+        may_change = self._visited.account.role.may(Role.ADMIN)
+        with block("div", "tm-table-wrap"), table("Nodes", (*_COLUMNS, "") if may_change else _COLUMNS):
+            for row in shown.page.rows:
+                with block("tr"):
+                    self._row(row, may_change)
+        pager(self._view.page, shown.page.total, lambda page: replace(self._view, page=page).url())
 
     def _row(self, row: Row[Any], may_change: bool) -> None:
         now_ns = self._visited.service.clock()
@@ -138,7 +196,7 @@ class NodeList:
             await asyncio.to_thread(remove_node, database, node_id, actor, now_ns)
         else:
             await asyncio.to_thread(change_node, database, node_id, *wished, actor, now_ns)
-        self._show(await asyncio.to_thread(list_nodes, database))
+        await self._rows.refresh()
 
 
 def _doctor(row: Row[Any]) -> None:
@@ -157,6 +215,13 @@ def _doctor(row: Row[Any]) -> None:
                 "li", f"{shortened(one.where, 60)}: {shortened(one.what, 160)}", "tm-warn" if one.level == "problem" else ""
             )
     link(f"All {len(found)}, and what to do" if len(found) > _FINDINGS else "What to do", "/health")
+
+
+def _no_match() -> None:
+    with block("div", "tm-empty"):
+        ui.icon("sensors").classes("tm-empty-icon")
+        Text("h2", "No node matches")
+        link("Show all nodes", "/nodes", "tm-button")
 
 
 def _nobody() -> None:

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from tcpmirror.cloud.apis.reading import endpoint_detail
 from tcpmirror.cloud.ignore_rules import list_rules
-from tcpmirror.cloud.nodes import list_nodes
+from tcpmirror.cloud.masks import list_masks
+from tcpmirror.cloud.nodes import list_nodes, tried_findings
 from tcpmirror.cloud.search.grammar import LENGTH_LIMIT
 from tcpmirror.cloud.served_rules import list_packs
 from tcpmirror.cloud.vulnerabilities import vulnerability
@@ -21,6 +22,7 @@ from tcpmirror.console import (
     attack_list,
     attack_page,
     mirror_health,
+    node_list,
     overview,
     pushed_settings,
     rules_page,
@@ -36,7 +38,6 @@ from tcpmirror.console import (
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.frame import Visit, frame, visit
 from tcpmirror.console.mirror_guides import MIRRORS
-from tcpmirror.console.node_list import NodeList
 from tcpmirror.console.rule_book import rule_book, rule_of
 
 # No page is built for anyone who is not signed in.
@@ -135,12 +136,14 @@ async def one_session(key: Annotated[str, Path(pattern=r"^[0-9a-f]{16}-\d{1,6}$"
 
 
 @ui.page("/rules")
-async def rules(visited: _Visit) -> None:
+async def rules(visited: _Visit, *, q: _Text = "") -> None:
     ignored = await asyncio.to_thread(list_rules, visited.service.database)
     packs = await asyncio.to_thread(list_packs, visited.service.database)
+    tried = await asyncio.to_thread(tried_findings, visited.service.database)
+    masks = await asyncio.to_thread(list_masks, visited.service.database)
     await asyncio.to_thread(rule_book)
     with frame(visited, "Rules", "Rules"):
-        rules_page.RulesPage(visited, packs, ignored)
+        rules_page.RulesPage(visited, packs, tried, ignored, masks, q[:100])
 
 
 @ui.page("/rules/{rule_id}")
@@ -153,10 +156,11 @@ async def rule(rule_id: str, visited: _Visit) -> None:
 
 
 @ui.page("/settings")
-async def settings(visited: _Visit, *, before: _Id | None = None) -> None:
-    stored = await asyncio.to_thread(settings_page.read, visited, before)
+async def settings(visited: _Visit, *, who: _Text = "", what: _Text = "", before: _Id | None = None) -> None:
+    view = settings_page.View(who[:200], what[:100], before)
+    stored = await asyncio.to_thread(settings_page.read, visited, view)
     with frame(visited, "Settings", "Settings"):
-        settings_page.SettingsPage(visited, stored, before)
+        settings_page.SettingsPage(visited, stored, view)
 
 
 @ui.page("/sources")
@@ -167,11 +171,12 @@ async def sources(visited: _Visit, *, value: _Text = "") -> None:
 
 
 @ui.page("/nodes")
-async def nodes(visited: _Visit) -> None:
-    rows = await asyncio.to_thread(list_nodes, visited.service.database)
+async def nodes(visited: _Visit, *, text: _Text = "", sort: _Text = "", page: _Text = "") -> None:
+    view = node_list.view_of(text, sort, page)
+    shown = await asyncio.to_thread(node_list.read, visited.service, view)
     pushed = await asyncio.to_thread(pushed_settings.read, visited)
     with frame(visited, "Nodes", "Nodes"):
-        NodeList(visited, rows)
+        node_list.NodeList(visited, view, shown)
         pushed_settings.PushedSettings(visited, pushed)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -117,6 +117,21 @@ def link(text: str, target: str, classes: str = "") -> Text:
     return anchor
 
 
+def panel_head(title: str, path: str, query: str = "") -> None:
+    """Build the heading of a panel whose list is to be had as CSV and JSON under *path*, with *query* where there is one."""
+    with block("div", "tm-panel-head"):
+        Text("h2", title)
+        asked = f"?{query}" if query else ""
+        export_links({ending: f"{path}.{ending}{asked}" for ending in ("csv", "json")}, f"{title} ")
+
+
+def export_links(files: Mapping[str, str], what: str = "") -> None:
+    """Build a link to each of *files*, addresses by ending; *what*: of which list, with a blank behind it."""
+    for ending, address in files.items():
+        made = link(ending.upper(), address, "tm-chip").props("download")
+        made._props["aria-label"] = f"Export {what}as {ending.upper()}"
+
+
 @contextmanager
 def table(label: str, columns: tuple[str, ...]) -> Iterator[None]:
     """Build a table whose rows are the block's; on a narrow screen each becomes a list of names and values (`cell`)."""
@@ -159,3 +174,10 @@ def choice(label: str, options: dict[str, str], value: str, address: Callable[[s
     """Build a box of *options*; what is chosen leads to the page at its *address*."""
     box = ui.select(options, value=value, label=label, on_change=lambda event: ui.navigate.to(address(event.value or "")))
     box.props("outlined dense options-dense").classes("tm-filter")
+
+
+def text_filter(label: str, value: str, address: Callable[[str], str], placeholder: str | None = None) -> None:
+    """Build a field for a text; what is entered leads to the page at its *address*."""
+    text = ui.input(label, value=value, placeholder=placeholder)
+    text.props("outlined dense clearable maxlength=200 autocomplete=off").classes("tm-filter")
+    text.on("keydown.enter", lambda: ui.navigate.to(address(str(text.value or "").strip())))

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.served_rules import PACK_LIMIT, BadPack, keep_pack, list_packs, remove_pack
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import LocalTime, Text, block, button, cell, table, text_cell
+from tcpmirror.console.parts import LocalTime, Text, block, button, cell, panel_head, table, text_cell
 from tcpmirror.console.text import shortened, visible
 
 _COLUMNS: Final = ("Pack", "Rules", "Changed by", "Changed", "")
@@ -35,7 +35,7 @@ class RulePacks:
         self._visited = visited
         self._may_change = visited.account.role.may(Role.ADMIN)
         with block("section", "tm-panel"):
-            Text("h2", "Own rule packs")
+            panel_head("Own rule packs", "/api/v1/rule-packs")
             Text(
                 "p",
                 "Sensors fetch them, signed, with their next heartbeat; each is checked first as a sensor will.",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from nicegui import ui
 from sqlalchemy import Row
 
-from tcpmirror.cloud.masks import list_masks
 from tcpmirror.cloud.served_rules import list_packs
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.ignore_panel import IgnorePanel
 from tcpmirror.console.mask_panel import MaskPanel
-from tcpmirror.console.parts import Text, block, button, link, table, text_cell
+from tcpmirror.console.parts import Text, block, button, link, panel_head, table, text_cell
 from tcpmirror.console.rule_book import attack_pattern_address, rule_book, weakness_address
 from tcpmirror.console.rule_packs import RulePacks
 from tcpmirror.console.text import type_family, type_name, visible
@@ -29,7 +28,16 @@ _EXAMPLE: Final = "GET /items?id=1' union select login,password from users-- HTT
 class RulesPage:
     """The page's state in one browser tab."""
 
-    def __init__(self, visited: Visit, packs: list[Row[Any]], ignored: list[Row[Any]]) -> None:
+    def __init__(
+        self,
+        visited: Visit,
+        packs: list[Row[Any]],
+        tried: dict[str, int],
+        ignored: list[Row[Any]],
+        masks: list[Row[Any]],
+        wanted: str,
+    ) -> None:
+        """*wanted*: words that the built-in rules shown have."""
         self._visited = visited
         with block("div", "tm-head"):
             Text("h1", "Rules")
@@ -37,17 +45,17 @@ class RulesPage:
         with block("div", "tm-stack"):
             self._try_box()
             self._packs = RulePacks(visited, packs)
-            TriedRules(visited)
+            TriedRules(tried)
             IgnorePanel(visited, ignored)
-            MaskPanel(visited, list_masks(visited.service.database))
+            MaskPanel(visited, masks)
             with block("section", "tm-panel"):
-                Text("h2", "Built-in rules")
+                panel_head("Built-in rules", "/api/v1/rules")
                 filter_ = ui.input(
-                    "Filter by id, type or title", on_change=lambda event: self._show_rules(str(event.value or ""))
+                    "Filter by id, type or title", value=wanted, on_change=lambda event: self._filter(str(event.value or ""))
                 )
                 filter_.props("outlined dense clearable debounce=200 maxlength=100").classes("tm-filter tm-spaced")
                 self._rules = block("div", "tm-table-wrap tm-flat")
-                self._show_rules("")
+                self._show_rules(wanted)
 
     def _try_box(self) -> None:
         with block("section", "tm-panel"):
@@ -84,6 +92,11 @@ class RulesPage:
         packs = {row.name: row.text for row in rows}
         name, text = self._packs.draft
         return packs | {name: text} if self._with_draft.value and PACK_NAME.fullmatch(name) else packs
+
+    def _filter(self, wanted: str) -> None:
+        """Show the rules with the words *wanted*; the URL says them, too."""
+        ui.navigate.history.replace(f"/rules?{urlencode({'q': wanted})}" if wanted.strip() else "/rules")
+        self._show_rules(wanted)
 
     def _show_rules(self, wanted: str) -> None:
         words = wanted.lower().split()

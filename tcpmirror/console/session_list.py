@@ -13,7 +13,7 @@ from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.sessions.reading import ORDERS, SessionFilter, SessionPage, list_sessions
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.live_list import ROWS, LiveList, page_number, pager
-from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, link, table, text_cell
+from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, link, table, text_cell, text_filter
 from tcpmirror.console.text import shortened, type_family, type_name
 
 _ATTACKS: Final = {"": "All sessions", "1": "With attacks"}
@@ -89,12 +89,7 @@ class SessionList:
             chosen = "1" if view.attacks_only else ""
             choice("Shown", _ATTACKS, chosen, lambda value: replace(view, attacks_only=value == "1", page=1).url())
             choice("Sorted by", _ORDER_NAMES, view.sort, lambda value: replace(view, sort=value, page=1).url())
-            text = ui.input("User, address, host or kind", value=view.text)
-            text.props("outlined dense clearable maxlength=200 autocomplete=off").classes("tm-filter")
-            text.on(
-                "keydown.enter",
-                lambda: ui.navigate.to(replace(view, text=str(text.value or "").strip(), page=1).url()),
-            )
+            text_filter("User, address, host or kind", view.text, lambda text: replace(view, text=text, page=1).url())
 
     def _nothing(self) -> None:
         with block("div", "tm-empty"):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from nicegui import ui
 from sqlalchemy import Row
@@ -30,7 +31,7 @@ from tcpmirror.cloud.tokens import create_token, digest, list_tokens, revoke_tok
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.integration_panel import IntegrationPanel
 from tcpmirror.console.keeping_panels import RetentionPanel, SessionsPanel
-from tcpmirror.console.parts import LocalTime, Text, block, link
+from tcpmirror.console.parts import LocalTime, Text, block, link, panel_head, text_filter
 from tcpmirror.console.text import shortened, visible
 
 ENTRIES: Final = 50
@@ -54,14 +55,31 @@ class Stored:
     integrations: list[Row[Any]] = field(default_factory=list)
 
 
-def read(visited: Visit, before: int | None) -> Stored:
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the URL says of the log of changes: by whom, what, and before which entry."""
+
+    who: str = ""
+    what: str = ""
+    before: int | None = None
+
+    def url(self) -> str:
+        query = _query(who=self.who, what=self.what, before=str(self.before or ""))
+        return f"/settings?{query}" if query else "/settings"
+
+    def exported(self) -> str:
+        """Return the query for all of what is shown as a file."""
+        return _query(actor=self.who, action=self.what)
+
+
+def read(visited: Visit, view: View) -> Stored:
     database, now_ns = visited.service.database, visited.service.clock()
     may_all = visited.may(Role.ADMIN)
     sessions = list_sessions(database, now_ns, None if may_all else visited.account.id)
     shown = Stored(sessions, *retention_in_force(database, visited.service.retention), used_bytes(database))
     if not may_all:
         return shown
-    rows = list_audit(database, AuditFilter(), ENTRIES + 1, before)
+    rows = list_audit(database, AuditFilter(view.who, view.what), ENTRIES + 1, view.before)
     following = rows[ENTRIES - 1].id if len(rows) > ENTRIES else None
     return replace(
         shown,
@@ -76,9 +94,9 @@ def read(visited: Visit, before: int | None) -> Stored:
 class SettingsPage:
     """The page's state in one browser tab."""
 
-    def __init__(self, visited: Visit, stored: Stored, before: int | None) -> None:
+    def __init__(self, visited: Visit, stored: Stored, view: View) -> None:
         self._visited = visited
-        self._before = before
+        self._view = view
         with block("div", "tm-head"):
             Text("h1", "Settings")
         with block("div", "tm-stack"):
@@ -91,18 +109,25 @@ class SettingsPage:
                 Text("p", "People, tokens and the log of changes are shown to administrators.", "tm-quiet")
                 return
             with block("section", "tm-panel"):
-                Text("h2", "People")
+                panel_head("People", "/api/v1/accounts")
                 self._accounts = block("div", "tm-table-wrap tm-flat")
                 self._account_form()
             with block("section", "tm-panel"):
-                Text("h2", "API tokens")
+                panel_head("API tokens", "/api/v1/tokens")
                 self._tokens = block("div", "tm-table-wrap tm-flat")
                 self._token_form()
             IntegrationPanel(visited, stored.integrations)
             with block("section", "tm-panel"):
-                Text("h2", "Log of changes")
+                panel_head("Log of changes", "/api/v1/audit", view.exported())
+                self._filters()
                 self._entries = block("div", "tm-table-wrap tm-flat")
         self._show(stored)
+
+    def _filters(self) -> None:
+        view = self._view
+        with block("div", "tm-filters tm-spaced").props('role="search"'):
+            text_filter("By whom", view.who, lambda text: replace(view, who=text, before=None).url())
+            text_filter("Action, as account", view.what, lambda text: replace(view, what=text, before=None).url())
 
     def _password_form(self) -> None:
         with block("div", "tm-fields"):
@@ -184,10 +209,10 @@ class SettingsPage:
         _table(self._tokens, "API tokens", ("Name", "Role", "Made by", "Last used", ""), stored.tokens, self._token_row)
         _table(self._entries, "Log of changes", ("When", "Who", "From", "What", "Of", "Details"), stored.entries, _entry_row)
         with self._entries, block("div", "tm-pager"):
-            if self._before is not None:
-                link("Newest", "/settings", "tm-button")
+            if self._view.before is not None:
+                link("Newest", replace(self._view, before=None).url(), "tm-button")
             if stored.next_before is not None:
-                link("Older", f"/settings?before={stored.next_before}", "tm-button")
+                link("Older", replace(self._view, before=stored.next_before).url(), "tm-button")
 
     def _account_row(self, row: Row[Any]) -> None:
         _cell("Name", visible(row.name))
@@ -220,7 +245,7 @@ class SettingsPage:
         if not await self._visited.allows(Role.ADMIN):
             return False
         done = await self._try(act)
-        self._show(await asyncio.to_thread(read, self._visited, self._before))
+        self._show(await asyncio.to_thread(read, self._visited, self._view))
         return done
 
     async def _try(self, act: Callable[[], object]) -> bool:
@@ -231,6 +256,10 @@ class SettingsPage:
             return False
         ui.notify("Saved.", type="positive")
         return True
+
+
+def _query(**named: str) -> str:
+    return urlencode({name: value for name, value in named.items() if value})
 
 
 def _entry_row(row: Row[Any]) -> None:

@@ -16,7 +16,7 @@ from tcpmirror.cloud.enrichment.marking import put_on_list, take_off_list
 from tcpmirror.cloud.enrichment.source import KINDS
 from tcpmirror.cloud.roles import Role
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import LocalTime, Text, block, link
+from tcpmirror.console.parts import LocalTime, Text, block, link, panel_head
 from tcpmirror.console.text import shortened, visible
 
 LISTS: Final = {"deny": "Deny", "gray": "Gray", "allow": "Allow"}
@@ -51,7 +51,7 @@ class SourcesPage:
             Text("h1", "Sources")
         with block("div", "tm-stack"):
             with block("section", "tm-panel"):
-                Text("h2", "Allow, deny and gray lists")
+                panel_head("Allow, deny and gray lists", "/api/v1/source-lists")
                 Text(
                     "p",
                     "A mirror sees copies of the traffic and cannot block: a list marks what comes from its sources, "

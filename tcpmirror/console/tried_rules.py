@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from tcpmirror.cloud.nodes import tried_findings
-from tcpmirror.console.frame import Visit
 from tcpmirror.console.parts import Text, block, table, text_cell
 
 
 class TriedRules:
     """A panel with a row a rule, the one that found most first; nothing where none found anything."""
 
-    def __init__(self, visited: Visit) -> None:
-        found = tried_findings(visited.service.database)
+    def __init__(self, found: dict[str, int]) -> None:
         if not found:
             return
         with block("section", "tm-panel"):

@@ -18,7 +18,7 @@ version: 4
 mode: tcp-capture-v2
 workers: 2
 tcp_stream: {{from_file: [{{enabled: true, path: {capture}}}]}}
-cloud: {{url: '{url}', token: {token}, group: amsterdam}}
+cloud: {{url: '{url}', token: {token}, group: amsterdam, heartbeat_interval: 2s}}
 metrics: {{enabled: false, legacy_status: {{enabled: false}}}}
 health_check: {{enabled: false}}
 discovery: {{interval: 1s}}
@@ -26,17 +26,22 @@ sessions: {{interval: 1s}}
 behavior: {{interval: 1s, controls: {controls}}}
 inspection: {{mask: [{{name: pins, parameter: pin}}]}}
 supervisor: {{state_dir: {directory}/state, run_dir: {directory}/run}}
+{more}
 """
 
 
 @contextmanager
-def sensor(console: RunningConsole, directory: Path, capture: Path, controls: str = "[]") -> Iterator[Callable[[], bool]]:
-    """Have a sensor read *capture*; its state in *directory* is kept. Yield what tells whether it still runs."""
+def sensor(
+    console: RunningConsole, directory: Path, capture: Path, controls: str = "[]", more: str = ""
+) -> Iterator[Callable[[], bool]]:
+    """Have a sensor with *more* settings read *capture*; its state in *directory* is kept. Yield whether it still runs."""
     token = console.printed(r"deploy token: (\S+)")
     assert token is not None
     settings = directory / "settings.yaml"
     settings.write_text(
-        SETTINGS.format(capture=capture, url=console.url, token=token.group(1), directory=directory, controls=controls)
+        SETTINGS.format(
+            capture=capture, url=console.url, token=token.group(1), directory=directory, controls=controls, more=more
+        )
     )
     cache = directory / "state" / "cache"
     if not cache.is_symlink():

@@ -18,7 +18,8 @@ from scapy.packet import Packet
 from tests.traffic import conversation, write_capture
 
 DAY_S: Final = 86_400.0
-WEB, API, PAY = "shop.example", "api.shop.example", "pay.shop.example"
+BLOCK_S: Final = 300  # of the histories of what is usual: what is not comes in the one after
+WEB, API, PAY, STATS = "shop.example", "api.shop.example", "pay.shop.example", "stats.shop.example"
 GOODS: Final = ("anvil", "kettle", "lantern", "compass", "teapot", "blanket", "ladder", "candle", "basket", "whistle")
 AGENTS: Final = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -58,8 +59,21 @@ CONTROLS: Final = (  # thresholds of a small shop, and its limits of single requ
     "[{name: pages-of-session, type: scraping, count: paths, by: session, window: 5m, threshold: 60},"
     " {name: rate-of-source, type: resource_consumption, count: requests, window: 10s, threshold: 100},"
     " {name: avatars, type: file_upload_violation, count: uploads, path: /v2/avatars, limit: 2000, threshold: 0},"
-    " {name: depth, type: gql_depth, count: graphql, path: /graphql, limit: 6, threshold: 0}]"
+    " {name: depth, type: gql_depth, count: graphql, path: /graphql, limit: 6, threshold: 0},"
+    " {name: aliases, type: gql_aliases, count: graphql, path: /graphql, limit: 4, threshold: 0},"
+    " {name: batch, type: gql_docs_per_batch, count: graphql, path: /graphql, limit: 3, threshold: 0},"
+    " {name: size, type: gql_doc_size, count: graphql, path: /graphql, limit: 3000, threshold: 0},"
+    " {name: value, type: gql_value_size, count: graphql, path: /graphql, limit: 1000, threshold: 0},"
+    " {name: schema, type: gql_introspection, count: graphql, path: /graphql, threshold: 0}]"
 )
+# A rule that is registered (a virtual patch), and one that is tried out.
+PACK: Final = """type: vpatch
+rules:
+  - {id: own-legacy-export, title: The old export, why: It has a hole., severity: high, confidence: 0.9,
+     patterns: [/v2/legacy/export], examples: {match: [/v2/legacy/export], no_match: [/v2/export]}}
+  - {id: own-try-coupon, title: A coupon, why: Somebody guesses., severity: low, confidence: 0.9, experimental: true,
+     patterns: [coupon-guess], examples: {match: [coupon-guess], no_match: [coupon]}}
+"""
 PIN: Final = "kanarie4711vogel"
 Turn = tuple[int, bytes]
 
@@ -71,9 +85,10 @@ class Visit:
     at_s: float
     client: str
     turns: tuple[Turn, ...]
+    step_s: float = 0.001
 
     def frames(self, start: float, port: int) -> list[Packet]:
-        return conversation(self.turns, client=self.client, port=port, start=start + self.at_s)
+        return conversation(self.turns, client=self.client, port=port, start=start + self.at_s, step=self.step_s)
 
 
 def asked(host: str, target: str, method: str = "GET", body: Any = None, **headers: str) -> bytes:
@@ -96,14 +111,14 @@ def told(body: Any = "ok", status: int = 200, media: str = "text/html", **header
     return "\r\n".join([*lines, "", ""]).encode() + raw
 
 
-def visit(at_s: float, client: str, *exchanges: tuple[bytes, bytes]) -> Visit:
-    return Visit(at_s, client, tuple(turn for pair in exchanges for turn in ((0, pair[0]), (1, pair[1]))))
+def visit(at_s: float, client: str, *exchanges: tuple[bytes, bytes], step_s: float = 0.001) -> Visit:
+    return Visit(at_s, client, tuple(turn for pair in exchanges for turn in ((0, pair[0]), (1, pair[1]))), step_s)
 
 
 def capture(path: Path, start: float, seed: int = 7) -> Path:
-    """Write the day that begins at *start* (s since 1970) to *path*."""
+    """Write the day that begins at *start* (s since 1970, a multiple of BLOCK_S) to *path*."""
     drawn = random.Random(seed)
-    visits = [*customers(drawn), *attackers(drawn), *insistent(), *differing(), *careless()]
+    visits = [*customers(drawn), *attackers(drawn), *insistent(), *unusual(), *differing(), *careless(), *ruled()]
     return write_capture(path, *(each.frames(start, 20_000 + number) for number, each in enumerate(visits)))
 
 
@@ -192,8 +207,16 @@ def insistent() -> Iterator[Visit]:
     payloads = [(asked(API, f"/v2/find?text={quote(text)}"), told("no", 404)) for text in probes]
     rate = [(asked(API, "/v2/rates"), right) for _ in range(150)]
     upload = [(asked(API, "/v2/avatars", "PUT", b"\x89PNG" + b"x" * 4000, Content_Type="image/png"), right)]
-    deep = "{a{b{c{d{e{f{g{h{i}}}}}}}}}"
-    graphs = [(asked(API, "/graphql", "POST", {"query": deep}), right)] * 2
+    documents: tuple[Any, ...] = (
+        {"query": "{a{b{c{d{e{f{g{h{i}}}}}}}}}"},
+        {"query": "{a:x b:x c:x d:x e:x f:x}"},
+        [{"query": "{order}"}] * 5,
+        {"query": "{" + "order name " * 300 + "}"},
+        {"query": "query($q:String){find(q:$q)}", "variables": {"q": "lamp " * 250}},
+        {"query": "{__schema{types{name}}}"},
+    )
+    graphs = [(asked(API, "/graphql", "POST", document), right) for document in documents]
+    graphs.append((asked(API, "/graphql?debug=1", "POST", {"query": "{order}"}), right))
     rights = [
         (asked(API, f"/v2/profiles/{n}", "PUT", {"city": "Utrecht"}), told({"id": n, "city": "Utrecht", "role": "customer"}))
         for n in range(30)
@@ -202,6 +225,35 @@ def insistent() -> Iterator[Visit]:
     kinds = (login, hidden, others, people, stuffed, robots, pages, payloads, rate, upload, graphs, rights)
     for number, exchanges in enumerate(kinds):
         yield visit(at_s + 600 * number, f"198.18.0.{number + 1}", *exchanges)
+
+
+def unusual() -> Iterator[Visit]:
+    """Yield somewhat more than five minutes of reports as they always are, then larger, slower and more ones."""
+    at_s = 57.0 * BLOCK_S
+    small = (asked(STATS, "/report"), told({"ok": True}))
+    for number in range(-1, BLOCK_S // 10):
+        yield visit(at_s + number * 10, f"203.0.113.{number + 2}", *[small] * 10, step_s=0.01)
+    large = (asked(STATS, "/report"), told("x" * 70_000))
+    yield visit(at_s + BLOCK_S + 1, "198.18.1.1", *[large] * 25, step_s=0.0005)
+    for number in range(25):
+        yield visit(at_s + BLOCK_S + 1 + number, "198.18.1.2", small, step_s=1.3)
+    for number in range(20):
+        yield visit(at_s + BLOCK_S + 101 + number / 100, f"198.18.2.{number + 1}", *[small] * 60)
+
+
+def ruled() -> Iterator[Visit]:
+    """Yield what own rules are about: a virtual patch, a rule that is tried out, and what people have had ignored."""
+    at_s = 0.85 * DAY_S
+    for number, (target, client) in enumerate(
+        (
+            ("/v2/legacy/export?all=1", "192.0.2.31"),
+            ("/v2/cart?code=coupon-guess", "192.0.2.32"),
+            ("/v2/cart?code=coupon-guess2", "192.0.2.32"),
+            ("/v2/editor?text=1'+union+select+1,2--+-", "192.0.2.33"),
+            ("/v2/other?text=1'+union+select+1,2--+-", "192.0.2.33"),
+        )
+    ):
+        yield visit(at_s + number * 30, client, (asked(API, target), told("no", 404)))
 
 
 def differing() -> Iterator[Visit]:

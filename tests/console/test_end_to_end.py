@@ -10,7 +10,9 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -20,45 +22,13 @@ from tcpmirror.console.text import type_name
 from tests.console import shop
 from tests.console.browsing import Problems, sign_in
 from tests.console.conftest import RunningConsole
-from tests.console.road import sensor, take_rules
+from tests.console.day import BEHAVIOUR, UNUSUAL, VIOLATIONS, day_of_shop
+from tests.console.road import sensor
+from tests.traffic import write_capture
 
 pytestmark = pytest.mark.browser
 
 HOST: Final = shop.WEB
-BEHAVIOUR: Final = {  # type -> what its page says
-    "brute": "/login",
-    "dirbust": "more than 30 different",
-    "bola": "more than 100 different values of [path]",
-    "enum": "more than 30 different values of [post][json_doc][hash][email]",
-    "credential_stuffing": "more than 3 different",
-    "account_takeover": "more than 20 different",
-    "api_abuse": "more than 5 different",
-    "scraping": "more than 60 different",
-    "multiple_payloads": "more than 3 different",
-    "resource_consumption": "more than 100 requests",
-    "file_upload_violation": "/v2/avatars",
-    "mass_assignment": "/v2/profiles",
-    "gql_depth": "/graphql",
-}
-VIOLATIONS: Final = (
-    "undefined_endpoint",
-    "undefined_parameter",
-    "missing_parameter",
-    "invalid_parameter_value",
-    "missing_auth",
-    "invalid_request",
-)
-WEAKNESSES: Final = {
-    "exploited-sqli",
-    "exploited-ptrav",
-    "exploited-xss",
-    "exposed-file",
-    "data-disclosed",
-    "secret-in-url",
-    "error-disclosed",
-    "directory-listing",
-    "cookie-flags",
-}
 
 
 @pytest.fixture(scope="module")
@@ -73,44 +43,8 @@ def reported(
     console: RunningConsole, browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningConsole]:
     """Yield the console once a sensor has told it of a day of the shop, whose payments have a specification in force."""
-    directory = tmp_path_factory.mktemp("sensor")
-    day = shop.capture(directory / "day.pcap", time.time() - shop.DAY_S - 60)
-    enforce_specification(console, browser)
-    take_rules(console, directory)
-    with sensor(console, directory, day, shop.CONTROLS) as is_running:
-        wait_until(lambda: not is_running() or has_arrived(console), "all of it in the cloud", 120, 0.5)
-        assert is_running(), (directory / "sensor.log").read_text()[-3000:]
+    with day_of_shop(console, browser, tmp_path_factory.mktemp("sensor")):
         yield console
-
-
-def enforce_specification(console: RunningConsole, browser: Browser) -> None:
-    """Give the specification of the payments on its page, and switch it on."""
-    context = browser.new_context(base_url=console.url)
-    page = context.new_page()
-    sign_in(page, console, f"/apis/specifications?host={shop.PAY}")
-    page.get_by_label("Name; the same again is a newer version").fill("payments")
-    document = json.dumps(shop.SPECIFICATION).encode()
-    file: Any = {"name": "payments.json", "mimeType": "application/json", "buffer": document}
-    page.locator("input[type=file]").set_input_files(file)
-    page.get_by_role("button", name="Off: enforce payments").click()
-    expect(page.get_by_role("button", name="On nodes: enforce payments")).to_be_visible()
-    context.close()
-
-
-def has_arrived(console: RunningConsole) -> bool:
-    """Tell whether every store of the cloud has all that is looked for."""
-    with console.reader() as reader:
-
-        def rows(path: str, name: str) -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = reader.get(f"/api/v1/{path}").raise_for_status().json()[name]
-            return found
-
-        return (
-            {row["type"] for row in rows("attacks?limit=500", "attacks")} >= {*BEHAVIOUR, *VIOLATIONS, "sqli", "ptrav"}
-            and {row["kind"] for row in rows("vulnerabilities?limit=100", "vulnerabilities")} >= WEAKNESSES
-            and {row["host"] for row in rows("inventory/endpoints", "endpoints")} >= {shop.API, shop.PAY}
-            and len(rows(f"sessions?text={HOST}", "sessions")) > 20
-        )
 
 
 def test_the_inventory_of_apis(page: Page, reported: RunningConsole, problems: Problems) -> None:
@@ -121,6 +55,8 @@ def test_the_inventory_of_apis(page: Page, reported: RunningConsole, problems: P
     with page.expect_download() as download:
         page.get_by_role("link", name="Export as JSON").click()
     assert {row["host"] for row in json.loads(download.value.path().read_text())} == {shop.API}
+    for endpoint in ("GET /v2/customers/{customer_id}", "GET /v2/invoices/{invoice_id}", "PUT /v2/profiles/{profile_id}"):
+        expect(page.get_by_role("link", name=endpoint, exact=True)).to_be_visible()
     page.get_by_role("link", name="POST /v2/orders").click()
     expect(page.get_by_role("table", name="Request")).to_contain_text("/item")
     expect(page.get_by_role("table", name="Answer")).to_contain_text("/total")
@@ -155,6 +91,60 @@ def test_behaviour(page: Page, reported: RunningConsole, problems: Problems) -> 
     for kind, said in BEHAVIOUR.items():
         _open_first(page, reported, f"type:{kind}", kind)
         expect(page.locator(".tm-main")).to_contain_text(said)
+    assert problems == []
+
+
+def test_what_is_unusual(page: Page, reported: RunningConsole, problems: Problems) -> None:
+    """Answers that are larger and slower than usual, and more requests than usual, are an attack each."""
+    sign_in(page, reported)
+    for search, said in UNUSUAL.items():
+        _open_first(page, reported, f"{search} d:{shop.STATS}", search.split()[0].removeprefix("type:"))
+        expect(page.locator(".tm-main")).to_contain_text(said)
+    assert problems == []
+
+
+def test_own_rules(page: Page, reported: RunningConsole, problems: Problems) -> None:
+    """A virtual patch is registered; what a rule that is tried out finds is counted and no attack; the ignored is neither."""
+    sign_in(page, reported)
+    _open_first(page, reported, "type:vpatch", "vpatch")
+    expect(page.locator(".tm-main")).to_contain_text("/v2/legacy/export")
+    page.goto(f"/attacks?{urlencode({'q': f'd:{shop.API} url:/v2/cart'})}")
+    expect(page.get_by_text("No attack matches")).to_be_visible()
+    page.goto("/rules")
+    tried = page.get_by_role("table", name="Tried out").locator("tbody tr", has_text="own-try-coupon")
+    expect(tried).to_contain_text("2")
+    page.goto(f"/attacks?{urlencode({'q': f'sqli d:{shop.API} ip:192.0.2.33'})}")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("/v2/other")
+    assert problems == []
+
+
+def test_discovery_only_tells_of_apis_and_of_no_attack(
+    page: Page, reported: RunningConsole, problems: Problems, tmp_path: Path
+) -> None:
+    host = "only.shop.example"
+    looks = [
+        shop.visit(number, f"203.0.113.{number + 1}", (shop.asked(host, f"/v3/items/{number}"), shop.told({"id": number})))
+        for number in range(12)
+    ]
+    attack = shop.asked(host, "/v3/items?id=1'+union+select+1,2--+-")
+    visits = [*looks, shop.visit(30, "192.0.2.7", (attack, shop.told("no", 404)))]
+    start = time.time() - 600
+    frames = [each.frames(start, 30_000 + number) for number, each in enumerate(visits)]
+    capture = write_capture(tmp_path / "day.pcap", *frames)
+    with sensor(reported, tmp_path, capture, more="discovery_only: true") as is_running, reported.reader() as reader:
+
+        def is_known() -> bool:
+            assert is_running(), (tmp_path / "sensor.log").read_text()[-3000:]
+            return bool(reader.get(f"/api/v1/inventory/endpoints?host={host}").raise_for_status().json()["endpoints"])
+
+        wait_until(is_known, "the endpoint in the inventory", 90, 0.5)
+        assert "union" in (tmp_path / "sensor.log").read_text()  # its own log tells of the attack
+    sign_in(page, reported, f"/apis?host={host}")
+    expect(page.get_by_role("link", name="GET /v3/items/{")).to_be_visible()
+    page.goto(f"/attacks?{urlencode({'q': f'd:{host}'})}")
+    expect(page.get_by_text("No attack matches")).to_be_visible()
     assert problems == []
 
 
