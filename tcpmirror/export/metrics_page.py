@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tcpmirror.export.families import KNOWN, OWN, Family
+from tcpmirror.export.other_names import OTHER_NAMES
 from tcpmirror.settings.tree import Metrics
 
 _PAGE_HEAD: Final = """# Metrics
@@ -23,6 +25,12 @@ monitoring that was set up for it.
 
 The prefix is `metrics.namespace` (default `{namespace}`). Values are summed over all processes.
 """
+
+_OTHERS_HEAD: Final = """
+### Names of other nodes that are not served
+
+| metric | where it is instead, or why it is not |
+| --- | --- |"""
 
 _OWN_HEAD: Final = """
 ## Everything else, process by process
@@ -103,8 +111,14 @@ def metrics_page(namespace: str) -> str:
     """Return docs/metrics.md: the whole table in Markdown, for the default *namespace*."""
     ends = "\n".join(f"| {unit} | {end} | {text} |" for unit, ends in _ENDS.items() for end, text in ends.items())
     own_head = _OWN_HEAD.replace("{ends}", ends)
-    lines = [_PAGE_HEAD.format(namespace=namespace), *_rows(KNOWN, namespace), own_head, *_rows(OWN, namespace)]
+    others = [f"| {_quoted(names)} | {text} |" for names, text in OTHER_NAMES.items()]
+    known = [*_rows(KNOWN, namespace), _OTHERS_HEAD, *others]
+    lines = [_PAGE_HEAD.format(namespace=namespace), *known, own_head, *_rows(OWN, namespace)]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(names: str) -> str:
+    return re.sub(r"[\w*]*[_*][\w*]*", r"`\g<0>`", names)
 
 
 def _rows(families: tuple[Family, ...], namespace: str) -> list[str]:

@@ -16,8 +16,8 @@ from tcpmirror.export.rounds import Clock, MonotonicClock, Outage, Rounds
 from tcpmirror.export.spool_reader import SpoolReader
 from tcpmirror.telemetry.counters import CounterPage
 
-HEARTBEAT_S: Final = 30.0
 DIGESTS_S: Final = 2.0
+DIGESTS_REFUSED_S: Final = 30.0
 log = logging.getLogger(__name__)
 
 
@@ -58,6 +58,7 @@ class Sender:
     after_heartbeat: Callable[[], None] = lambda: None
     outboxes: tuple[Outbox, ...] = ()
     clock: Clock = field(default_factory=MonotonicClock)
+    heartbeat_interval_s: float = 30.0
     rounds: Rounds = field(init=False)
     _outage: Outage = field(init=False)
     _digests_at_s: float = field(default=0.0, init=False)
@@ -150,7 +151,7 @@ class Sender:
     def _heartbeat(self) -> None:
         if self.clock.now_s() < self._heartbeat_at_s:
             return
-        self._heartbeat_at_s = self.clock.now_s() + HEARTBEAT_S
+        self._heartbeat_at_s = self.clock.now_s() + self.heartbeat_interval_s
         try:
             self.client.heartbeat(self.stats())
             self.after_heartbeat()
@@ -167,7 +168,7 @@ class Sender:
         self._digests_at_s = self.clock.now_s() + DIGESTS_S
         for outbox in self.outboxes:
             if not self._emptied(outbox):
-                self._digests_at_s = self.clock.now_s() + HEARTBEAT_S
+                self._digests_at_s = self.clock.now_s() + DIGESTS_REFUSED_S
                 return
 
     def _emptied(self, outbox: Outbox) -> bool:

@@ -312,6 +312,7 @@ def _sender(context: Context, spool: Spool, pages: tuple[ProcessPage, ...], ring
         context.counters,
         batch_reports=cloud.batch_reports,
         batch_interval_s=cloud.batch_interval_ns / 1e9,
+        heartbeat_interval_s=cloud.heartbeat_interval_ns / 1e9,
         start_patience_s=0.0 if cloud.url else EMBEDDED_START_S,
         stats=lambda: (
             heartbeat_stats(pages)

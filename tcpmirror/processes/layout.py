@@ -18,7 +18,6 @@ from tcpmirror.telemetry.names import KINDS
 from tcpmirror.telemetry.notes import NOTE_BYTES, Note
 
 DOORBELL_BYTES = 64
-NOTE_STRIDE = mmap.PAGESIZE * -(-NOTE_BYTES // mmap.PAGESIZE)  # of the workers: other workers' can be taken away from one
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -44,6 +43,7 @@ class SharedLayout:
         # From one ring to the next: whole pages, so that those of other workers can be taken away from one.
         self._segment_stride = _whole_pages(self._segment_ring)
         self._report_stride = _whole_pages(self._report_ring)
+        self._note_stride = _whole_pages(NOTE_BYTES)
         self.names = (
             *(ProcessName("capture", index) for index in range(sources)),
             *(ProcessName("worker", index) for index in range(workers)),
@@ -56,7 +56,7 @@ class SharedLayout:
         self._reports_at = self._segments_at + sources * workers * self._segment_stride
         self._notes_at = self._reports_at + workers * self._report_stride
         self._worker_notes_at = _whole_pages(self._notes_at + sources * NOTE_BYTES)
-        total = self._worker_notes_at + workers * NOTE_STRIDE
+        total = self._worker_notes_at + workers * self._note_stride
         self._memory = memoryview(mmap.mmap(-1, total, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS))
 
     def counters(self, name: ProcessName) -> CounterPage:
@@ -70,7 +70,7 @@ class SharedLayout:
 
     def worker_note(self, worker: int) -> Note:
         """The note of that worker."""
-        at = self._worker_notes_at + NOTE_STRIDE * worker
+        at = self._worker_notes_at + self._note_stride * worker
         return Note(self._memory[at : at + NOTE_BYTES])
 
     def worker_bell(self, worker: int) -> Doorbell:
@@ -105,8 +105,8 @@ class SharedLayout:
             kept.append((at, at + self._segment_stride))
         at = self._reports_at + worker.index * self._report_stride
         kept.append((at, at + self._report_stride))
-        at = self._worker_notes_at + NOTE_STRIDE * worker.index
-        kept.append((at, at + NOTE_STRIDE))
+        at = self._worker_notes_at + self._note_stride * worker.index
+        kept.append((at, at + self._note_stride))
         end = 0
         for start, stop in (*sorted(kept), (_whole_pages(len(self._memory)), 0)):
             self._unmap(end, start)

@@ -32,6 +32,7 @@ VERSION: Final = 4  # of the keys
 PUSHABLE: Final = (
     "cloud.batch_interval",
     "cloud.batch_reports",
+    "cloud.heartbeat_interval",
     "cloud.timeout",
     "discovery",
     "input_filters",

@@ -194,6 +194,12 @@ CLOUD: Final = (
     ),
     _own("batch_reports", Whole(1, 100_000), "Reports in one batch, at most.", "cloud.batch_reports"),
     _own("batch_interval", Duration(10 * _MILLISECOND, _HOUR), "A batch waits no longer.", "cloud.batch_interval_ns"),
+    _own(
+        "heartbeat_interval",
+        Duration(SECOND, 60 * SECOND),
+        "How often the cloud is told how this sensor does, and asked for rules and settings.",
+        "cloud.heartbeat_interval_ns",
+    ),
     _own("timeout", _SECONDS, "For one delivery.", "cloud.timeout_s"),
     Key("queue", Section(lambda: QUEUE), "A NATS JetStream that batches go by (see docs/scaling.md).", own=True),
 )

@@ -354,6 +354,7 @@ class Cloud:
     sampling: str = "automatic"  # embedded: which hits are only counted; names in cloud.sampling
     batch_reports: int = 500
     batch_interval_ns: int = SECOND // 10
+    heartbeat_interval_ns: int = 30 * SECOND  # a node silent for two minutes is shown as such
     timeout_s: float = 15.0
     queue: Queue = field(default_factory=Queue)
 
