@@ -18,7 +18,7 @@ from typing import Final
 
 from bench.derived import ENCAPSULATIONS, IDLE, encapsulated, with_idle
 from bench.kinds import KINDS
-from bench.measure import Figures, Start, WrongResultError, measure
+from bench.measure import Figures, WrongResultError, measure
 from bench.network import missing
 from bench.page import Facts, keep_figures
 from bench.peers import PeerFigures, installed, measure_peer
@@ -43,11 +43,10 @@ def main() -> int:
             print(f"{made.path}: {title}: {made.exchanges:,} exchanges, {made.packets:,} packets, {made.bytes / 1e6:.1f} MB")
         return 0
     try:
-        start = Start(small, options.workers, options.runs)
-        print(HEAD.format(start_s=start.median()), flush=True)
+        print(HEAD, flush=True)
         measured = []
         for made, title in captures.values():
-            figures = measure(made, title, start, options.workers, options.runs)
+            figures = measure(made, title, small, options.workers, options.runs)
             print(row(figures), flush=True)
             peers = [measure_peer(peer, made, small, options.runs) for peer in (installed() if options.peers else ())]
             for peer in peers:

@@ -2,7 +2,7 @@
 
 CPU is what the kernel accounts to the command and to every process it started and waited for (getrusage(2),
 RUSAGE_CHILDREN), user and system together. Start-up (imports, rules loaded) is what a capture of next to nothing costs.
-Totals are medians of several runs, stages the least of them: noise only adds.
+It is measured before each run, not once: processors are not as fast now as a minute ago. All figures are medians of several.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -54,6 +53,7 @@ class Figures:
     peak_rss: int
     tier2: int
     stage_us: dict[str, float]
+    start_wall_s: float
 
 
 def analyze(capture: Path, workers: int, until: str = "") -> Run:
@@ -86,36 +86,36 @@ def prove(run: Run, capture: Capture) -> None:
         raise WrongResultError(f"in {capture.path}: {wanted}; found: {found}; losses: {summary['losses']}")
 
 
-class Start:
-    """What start-up costs, by the stage that a run ends after."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A run over next to nothing and one over a capture, one after the other: the processor is as fast for both."""
 
-    def __init__(self, small: Capture, workers: int, times: int) -> None:
-        self._small = small
-        self._workers = workers
-        self._times = times
-        prove(analyze(Path(small.path), workers), small)  # leaves the compiled rules where the others find them
-        self._known: dict[str, list[float]] = {}
+    start: Run
+    whole: Run
 
-    def costs(self, until: str = "") -> Sequence[float]:
-        """Return CPU seconds of each run."""
-        if until not in self._known:
-            runs = [analyze(Path(self._small.path), self._workers, until) for _ in range(self._times)]
-            self._known[until] = [run.cpu_s for run in runs]
-        return self._known[until]
-
-    def least(self, until: str = "") -> float:
-        return min(self.costs(until))
-
-    def median(self, until: str = "") -> float:
-        return statistics.median(self.costs(until))
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of the capture, start-up left out."""
+        return max(self.whole.cpu_s - self.start.cpu_s, 1e-3)
 
 
-def measure(capture: Capture, title: str, start: Start, workers: int, times: int) -> Figures:
-    """Return the figures of *capture*; WrongResultError if any run's result is not exact."""
-    runs = [analyze(Path(capture.path), workers) for _ in range(times)]
-    for run in runs:
-        prove(run, capture)
-    cpu_s = statistics.median(run.cpu_s for run in runs)
+def turns(capture: Capture, small: Capture, workers: int, times: int, until: str = "") -> list[Turn]:
+    """Return *times* turns up to the stage *until*; WrongResultError if one of the whole road is not exact."""
+    taken = []
+    for _ in range(times):
+        taken.append(Turn(*(analyze(Path(each.path), workers, until) for each in (small, capture))))
+        if not until:
+            prove(taken[-1].start, small)
+            prove(taken[-1].whole, capture)
+    return taken
+
+
+def measure(capture: Capture, title: str, small: Capture, workers: int, times: int) -> Figures:
+    """Return the figures of *capture*; *small* tells what start-up costs. WrongResultError if any run is not exact."""
+    analyze(Path(small.path), workers)  # leaves the compiled rules where the others find them
+    taken = turns(capture, small, workers, times)
+    cpu_s = statistics.median(turn.whole.cpu_s for turn in taken)
+    without_start_s = statistics.median(turn.cpu_s for turn in taken)
     return Figures(
         kind=capture.kind,
         title=title,
@@ -123,16 +123,17 @@ def measure(capture: Capture, title: str, start: Start, workers: int, times: int
         packets=capture.packets,
         bytes=capture.bytes,
         exchanges_per_cpu_s=round(capture.exchanges / cpu_s),
-        exchanges_per_cpu_s_without_start=round(capture.exchanges / max(cpu_s - start.median(), 1e-3)),
+        exchanges_per_cpu_s_without_start=round(capture.exchanges / without_start_s),
         cpu_s=round(cpu_s, 3),
-        wall_s=round(statistics.median(run.wall_s for run in runs), 3),
-        peak_rss=max(run.summary["peak_rss"] for run in runs),
-        tier2=runs[0].summary["tier2"],
-        stage_us=stage_us(capture, start, workers, times, min(run.cpu_s for run in runs) - start.least()),
+        wall_s=round(statistics.median(turn.whole.wall_s for turn in taken), 3),
+        peak_rss=max(turn.whole.summary["peak_rss"] for turn in taken),
+        tier2=taken[0].whole.summary["tier2"],
+        stage_us=stage_us(capture, small, workers, times, without_start_s),
+        start_wall_s=round(statistics.median(turn.start.wall_s for turn in taken), 2),
     )
 
 
-def stage_us(capture: Capture, start: Start, workers: int, times: int, whole_s: float) -> dict[str, float]:
+def stage_us(capture: Capture, small: Capture, workers: int, times: int, whole_s: float) -> dict[str, float]:
     """Return CPU microseconds an exchange for each stage, start-up left out, and for what follows the last (``report``).
 
     They are differences between runs that end after one stage and after the next, so a stage carries what it makes the ones
@@ -141,8 +142,8 @@ def stage_us(capture: Capture, start: Start, workers: int, times: int, whole_s: 
     costs: dict[str, float] = {}
     reached = 0.0
     for stage in STAGES:
-        least = min(analyze(Path(capture.path), workers, stage).cpu_s for _ in range(times))
-        sofar = 1e6 * (least - start.least(stage)) / capture.exchanges
+        taken = turns(capture, small, workers, times, stage)
+        sofar = 1e6 * statistics.median(turn.cpu_s for turn in taken) / capture.exchanges
         costs[stage] = round(sofar - reached, 2)
         reached = sofar
     return {**costs, "report": round(1e6 * whole_s / capture.exchanges - reached, 2)}

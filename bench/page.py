@@ -40,7 +40,10 @@ def put_between(begin: str, end: str, lines: list[str]) -> None:
 
 def tables(measured: list[Facts]) -> Iterator[str]:
     first = measured[0]
-    yield f"Measured on {first['machine']}, {first['workers']} workers; medians of {first['runs']} runs."
+    yield (
+        f"Measured on {first['machine']}, {first['workers']} workers; medians of {first['runs']} runs. "
+        f"`tcpmirror analyze` of a hundred exchanges takes {first['start_wall_s']} s by the clock."
+    )
     yield ""
     yield "| traffic | exchanges | start-up included | without | peak MiB |"
     yield "| --- | --- | --- | --- | --- |"
@@ -49,6 +52,15 @@ def tables(measured: list[Facts]) -> Iterator[str]:
             f"| {facts['kind']}: {facts['title']} | {facts['exchanges']:,} | {facts['exchanges_per_cpu_s']:,} "
             f"| {facts['exchanges_per_cpu_s_without_start']:,} | {facts['peak_rss'] >> 20} |"
         )
+    yield ""
+    yield "CPU microseconds an exchange by stage, start-up left out; each holds what it makes those before it do:"
+    yield ""
+    stages = list(first["stage_us"])
+    yield f"| traffic | {' | '.join(stages)} |"
+    yield "| --- " * (1 + len(stages)) + "|"
+    for facts in measured:
+        cells = " | ".join(f"{facts['stage_us'][stage]:.1f}" for stage in stages)
+        yield f"| {facts['kind']} | {cells} |"
     names = [peer["peer"] for peer in first["peers"]]
     if not names:
         return
@@ -65,6 +77,8 @@ def tables(measured: list[Facts]) -> Iterator[str]:
 
 
 def _cell(peer: Facts, exchanges: int, ours: int) -> str:
+    if not peer["reported"]:
+        return "reported nothing"
     theirs = peer["exchanges_per_cpu_s_without_start"]
     missed = "" if peer["reported"] == exchanges else f", {peer['reported']:,} of {exchanges:,} reported"
     return f"{theirs:,} ({ours / theirs:.1f}{missed})"

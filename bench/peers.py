@@ -72,11 +72,9 @@ def installed() -> list[Peer]:
 
 
 def measure_peer(peer: Peer, capture: Capture, small: Capture, times: int) -> PeerFigures:
-    """Return what *peer* costs on *capture*; WrongResultError if it fails or reports nothing."""
+    """Return what *peer* costs on *capture*; WrongResultError if it fails."""
     runs = [_run(peer, Path(capture.path)) for _ in range(times)]
     starts = [_run(peer, Path(small.path)) for _ in range(times)]
-    if runs[0][1] == 0:
-        raise WrongResultError(f"{peer.name} reported nothing of {capture.path}")
     cpu_s, start_s = (statistics.median(cost for cost, _ in some) for some in (runs, starts))
     return PeerFigures(peer.name, runs[0][1], round(cpu_s, 3), round(start_s, 3))
 

@@ -8,7 +8,7 @@ from bench.measure import STAGES, Figures
 from bench.peers import PeerFigures
 
 HEAD: Final = (
-    "exchanges per CPU-second over all processes, start-up of {start_s:.2f} s included and left out; "
+    "exchanges per CPU-second over all processes, start-up included and left out; "
     "microseconds an exchange by stage\n"
     f"{'kind':<56}{'exchanges':>10}{'packets':>10}{'/CPU-s':>9}{'no start':>9}"
     + "".join(f"{stage:>12}" for stage in (*STAGES, "report"))
