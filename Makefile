@@ -8,6 +8,7 @@
 #   make bench-detect ARGS=DIR  detection and its CPU on labelled requests, into docs/detection.md
 #   make docs                    writes the generated pages of docs/ anew, and the site made of all of them to build/site
 #   make release                 dist/: the installer for this architecture and Python, archive, SBOM, licences, checksums
+#   make cycle                   that installer's whole life on a Debian booted by systemd (root, debootstrap; 2 minutes)
 #   make clean                   removes what was built; `make distclean` also .venv
 
 SHELL := /bin/bash
@@ -15,7 +16,7 @@ PYTHON_IN_VENV := .venv/bin/python
 ARGS ?=
 CONFIG ?=
 
-.PHONY: setup run test check bench bench-detect docs release clean distclean
+.PHONY: setup run test check bench bench-detect docs release cycle clean distclean
 .NOTPARALLEL:  # the targets share .venv and the compiled modules
 .DEFAULT_GOAL := setup
 
@@ -51,6 +52,9 @@ docs:
 
 release: setup
 	@scripts/release.sh
+
+cycle:
+	@scripts/cycle.sh
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -9,6 +9,8 @@ directory=$(realpath "${1:?usage: scripts/pack.sh DIRECTORY OUT}")
 out=$(realpath -m "${2:?usage: scripts/pack.sh DIRECTORY OUT}")
 name=$(basename "$directory")
 
+package=$directory/lib/tcpmirror
+[[ -e $package || -L $package ]] || { echo "pack: $directory has nothing to install: no lib/tcpmirror" >&2; exit 1; }
 install -m 755 "$here/install.sh" "$directory/install.sh"
 rm -f "$directory/SHA256SUMS"
 sums=$(cd "$directory" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)

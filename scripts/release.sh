@@ -34,6 +34,7 @@ make_site() {
     scripts/pypcap.sh --wheel "$WORK/wheels" "$PYTHON"
     "$PYTHON" -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir "$WORK/wheels" .
     pip_install "$SITE" --no-deps --no-index "$WORK"/wheels/*.whl
+    (cd / && "$SITE/bin/tcpmirror" --version >/dev/null)
     "$SITE/bin/python" -m compileall -q "$SITE/lib/python$ABI/site-packages"
 }
 
@@ -56,7 +57,7 @@ make_payload() {
 
 if [[ ${1:-} == --audit ]]; then
     make_tools
-    exec "$TOOLS/bin/pip-audit" --disable-pip --require-hashes --requirement scripts/requirements/run.txt
+    exec "$TOOLS/bin/pip-audit" --strict --disable-pip --require-hashes --requirement scripts/requirements/run.txt
 fi
 mkdir -p "$WORK" "$DIST"
 make_tools

@@ -37,7 +37,7 @@ PASSWORD: Final = re.compile(r"password (\S+) \(shown")
 OURS: Final = """
 workers: 2
 supervisor: {{heartbeat: {heartbeat}, state_dir: {directory}/state, run_dir: {directory}/run}}
-cloud: {{sampling: 'off'}}
+cloud: {{sampling: 'off', heartbeat_interval: 2s}}
 console: {{enabled: {pages}}}
 """
 

@@ -72,14 +72,16 @@ def test_the_ledgers_close_whatever_dies(configuration: str, artefacts: Path) ->
 
 
 # id -> configuration, faults on purpose, reason of the packets' ledger that must have occurred
+# Where what follows a lost segment is lost too, the bytes between wait until their flow has been idle, by default for minutes.
+IDLE_SOON = "limits: {flow_idle: 10s}\n"
 WORLDS = {
     "three sockets share the flows": (V4_FANOUT, "", ""),
     "any interface": (V4_ANY, "", ""),
-    "full rings": (V4, "ring-full=5%", "ring_full"),
-    "gaps": (V4_RING, "gap=5%", "simulated"),
+    "full rings": (V4 + IDLE_SOON, "ring-full=5%", "ring_full"),
+    "gaps": (V4_RING + IDLE_SOON, "gap=5%", "simulated"),
     "little memory": (V4, "memory=64KiB", ""),
     "slow workers": (V4, "slow-worker=5ms", ""),
-    "all faults": (V4_FANOUT, "ring-full=2%,gap=2%,memory=1MiB,slow-worker=1ms", "simulated"),
+    "all faults": (V4_FANOUT + IDLE_SOON, "ring-full=2%,gap=2%,memory=1MiB,slow-worker=1ms", "simulated"),
 }
 
 

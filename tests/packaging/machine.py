@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
+import os
+import select
 import subprocess
 import time
 from pathlib import Path
@@ -59,11 +62,10 @@ class Machine:
 
     def run(self, *words: str, timeout_s: float = 280.0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command there, and wait for its end only: what it leaves running holds none of our pipes."""
-        enter = ["nsenter", f"--target={self._init}", *["--mount", "--net", "--pid", "--ipc", "--uts"]]
         out = self.at.parent / "output"
         with out.open("w+") as file:
             done = subprocess.run(
-                [*enter, "chroot", str(self.at / "root"), *words],
+                self._there(words),
                 env={"PATH": PATHS, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -72,6 +74,26 @@ class Machine:
                 check=False,
             )
         return subprocess.CompletedProcess(words, done.returncode, out.read_text(errors="replace"))
+
+    def answering(self, answers: dict[str, str], *words: str, deadline_s: float = 280.0) -> tuple[int, str]:
+        """Run a command at a terminal, where each question gets its answer; return its exit code and all that was shown."""
+        ours, theirs = os.openpty()
+        command = subprocess.Popen(self._there(words), env={"PATH": PATHS}, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        ends_s = time.monotonic() + deadline_s
+        shown, open_questions = "", dict(answers)
+        with contextlib.suppress(OSError):  # that of a terminal whose other end is closed
+            while text := os.read(ours, 4096).decode(errors="replace") if _is_ready(ours, ends_s) else "":
+                shown += text
+                for question in [question for question in open_questions if question in shown]:
+                    os.write(ours, open_questions.pop(question).encode() + b"\n")
+        os.close(ours)
+        assert not open_questions, f"never asked: {list(open_questions)}; shown: {shown}"
+        return command.wait(timeout=max(ends_s - time.monotonic(), 1.0)), shown
+
+    def _there(self, words: tuple[str, ...]) -> list[str]:
+        enter = ["nsenter", f"--target={self._init}", "--mount", "--net", "--pid", "--ipc", "--uts"]
+        return [*enter, "chroot", str(self.at / "root"), *words]
 
     def told(self, *words: str) -> str:
         """Return what a command says that has to succeed."""
@@ -95,6 +117,11 @@ class Machine:
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
+
+
+def _is_ready(descriptor: int, ends_s: float) -> bool:
+    """Wait until it can be read."""
+    return bool(select.select([descriptor], [], [], max(ends_s - time.monotonic(), 0.0))[0])
 
 
 def _is_as_before(path: Path, inside: Path) -> bool:

@@ -15,33 +15,29 @@ from tcpmirror import cli
 from tcpmirror.console import command as cloud
 from tcpmirror.console.mirror_guides import page
 from tcpmirror.supervisor import command as supervisor
+from tests.packaging.pages import PAGES, ROOT, lines
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PARSERS = {
     "tcpmirror": cli._parser,  # the parsers are what the commands accept; running them is what other tests do
     "tcpmirror-supervisor": supervisor._parser,
     "tcpmirror-cloud": cloud._parser,
 }
-BLOCK = re.compile(r"^ *```(?:console|sh|bash)?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 TEXTS = {"tcpmirror rules 1", "tcpmirror settings 1"}  # what signatures cover
 INLINE = re.compile(r"`((?:[\w./-]*/)?tcpmirror(?:-supervisor|-cloud)? [^`]+)`")
 
 
 def commands() -> list[tuple[str, list[str]]]:
     """Return (page, words) of each command of ours in a block of the pages."""
+    inline = [(path.name, each) for path in PAGES for each in set(INLINE.findall(path.read_text("utf-8"))) - TEXTS]
     found = []
-    for path in PAGES:
-        text = path.read_text(encoding="utf-8")
-        lines = [line for block in BLOCK.findall(text) for line in block.replace("\\\n", " ").splitlines()]
-        for line in [*lines, *(set(INLINE.findall(text)) - TEXTS)]:
-            if "tcpmirror" not in line or re.search(r"[|>\[{]", line):  # a pipe, or a pattern of several commands
-                continue
-            words = shlex.split(re.sub(r"^[$#] ", "", line.strip()), comments=True)
-            while words and (words[0] == "sudo" or re.fullmatch(r"[A-Z_]+=.*", words[0])):
-                del words[0]
-            if len(words) > 1 and not words[0].endswith("/") and Path(words[0]).name in PARSERS:
-                found.append((path.name, words))
+    for name, line in [*lines("", "console", "sh", "bash"), *inline]:
+        if "tcpmirror" not in line or re.search(r"[|>\[{]", line):  # a pipe, or a pattern of several commands
+            continue
+        words = shlex.split(line, comments=True)
+        while words and (words[0] == "sudo" or re.fullmatch(r"[A-Z_]+=.*", words[0])):
+            del words[0]
+        if len(words) > 1 and not words[0].endswith("/") and Path(words[0]).name in PARSERS:
+            found.append((name, words))
     return found
 
 

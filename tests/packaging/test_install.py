@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -176,6 +178,45 @@ def test_a_machine_from_nothing_to_nothing(machine: Machine) -> None:
     assert machine.run("pgrep", "-f", "tcpmirror-supervisor").returncode == 1
 
 
+CLOUD = (
+    "PYTHONPATH=/usr/src/tree:/usr/src/site python3 -c 'import sys; from tcpmirror.console.command import main; sys.exit(main())' "
+    "run --database /tmp/cloud.db --listen 127.0.0.1:9099 >/tmp/cloud.out 2>&1 &"
+)
+TRAFFIC = """python3 -c '
+import socket, time
+there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    there.sendto(b"packet", ("127.0.0.1", 9))
+    time.sleep(0.02)' >/dev/null 2>&1 &"""
+
+
+@pytest.mark.live
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_asked_at_a_terminal_it_registers_with_the_cloud_it_was_told(machine: Machine) -> None:
+    machine.told("sh", "-c", CLOUD.replace("python3", f"/usr/bin/python{ABI}"))
+    machine.told("sh", "-c", TRAFFIC)
+    machine.eventually("grep", "--quiet", "deploy token", "/tmp/cloud.out")
+    token = machine.told("sed", "--quiet", "s/^ *deploy token: //p", "/tmp/cloud.out").strip()
+    answers = {
+        "Mode: ": "tcp-capture-v2",
+        "Interface the mirror": "lo",
+        "Encapsulation: ": "vxlan",
+        "VNIs to keep": "7, 8",
+        "Cloud that findings go to": "http://127.0.0.1:9099",
+        "Token of that cloud": token,
+    }
+    code, shown = machine.answering(answers, "bash", "/usr/src/releases/tcpmirror-1.0.0.sh")
+    assert code == 0, shown
+    assert re.search(r"  lo +[1-9][0-9]* packets in 2 s", shown), shown
+    assert token not in shown
+    assert "from_vxlan: {enabled: true, vni_filter: [7, 8]}" in machine.told("cat", f"{HOME}/etc/node.yaml")
+    assert "registered with http://127.0.0.1:9099 as node " in shown
+    node = json.loads(machine.told("cat", f"{HOME}/var/lib/node.json"))["node_id"]
+    stored = "import sqlite3; print(sqlite3.connect('/tmp/cloud.db').execute('select * from nodes').fetchall())"
+    assert node in machine.told(f"/usr/bin/python{ABI}", "-c", stored)
+
+
 REFUSED = {
     "an option that there is not": (("--fast",), 2, "--fast"),
     "a mode of another product": (("--mode=connector-server",), 2, "tcp-capture and tcp-capture-v2"),
@@ -206,7 +247,7 @@ def test_help_names_every_option() -> None:
 def changed_release(directory: Path, how: str) -> str:
     """Return what the installer says of a small release that is not as it was made."""
     made = directory / "made"
-    made.mkdir()
+    (made / "lib" / "tcpmirror").mkdir(parents=True)
     (made / "release").write_text(
         f"version=1\narchitecture={'z80' if how == 'architecture' else os.uname().machine}\npython={ABI}\n"
     )
@@ -222,6 +263,14 @@ def changed_release(directory: Path, how: str) -> str:
     )
     assert done.returncode == 1
     return done.stderr
+
+
+def test_a_release_without_the_package_is_not_packed(tmp_path: Path) -> None:
+    directory = tmp_path / "empty"
+    (directory / "lib" / "httpx").mkdir(parents=True)
+    command = [str(ROOT / "scripts" / "pack.sh"), str(directory), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "no lib/tcpmirror" in done.stderr, (tmp_path / "out").exists()) == (1, True, False)
 
 
 DAMAGES = {"cut": "damaged", "byte": "damaged", "architecture": "this release is for z80"}

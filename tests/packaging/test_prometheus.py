@@ -25,6 +25,7 @@ from tcpmirror.settings.tree import Metrics
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import KINDS
 from tests.export.reports import EXAMPLE
+from tests.packaging.pages import blocks
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "configs" / "prometheus" / "tcpmirror.rules.yml"
@@ -79,6 +80,16 @@ def test_what_traffic_chooses_makes_a_bounded_page() -> None:
         }
         tallies.add(replace(EXAMPLE, **place, findings=(found,), protocol=f"v{number}", server=f"s{number}", application=-1))
     assert exposition(tallies).count(b"\n") < HOSTS_LIMIT + 1500
+
+
+def test_promtool_reads_the_expressions_of_the_page(tmp_path: Path) -> None:
+    expressions = [text for name, text in blocks("") if name == "metrics.md"]
+    assert len(expressions) >= 3
+    rules = [{"record": f"page:expression:{number}", "expr": text} for number, text in enumerate(expressions)]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "page", "rules": rules}]}))
+    done = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_promtool_finds_the_rules_sound() -> None:
