@@ -32,8 +32,9 @@ def cost_ns(read: Callable[[bytes], object], value: bytes, runs: int = 3) -> int
 def check_is_linear(read: Callable[[bytes], object]) -> None:
     for piece in PIECES:
         long = piece * (TIMES * SHORT // len(piece))
-        cost = cost_ns(read, long, 1)
-        assert cost < NS_PER_BYTE * len(long), piece
+        cost, bound = cost_ns(read, long, 1), NS_PER_BYTE * len(long)
+        # Once may hold a whole collection of garbage of all the tests before: what is dear is so thrice.
+        assert cost < bound or cost_ns(read, long) < bound, piece
         if cost > FLOOR_NS * STEEPEST:
             least = max(FLOOR_NS, cost_ns(read, piece * (SHORT // len(piece))))
             assert cost_ns(read, long) < STEEPEST * least, piece
