@@ -36,3 +36,4 @@ cdef class Cells:
 
 
 cdef str text_of(bytes subject)
+cdef Exchange heads_of(Exchange exchange)

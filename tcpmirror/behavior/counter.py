@@ -9,10 +9,13 @@ each digest once, by its id.
 from __future__ import annotations
 
 import hashlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+
+from tcpmirror.behavior.traits import Traits, unpacked
 
 SLOTS_A_WINDOW: Final = 6
 HASHES: Final = 128  # of a slot, and of a window: exact below, then an estimate with a standard error of 9 %
@@ -24,9 +27,9 @@ TEXT: Final = 512
 _LARGEST: Final = 2**63 - 1
 
 # Counted one by one, or by what differs; then what only a history can judge (`history`); what is usual itself; and logins
-# whose password the exporter has to ask about, its SHA-1 in ``method``: those never leave the sensor.
-UNITS: Final = ("requests", "values", "sizes", "waits", "surges", "fields", "usual", "unchecked")
-USUAL_SLOTS: Final = 12  # of a history
+# whose password the exporter has to ask about, its SHA-1 in ``method``: those never leave the sensor. Profiles are `bots`'.
+UNITS: Final = ("requests", "values", "sizes", "waits", "surges", "fields", "usual", "profile", "unchecked")
+USUAL_SLOTS: Final = 12  # of a history, and of a profile
 BINS: Final = 256  # of a slot
 
 
@@ -61,13 +64,17 @@ class CounterKey(NamedTuple):
 
 @dataclass(slots=True)
 class Slot:
-    """What fell into one slot. ``hashes``: the smallest of its values'. ``bins``: how many there were of each size."""
+    """What fell into one slot. ``hashes``: the smallest of its values'. ``bins``: how many there were of each size.
+
+    ``traits``: what the requests of a profile were like.
+    """
 
     count: int = 0
     first_ns: int = 0
     last_ns: int = 0
     hashes: AbstractSet[int] = frozenset()
     bins: dict[int, int] = field(default_factory=dict)
+    traits: Traits | None = None
 
     def merge(self, other: Slot) -> None:
         self.count += other.count
@@ -77,6 +84,9 @@ class Slot:
             self.hashes = smallest(self.hashes | other.hashes)
         for each, count in other.bins.items():
             self.bins[each] = self.bins.get(each, 0) + count
+        if other.traits is not None:
+            self.traits = self.traits or Traits()
+            self.traits.merge(other.traits)
 
 
 class Sample(NamedTuple):
@@ -114,7 +124,7 @@ class Counter:
             own.merge(slot)
         if other.samples:
             self.samples = newest(self.samples | other.samples)
-        kept = USUAL_SLOTS if self.key.unit == "usual" else SLOTS
+        kept = USUAL_SLOTS if self.key.unit in ("usual", "profile") else SLOTS
         if len(self.slots) > kept:
             for number in sorted(self.slots)[:-kept]:
                 del self.slots[number]
@@ -222,6 +232,8 @@ def read_row(row: Any) -> Counter:
 
 def _slot_row(number: int, slot: Slot) -> list[Any]:
     row: list[Any] = [number, slot.count, slot.first_ns, slot.last_ns, sorted(slot.hashes)]
+    if slot.traits is not None:
+        return [*row, sorted(slot.bins.items()), b64encode(slot.traits.packed()).decode()]
     return [*row, sorted(slot.bins.items())] if slot.bins else row
 
 
@@ -232,7 +244,8 @@ def _slot(row: list[Any]) -> tuple[int, Slot]:
     bins = {_count(each): _count(many) for each, many in (more[0] if more else ())}
     if len(bins) > BINS or max(bins, default=0) >= BINS:
         raise ValueError(f"up to {BINS} sizes are needed")
-    return _count(number), Slot(_count(count), _count(first_ns), _count(last_ns), frozenset(hashes), bins)
+    traits = unpacked(b64decode(more[1], validate=True)) if len(more) > 1 else None
+    return _count(number), Slot(_count(count), _count(first_ns), _count(last_ns), frozenset(hashes), bins, traits)
 
 
 def _sample(time_ns: Any, sample_id: Any, report: Any) -> Sample:

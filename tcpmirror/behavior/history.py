@@ -35,7 +35,7 @@ def exceeding(counter: Counter, find: Find, part: int = 1) -> Counter:
     key = counter.key
     judge = _JUDGES.get(key.unit)
     if judge is None:
-        return counter if key.unit not in ("usual", "unchecked") else Counter(key)
+        return counter if key.unit not in ("usual", "unchecked", "profile") else Counter(key)
     slots = {}
     for number, slot in counter.slots.items():
         count = judge(key, number, slot, find, part)

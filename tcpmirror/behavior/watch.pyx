@@ -14,6 +14,7 @@ from tcpmirror.behavior.check cimport (
     REQUESTS, Check,
 )
 from tcpmirror.behavior.fields cimport Resource
+from tcpmirror.behavior.profiles cimport Profiles
 from tcpmirror.behavior.route cimport Route, Routes, hash64, is_value
 from tcpmirror.behavior.usual cimport BINS, Usual
 from tcpmirror.model.exchange cimport Exchange, Message, Request, Response
@@ -25,7 +26,7 @@ import hashlib
 import os
 
 from tcpmirror.behavior.cells import CELLS, UNCHECKED
-from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Names
+from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Exceptions, Names
 from tcpmirror.behavior.graphql import measures
 from tcpmirror.behavior.parameters import body_parameters
 from tcpmirror.behavior.uploads import largest_part
@@ -63,6 +64,7 @@ cdef class Watch:
     """
 
     cdef Cells cells
+    cdef Profiles profiles      # None: none are made
     cdef Routes routes
     cdef bint asks
     cdef object breached, is_password, is_login, is_identifier
@@ -86,13 +88,16 @@ cdef class Watch:
     cdef bint[PAIRS] pair_marks
     cdef bint query_counts
     cdef dict measures          # of its GraphQL documents, None: not taken
+    cdef list parameters        # that may count, None: not read
 
     def __init__(self, controls, int own, breached=frozenset(), bint asks=False,
-                 application_of=lambda host, path: -1):
+                 application_of=lambda host, path: -1, profiles=None):
         self.cells = Cells()
+        self.profiles = Profiles(profiles.confidence) if profiles is not None and profiles.confidence else None
         self.breached, self.asks = breached, asks
         self.checks = tuple(Check(index, control) for index, control in enumerate(controls))
-        self.routes = Routes(Choice(controls, own, application_of), self.checks)
+        self.routes = Routes(Choice(controls, own, application_of), self.checks,
+                             None if self.profiles is None else Exceptions(profiles.exceptions))
         self.is_password, self.is_login = Names(PASSWORDS).matches, Names(LOGINS).matches
         self.is_identifier = Names(IDENTIFIERS).matches
         self.names, self.shown = {}, {}
@@ -103,7 +108,7 @@ cdef class Watch:
     @property
     def evicted(self):
         """Cells that gave way: their counts are lost."""
-        return self.cells.evicted
+        return self.cells.evicted + (0 if self.profiles is None else self.profiles.evicted)
 
     @property
     def used(self):
@@ -133,6 +138,8 @@ cdef class Watch:
                 if self.route.resource.counts and not self.route.resource.is_noted:
                     self.route.resource.is_noted = True
                     self.fields.append(self.route.resource)
+        if self.profiles is not None and self.route.is_profiled:
+            self._profile(len(findings) > 0)
         self.exchange = None
 
     def take(self):
@@ -143,7 +150,8 @@ cdef class Watch:
         for resource in self.fields:
             histories += (<Resource>resource).take()
         self.usual, self.fields = [], []
-        return self.cells.take() + [(history, None) for history in histories]
+        profiles = [] if self.profiles is None else self.profiles.take()
+        return self.cells.take() + profiles + [(history, None) for history in histories]
 
     cdef object _begin(self, Exchange exchange, bytes session, bytes source):
         """Look up what all controls need of *exchange*."""
@@ -152,7 +160,7 @@ cdef class Watch:
         self.source_hash = self._hashed(source)
         self.session_hash = 0 if session is None else self._hashed(session)
         self.is_shown = self.pairs = -1
-        self.measures = None
+        self.measures = self.parameters = None
         self._span(exchange.request, b"host", 4, &host)
         self.route = self.routes.of(exchange.request, &host)
 
@@ -161,7 +169,6 @@ cdef class Watch:
         cdef Exchange exchange = self.exchange
         cdef Route route = self.route
         cdef Check check
-        cdef list parameters = None
         cdef Span agent
         cdef int place, status = 0 if exchange.response is None else exchange.response.status
         if not 0 <= status < 600:
@@ -188,10 +195,22 @@ cdef class Watch:
             elif check.names is None and check.count == OF_VALUES:
                 self._identifiers(check, place)
             else:
-                if parameters is None:
-                    parameters = self._parameters()
-                if parameters:
-                    self._values(check, place, parameters)
+                if self.parameters is None:
+                    self.parameters = self._parameters()
+                if self.parameters:
+                    self._values(check, place, self.parameters)
+
+    cdef object _profile(self, bint is_attack):
+        """Note what the exchange tells of who sent it."""
+        if self.route.excepted is not None and self.route.excepted(text_of(self.source)):
+            return
+        self.profiles.begin(self.exchange, self.route, self.route.is_asset or self._shows(), is_attack)
+        if self.parameters:
+            secrets = [value for _, name, value in self.parameters if self.is_password(name)]
+            if secrets:
+                logins = [value for _, name, value in self.parameters if self.is_login(name)]
+                self.profiles.login(value_hash(logins[0]) if logins else 0, bool(logins), value_hash(secrets[0]))
+        self.profiles.note(self.source, self.source_hash, self.session, self.session_hash)
 
     cdef object _measure(self, Check check, int place):
         """Count what is more than the control allows of one request, or what may be more than is usual here."""

@@ -60,6 +60,7 @@ class BehaviorNews:
             self._breached[1],
             bool(behavior.breached_url),
             self._application,
+            behavior.profiles,
         )
         self.observe = self._watch.observe if self._address is None else self._observe_by_address
 
