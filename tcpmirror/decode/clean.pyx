@@ -3,8 +3,8 @@
 
 Clients send the same header lines, keys and words again and again. What is remembered of a text is a hash under keys that
 change with each process: NH (Black et al., "UMAC: Fast and Secure Message Authentication", 1999) gives any two texts the same one
-by a chance of 2^-64, whoever chose them, because nobody sees a hash or a key. The table has a place for each hash and keeps the
-last that came to it: memory is fixed, and nothing has to be thrown out.
+by a chance of 2^-64, whoever chose them, because nobody sees a hash or a key. The table has two places for each hash and keeps
+the last two that came to them: memory is fixed, and nothing has to be thrown out.
 """
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -42,8 +42,8 @@ cdef class CleanTexts:
         for index in range(KEYS):
             self._keys[index] = siphash13(key0, key1, &index, 1)
 
-    cdef uint64_t _hash(self, const uchar* data, Py_ssize_t size) noexcept nogil:
-        """Return the hash of the text, and of its length as a last word."""
+    cdef uint64_t _hash(self, const uchar* data, Py_ssize_t size, uint64_t length, uint64_t under) noexcept nogil:
+        """Return the hash of the text, and of *length*, which tells its own, and *under* as its last words."""
         cdef const uint64_t* keys = self._keys
         cdef uint64_t first, second
         cdef wide total = 0
@@ -61,20 +61,28 @@ cdef class CleanTexts:
             first = short_word(data + at, size - at)
             second = 0
         total += <wide>(keys[0] + first) * (keys[1] + second)
-        total += <wide>(keys[2] + <uint64_t>size) * keys[3]
+        total += <wide>(keys[2] + length) * (keys[3] + under)
         first, second = <uint64_t>(total >> 64), <uint64_t>total
         total = <wide>(keys[4] + first) * (keys[5] + second)
         return <uint64_t>(total >> 64) ^ <uint64_t>total
 
-    cdef uint64_t mark(self, const uchar* data, Py_ssize_t size) noexcept nogil:
-        """Return the mark of a text of KEPT_BYTES at most for `knows`, which finds its place in the cache if asked a little later."""
-        cdef uint64_t mark = self._hash(data, size) | 1
-        __builtin_prefetch(&self._known[(mark >> 1) & (PLACES - 1)])
+    cdef uint64_t mark(self, const uchar* data, Py_ssize_t size, bint is_escaped, uint64_t under) noexcept nogil:
+        """Return the mark of a text of KEPT_BYTES at most for `knows`, which finds its place in the cache if asked a little later.
+
+        *is_escaped*: the text is what these bytes stand for in JSON; *under*: the mark of its key, 0 for none.
+        """
+        cdef uint64_t mark = self._hash(data, size, <uint64_t>size | <uint64_t>is_escaped << 32, under) | 1
+        __builtin_prefetch(self._pair(mark))
         return mark
+
+    cdef uint64_t* _pair(self, uint64_t mark) noexcept nogil:
+        """Return the two places of a mark."""
+        return self._known + (mark & (PLACES - 2))
 
     cdef bint knows(self, uint64_t mark) noexcept nogil:
         """Tell whether the text of that mark is known as clean; if not, it is fresh."""
-        if self._known[(mark >> 1) & (PLACES - 1)] == mark:
+        cdef const uint64_t* pair = self._pair(mark)
+        if pair[0] == mark or pair[1] == mark:
             return True
         if self._fresh_count < FRESH:
             self._fresh[self._fresh_count] = mark
@@ -87,6 +95,9 @@ cdef class CleanTexts:
     cdef void learn(self) noexcept nogil:
         """Remember what is fresh as clean."""
         cdef Py_ssize_t at
+        cdef uint64_t* pair
         for at in range(self._fresh_count):
-            self._known[(self._fresh[at] >> 1) & (PLACES - 1)] = self._fresh[at]
+            pair = self._pair(self._fresh[at])
+            pair[1] = pair[0]
+            pair[0] = self._fresh[at]
         self._fresh_count = 0

@@ -149,7 +149,7 @@ cdef bint _add_head(Regions* out, CleanTexts clean, bytes head, BodyKind* said) 
         if begin:
             if said[0] == UNSAID:
                 said[0] = _said_kind(data + begin, end - begin)
-            if _is_repeated(data + begin, end - begin) and clean.knows(clean.mark(data + begin, end - begin)):
+            if _is_repeated(data + begin, end - begin) and clean.knows(clean.mark(data + begin, end - begin, False, 0)):
                 continue
         if not _add_line(out, data + begin, end - begin, begin == 0):
             return False
