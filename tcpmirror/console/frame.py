@@ -98,6 +98,10 @@ def frame(visited: Visit, heading: str, place: str) -> Iterator[None]:
     """Build the page around the block's elements; *place* is the menu entry it belongs to."""
     ui.add_head_html(_HEAD)
     ui.page_title(f"{heading} · {visited.title}")
+    # Quasar's page would be a <main> around the one with what the page is about.
+    slot = ui.context.client.content.parent_slot
+    assert slot is not None
+    slot.parent.tag = "div"
     theme = ui.dark_mode(_THEMES[visited.theme])
     with block("div", "tm-page"):
         with block("header", "tm-bar"):

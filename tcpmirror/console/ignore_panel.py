@@ -11,14 +11,24 @@ from sqlalchemy import Row
 from tcpmirror.cloud.ignore_rules import BadEntry, NameTaken, checked_entry, create_rule, list_rules, remove_rule
 from tcpmirror.cloud.preview import WEEK_NS, preview
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.short_lists import IGNORED
+from tcpmirror.console.address import Address
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.judgement import entry_text, show_silenced
-from tcpmirror.console.parts import LocalTime, Text, block, button, link, panel_head
+from tcpmirror.console.parts import LocalTime, Text, block, button, link
+from tcpmirror.console.short_rows import Kind, ShortRows
 from tcpmirror.console.text import shortened, type_name, visible
 from tcpmirror.model.attack import ATTACK_TYPES
 from tcpmirror.settings.policy_keys import CONDITION_TYPES, PARSERS
 from tcpmirror.settings.tree import Ignore
 
+_KIND: Final = Kind(
+    "ignored",
+    "Ignored by order of the people here",
+    IGNORED,
+    "Nothing. Mark an attack as a false positive on its page, and what is ignored stands here.",
+    "/api/v1/ignore-rules",
+)
 _TEXTS: Final = {
     "name": "Name",
     "host": "Host, such as *.shop.example",
@@ -33,15 +43,14 @@ _WHERE_EXAMPLE: Final = "header.HOST equal shop.example"
 class IgnorePanel:
     """The panel in one browser tab."""
 
-    def __init__(self, visited: Visit, rows: list[Row[Any]]) -> None:
+    def __init__(self, visited: Visit, address: Address, rows: list[Row[Any]]) -> None:
         self._visited = visited
         self._inputs: dict[str, Any] = {}
         with block("section", "tm-panel"):
-            panel_head("Ignored by order of the people here", "/api/v1/ignore-rules")
-            self._list = block("div")
+            self._rows = ShortRows(address, _KIND, self._build)
+            self._rows.place(rows)
             if visited.account.role.may(Role.ANALYST):
                 self._form()
-        self._show(rows)
 
     def _form(self) -> None:
         with block("details", "tm-details"):
@@ -113,18 +122,10 @@ class IgnorePanel:
         self._silenced.clear()
         await self._refresh()
 
-    def _show(self, rows: list[Row[Any]]) -> None:
-        self._list.clear()
-        with self._list:
-            if not rows:
-                Text(
-                    "p",
-                    "Nothing. Mark an attack as a false positive on its page, and what is ignored stands here.",
-                    "tm-quiet",
-                )
-            with block("ul", "tm-comments"):
-                for row in rows:
-                    self._row(row)
+    def _build(self, rows: list[Row[Any]]) -> None:
+        with block("ul", "tm-comments"):
+            for row in rows:
+                self._row(row)
 
     def _row(self, row: Row[Any]) -> None:
         given: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in row.entry.items()}
@@ -150,7 +151,7 @@ class IgnorePanel:
         await self._refresh()
 
     async def _refresh(self) -> None:
-        self._show(await asyncio.to_thread(list_rules, self._visited.service.database))
+        self._rows.show(await asyncio.to_thread(list_rules, self._visited.service.database))
 
 
 def conditions_of(text: str) -> list[dict[str, str]]:

@@ -21,11 +21,15 @@ from tcpmirror.cloud.integrations import (
     sink_of,
 )
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.short_lists import INTEGRATIONS
+from tcpmirror.console.address import Address
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import Text, block, button, panel_head, table, text_cell
+from tcpmirror.console.parts import Text, block, button, table, text_cell
+from tcpmirror.console.short_rows import Kind, ShortRows
 from tcpmirror.console.text import shortened, type_name, visible
 from tcpmirror.model.attack import ATTACK_TYPES
 
+_KIND: Final = Kind("integrations", "Integrations", INTEGRATIONS, "Hits are sent nowhere else.", "/api/v1/integrations")
 _TYPE_NAMES: Final = {
     "webhook": "Webhook",
     "slack": "Slack",
@@ -48,15 +52,14 @@ _FORMATS: Final = {"json": "JSON", "cef": "CEF", "leef": "LEEF"}
 class IntegrationPanel:
     """The panel in one administrator's browser tab."""
 
-    def __init__(self, visited: Visit, rows: list[Row[Any]]) -> None:
+    def __init__(self, visited: Visit, address: Address, rows: list[Row[Any]]) -> None:
         self._visited = visited
         self._inputs: dict[str, Any] = {}
         with block("section", "tm-panel"):
-            panel_head("Integrations", "/api/v1/integrations")
+            self._rows = ShortRows(address, _KIND, self._build)
             Text("p", "Hits go there from here, within seconds after they are stored.", "tm-quiet")
-            self._list = block("div", "tm-table-wrap tm-flat")
+            self._rows.place(rows)
             self._form()
-        self._show(rows)
 
     def _form(self) -> None:
         with block("details", "tm-details"):
@@ -103,16 +106,12 @@ class IntegrationPanel:
         self._inputs["token"].value = ""
         await self._refresh()
 
-    def _show(self, rows: list[Row[Any]]) -> None:
-        self._list.clear()
-        with self._list:
-            if not rows:
-                Text("p", "Hits are sent nowhere else.", "tm-quiet")
-                return
-            with table("Integrations", ("Name", "What", "Where", "Sent", "State", "")):
-                for row in rows:
-                    with block("tr"):
-                        self._row(row)
+    def _build(self, rows: list[Row[Any]]) -> None:
+        names = ("Name", "What", "Where", "Sent", "State", "")
+        with block("div", "tm-table-wrap tm-flat"), table("Integrations", names):
+            for row in rows:
+                with block("tr"):
+                    self._row(row)
 
     def _row(self, row: Row[Any]) -> None:
         told = shown(row)
@@ -139,4 +138,4 @@ class IntegrationPanel:
         await self._refresh()
 
     async def _refresh(self) -> None:
-        self._show(await asyncio.to_thread(list_integrations, self._visited.service.database))
+        self._rows.show(await asyncio.to_thread(list_integrations, self._visited.service.database))

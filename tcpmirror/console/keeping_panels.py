@@ -10,31 +10,33 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud.retention import DAY_NS, LONGEST_DAYS, Retention, change_retention, retention_in_force, used_bytes
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.short_lists import SIGN_INS
 from tcpmirror.cloud.sign_in import list_sessions, revoke_session, session_name
 from tcpmirror.cloud.tokens import digest
+from tcpmirror.console.address import Address
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.parts import LocalTime, Text, block, button, cell, table, text_cell
+from tcpmirror.console.short_rows import Kind, ShortRows
 from tcpmirror.console.text import shortened
 from tcpmirror.settings.units import format_size, parse_size
 
 _LARGEST: Final = 1 << 53
-SESSIONS: Final = 100
+_SIGN_INS: Final = Kind("signed-in", "Signed in", SIGN_INS, "Nobody.")
 
 
 class SessionsPanel:
     """Who is signed in where: administrators see everybody, others themselves."""
 
-    def __init__(self, visited: Visit, rows: list[Row[Any]]) -> None:
+    def __init__(self, visited: Visit, address: Address, rows: list[Row[Any]]) -> None:
         self._visited = visited
         with block("section", "tm-panel"):
-            Text("h2", "Signed in")
-            self._list = block("div", "tm-table-wrap tm-flat")
-        self._show(rows)
+            self._rows = ShortRows(address, _SIGN_INS, self._build)
+            self._rows.place(rows)
 
-    def _show(self, rows: list[Row[Any]]) -> None:
-        self._list.clear()
-        with self._list, table("Signed in", ("Who", "From", "Browser", "Since", "Last used", "")):
-            for row in rows[:SESSIONS]:
+    def _build(self, rows: list[Row[Any]]) -> None:
+        names = ("Who", "From", "Browser", "Since", "Last used", "")
+        with block("div", "tm-table-wrap tm-flat"), table("Signed in", names):
+            for row in rows:
                 with block("tr"):
                     self._row(row)
 
@@ -60,7 +62,7 @@ class SessionsPanel:
         own = None if await asyncio.to_thread(visited.may, Role.ADMIN) else visited.account.id
         database, now_ns = visited.service.database, visited.service.clock()
         await asyncio.to_thread(revoke_session, database, name, visited.actor, now_ns, own)
-        self._show(await asyncio.to_thread(list_sessions, database, now_ns, own))
+        self._rows.show(await asyncio.to_thread(list_sessions, database, now_ns, own))
 
 
 class RetentionPanel:

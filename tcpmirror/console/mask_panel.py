@@ -11,11 +11,15 @@ from sqlalchemy import Row
 from tcpmirror.cloud.ignore_rules import BadEntry, NameTaken
 from tcpmirror.cloud.masks import create_mask, list_masks, mask_text, remove_mask
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.short_lists import MASKS
+from tcpmirror.console.address import Address
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import LocalTime, Text, block, panel_head
+from tcpmirror.console.parts import LocalTime, Text, block
+from tcpmirror.console.short_rows import Kind, ShortRows
 from tcpmirror.console.text import shortened, visible
 from tcpmirror.model.sensitive_class import GROUP_NAMES, GROUPS
 
+_KIND: Final = Kind("masks", "Masked values", MASKS, "Nothing is masked by order of the people here.", "/api/v1/masks")
 _FIELDS: Final = {
     "name": "Name",
     "parameter": "Parameter, header or cookie",
@@ -29,20 +33,19 @@ _FIELDS: Final = {
 class MaskPanel:
     """The panel in one browser tab."""
 
-    def __init__(self, visited: Visit, rows: list[Row[Any]]) -> None:
+    def __init__(self, visited: Visit, address: Address, rows: list[Row[Any]]) -> None:
         self._visited = visited
         self._inputs: dict[str, Any] = {}
         with block("section", "tm-panel"):
-            panel_head("Masked values", "/api/v1/masks")
+            self._rows = ShortRows(address, _KIND, self._build)
             Text(
                 "p",
                 "Sensors overwrite these before anything is queued, logged or stored; what is here already stays.",
                 "tm-quiet",
             )
-            self._list = block("div")
+            self._rows.place(rows)
             if visited.account.role.may(Role.ADMIN):
                 self._form()
-        self._show(rows)
 
     def _form(self) -> None:
         with block("details", "tm-details"):
@@ -77,14 +80,10 @@ class MaskPanel:
         self._problem.text = ""
         await self._refresh()
 
-    def _show(self, rows: list[Row[Any]]) -> None:
-        self._list.clear()
-        with self._list:
-            if not rows:
-                Text("p", "Nothing is masked by order of the people here.", "tm-quiet")
-            with block("ul", "tm-comments"):
-                for row in rows:
-                    self._row(row)
+    def _build(self, rows: list[Row[Any]]) -> None:
+        with block("ul", "tm-comments"):
+            for row in rows:
+                self._row(row)
 
     def _row(self, row: Row[Any]) -> None:
         with block("li"):
@@ -105,4 +104,4 @@ class MaskPanel:
         await self._refresh()
 
     async def _refresh(self) -> None:
-        self._show(await asyncio.to_thread(list_masks, self._visited.service.database))
+        self._rows.show(await asyncio.to_thread(list_masks, self._visited.service.database))

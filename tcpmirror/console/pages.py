@@ -35,6 +35,7 @@ from tcpmirror.console import (
     vulnerability_list,
     vulnerability_page,
 )
+from tcpmirror.console.address import PageAddress
 from tcpmirror.console.attack_list import AttackList
 from tcpmirror.console.frame import Visit, frame, visit
 from tcpmirror.console.mirror_guides import MIRRORS
@@ -136,14 +137,14 @@ async def one_session(key: Annotated[str, Path(pattern=r"^[0-9a-f]{16}-\d{1,6}$"
 
 
 @ui.page("/rules")
-async def rules(visited: _Visit, *, q: _Text = "") -> None:
+async def rules(visited: _Visit, address: PageAddress) -> None:
     ignored = await asyncio.to_thread(list_rules, visited.service.database)
     packs = await asyncio.to_thread(list_packs, visited.service.database)
     tried = await asyncio.to_thread(tried_findings, visited.service.database)
     masks = await asyncio.to_thread(list_masks, visited.service.database)
     await asyncio.to_thread(rule_book)
     with frame(visited, "Rules", "Rules"):
-        rules_page.RulesPage(visited, packs, tried, ignored, masks, q[:100])
+        rules_page.RulesPage(visited, address, packs, tried, ignored, masks)
 
 
 @ui.page("/rules/{rule_id}")
@@ -156,18 +157,17 @@ async def rule(rule_id: str, visited: _Visit) -> None:
 
 
 @ui.page("/settings")
-async def settings(visited: _Visit, *, who: _Text = "", what: _Text = "", before: _Id | None = None) -> None:
-    view = settings_page.View(who[:200], what[:100], before)
-    stored = await asyncio.to_thread(settings_page.read, visited, view)
+async def settings(visited: _Visit, address: PageAddress) -> None:
+    stored = await asyncio.to_thread(settings_page.read, visited, address)
     with frame(visited, "Settings", "Settings"):
-        settings_page.SettingsPage(visited, stored, view)
+        settings_page.SettingsPage(visited, address, stored)
 
 
 @ui.page("/sources")
-async def sources(visited: _Visit, *, value: _Text = "") -> None:
+async def sources(visited: _Visit, address: PageAddress) -> None:
     stored = await asyncio.to_thread(sources_page.read, visited)
     with frame(visited, "Sources", "Sources"):
-        sources_page.SourcesPage(visited, stored, value)
+        sources_page.SourcesPage(visited, address, stored)
 
 
 @ui.page("/nodes")

@@ -133,9 +133,9 @@ def export_links(files: Mapping[str, str], what: str = "") -> None:
 
 
 @contextmanager
-def table(label: str, columns: tuple[str, ...]) -> Iterator[None]:
+def table(label: str, columns: tuple[str, ...], classes: str = "") -> Iterator[None]:
     """Build a table whose rows are the block's; on a narrow screen each becomes a list of names and values (`cell`)."""
-    made = block("table", "tm-sheet")
+    made = block("table", f"tm-sheet {classes}")
     made._props["aria-label"] = label
     with made:
         with block("thead"), block("tr"):

@@ -11,10 +11,14 @@ from sqlalchemy import Row
 
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.served_rules import PACK_LIMIT, BadPack, keep_pack, list_packs, remove_pack
+from tcpmirror.cloud.short_lists import PACKS
+from tcpmirror.console.address import Address
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import LocalTime, Text, block, button, cell, panel_head, table, text_cell
+from tcpmirror.console.parts import LocalTime, Text, block, button, cell, table, text_cell
+from tcpmirror.console.short_rows import Kind, ShortRows
 from tcpmirror.console.text import shortened, visible
 
+_KIND: Final = Kind("packs", "Own rule packs", PACKS, "None yet. What is built in is below.", "/api/v1/rule-packs")
 _COLUMNS: Final = ("Pack", "Rules", "Changed by", "Changed", "")
 _EXAMPLE: Final = """type: vpatch
 rules:
@@ -31,21 +35,20 @@ rules:
 class RulePacks:
     """The part of the page in one browser tab; readers see the packs, administrators change them."""
 
-    def __init__(self, visited: Visit, rows: list[Row[Any]]) -> None:
+    def __init__(self, visited: Visit, address: Address, rows: list[Row[Any]]) -> None:
         self._visited = visited
         self._may_change = visited.account.role.may(Role.ADMIN)
         with block("section", "tm-panel"):
-            panel_head("Own rule packs", "/api/v1/rule-packs")
+            self._rows = ShortRows(address, _KIND, self._build)
             Text(
                 "p",
                 "Sensors fetch them, signed, with their next heartbeat; each is checked first as a sensor will.",
                 "tm-quiet",
             )
-            self._list = block("div", "tm-table-wrap tm-flat")
+            self._rows.place(rows)
             with block("details", "tm-details") as self._editor:
                 Text("summary", "Write a pack" if self._may_change else "Look at a pack")
                 self._build_editor()
-        self._show(rows)
 
     @property
     def draft(self) -> tuple[str, str]:
@@ -84,7 +87,7 @@ class RulePacks:
         except BadPack as problem:
             self._tell(str(problem))
             return False
-        self._show(await asyncio.to_thread(list_packs, self._visited.service.database))
+        self._rows.show(await asyncio.to_thread(list_packs, self._visited.service.database))
         return True
 
     def _tell(self, problem: str) -> None:
@@ -98,16 +101,11 @@ class RulePacks:
         self._tell("")
         self._editor.props("open")
 
-    def _show(self, rows: list[Row[Any]]) -> None:
-        self._list.clear()
-        with self._list:
-            if not rows:
-                Text("p", "None yet. What is built in is below.", "tm-quiet")
-                return
-            with table("Own rule packs", _COLUMNS):
-                for row in rows:
-                    with block("tr"):
-                        self._row(row)
+    def _build(self, rows: list[Row[Any]]) -> None:
+        with block("div", "tm-table-wrap tm-flat"), table("Own rule packs", _COLUMNS):
+            for row in rows:
+                with block("tr"):
+                    self._row(row)
 
     def _row(self, row: Row[Any]) -> None:
         text_cell("Pack", row.name, "tm-mono")

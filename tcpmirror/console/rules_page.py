@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from nicegui import ui
 from sqlalchemy import Row
 
 from tcpmirror.cloud.served_rules import list_packs
+from tcpmirror.cloud.short_lists import BUILT_IN
+from tcpmirror.console.address import Address
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.ignore_panel import IgnorePanel
 from tcpmirror.console.mask_panel import MaskPanel
-from tcpmirror.console.parts import Text, block, button, link, panel_head, table, text_cell
+from tcpmirror.console.parts import Text, block, button, link, table, text_cell
 from tcpmirror.console.rule_book import attack_pattern_address, rule_book, weakness_address
 from tcpmirror.console.rule_packs import RulePacks
+from tcpmirror.console.short_rows import Kind, ShortRows
 from tcpmirror.console.text import type_family, type_name, visible
 from tcpmirror.console.trial import REQUEST_LIMIT, show_tried, try_request
 from tcpmirror.console.tried_rules import TriedRules
 from tcpmirror.detect.pack import Rule
 from tcpmirror.model.rule_document import PACK_NAME
 
+_KIND: Final = Kind("q", "Built-in rules", BUILT_IN, "There is none.", "/api/v1/rules")
 _EXAMPLE: Final = "GET /items?id=1' union select login,password from users-- HTTP/1.1\nHost: shop.example\n"
 
 
@@ -31,31 +35,24 @@ class RulesPage:
     def __init__(
         self,
         visited: Visit,
+        address: Address,
         packs: list[Row[Any]],
         tried: dict[str, int],
         ignored: list[Row[Any]],
         masks: list[Row[Any]],
-        wanted: str,
     ) -> None:
-        """*wanted*: words that the built-in rules shown have."""
         self._visited = visited
         with block("div", "tm-head"):
             Text("h1", "Rules")
             Text("span", f"{len(rule_book()):,}", "tm-count")
         with block("div", "tm-stack"):
             self._try_box()
-            self._packs = RulePacks(visited, packs)
+            self._packs = RulePacks(visited, address, packs)
             TriedRules(tried)
-            IgnorePanel(visited, ignored)
-            MaskPanel(visited, masks)
+            IgnorePanel(visited, address, ignored)
+            MaskPanel(visited, address, masks)
             with block("section", "tm-panel"):
-                panel_head("Built-in rules", "/api/v1/rules")
-                filter_ = ui.input(
-                    "Filter by id, type or title", value=wanted, on_change=lambda event: self._filter(str(event.value or ""))
-                )
-                filter_.props("outlined dense clearable debounce=200 maxlength=100").classes("tm-filter tm-spaced")
-                self._rules = block("div", "tm-table-wrap tm-flat")
-                self._show_rules(wanted)
+                ShortRows(address, _KIND, _built_in).place(list(rule_book().values()))
 
     def _try_box(self) -> None:
         with block("section", "tm-panel"):
@@ -93,26 +90,11 @@ class RulesPage:
         name, text = self._packs.draft
         return packs | {name: text} if self._with_draft.value and PACK_NAME.fullmatch(name) else packs
 
-    def _filter(self, wanted: str) -> None:
-        """Show the rules with the words *wanted*; the URL says them, too."""
-        ui.navigate.history.replace(f"/rules?{urlencode({'q': wanted})}" if wanted.strip() else "/rules")
-        self._show_rules(wanted)
 
-    def _show_rules(self, wanted: str) -> None:
-        words = wanted.lower().split()
-        kept = [rule for rule in rule_book().values() if all(word in _text_of(rule) for word in words)]
-        self._rules.clear()
-        with self._rules:
-            if not kept:
-                Text("p", "No rule has all these words.", "tm-quiet")
-                return
-            with table("Built-in rules", ("Rule", "Type", "Severity", "Confidence")):
-                for rule in kept:
-                    _rule_row(rule)
-
-
-def _text_of(rule: Rule) -> str:
-    return f"{rule.id} {rule.type} {rule.title} {type_name(rule.type)} {rule.severity}".lower()
+def _built_in(rules: list[Rule]) -> None:
+    with block("div", "tm-table-wrap tm-flat"), table("Built-in rules", ("Rule", "Type", "Severity", "Confidence")):
+        for rule in rules:
+            _rule_row(rule)
 
 
 def _rule_row(rule: Rule) -> None:

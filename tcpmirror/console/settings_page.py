@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -26,18 +26,23 @@ from tcpmirror.cloud.audit import AuditFilter, list_audit
 from tcpmirror.cloud.integrations import list_integrations
 from tcpmirror.cloud.retention import Retention, retention_in_force, used_bytes
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.short_lists import PEOPLE, TOKENS
 from tcpmirror.cloud.sign_in import Locked, list_sessions
 from tcpmirror.cloud.tokens import create_token, digest, list_tokens, revoke_token
+from tcpmirror.console.address import Address
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.integration_panel import IntegrationPanel
 from tcpmirror.console.keeping_panels import RetentionPanel, SessionsPanel
-from tcpmirror.console.parts import LocalTime, Text, block, link, panel_head, text_filter
+from tcpmirror.console.parts import LocalTime, Text, block, link, panel_head, table, text_filter
+from tcpmirror.console.short_rows import Kind, ShortRows
 from tcpmirror.console.text import shortened, visible
 
 ENTRIES: Final = 50
 _PEOPLE: Final = {"read": "Read-only", "analyst": "Analyst", "admin": "Administrator"}
 _TOKENS: Final = {"deploy": "Deploy: registers sensors", "read": "Read-only", "analyst": "Analyst", "admin": "Administrator"}
 _NAME_LIMIT: Final = 64
+_ACCOUNTS: Final = Kind("people", "People", PEOPLE, "None yet.", "/api/v1/accounts")
+_API_TOKENS: Final = Kind("tokens", "API tokens", TOKENS, "None yet.", "/api/v1/tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +60,15 @@ class Stored:
     integrations: list[Row[Any]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the URL says of the log of changes: by whom, what, and before which entry."""
-
-    who: str = ""
-    what: str = ""
-    before: int | None = None
-
-    def url(self) -> str:
-        query = _query(who=self.who, what=self.what, before=str(self.before or ""))
-        return f"/settings?{query}" if query else "/settings"
-
-    def exported(self) -> str:
-        """Return the query for all of what is shown as a file."""
-        return _query(actor=self.who, action=self.what)
-
-
-def read(visited: Visit, view: View) -> Stored:
+def read(visited: Visit, address: Address) -> Stored:
     database, now_ns = visited.service.database, visited.service.clock()
     may_all = visited.may(Role.ADMIN)
     sessions = list_sessions(database, now_ns, None if may_all else visited.account.id)
     shown = Stored(sessions, *retention_in_force(database, visited.service.retention), used_bytes(database))
     if not may_all:
         return shown
-    rows = list_audit(database, AuditFilter(view.who, view.what), ENTRIES + 1, view.before)
+    wanted = AuditFilter(address.of("who"), address.of("what"))
+    rows = list_audit(database, wanted, ENTRIES + 1, _before(address))
     following = rows[ENTRIES - 1].id if len(rows) > ENTRIES else None
     return replace(
         shown,
@@ -94,40 +83,40 @@ def read(visited: Visit, view: View) -> Stored:
 class SettingsPage:
     """The page's state in one browser tab."""
 
-    def __init__(self, visited: Visit, stored: Stored, view: View) -> None:
+    def __init__(self, visited: Visit, address: Address, stored: Stored) -> None:
         self._visited = visited
-        self._view = view
+        self._address = address
         with block("div", "tm-head"):
             Text("h1", "Settings")
         with block("div", "tm-stack"):
             with block("section", "tm-panel"):
                 Text("h2", f"Password of {visible(visited.account.name)}")
                 self._password_form()
-            SessionsPanel(visited, stored.sessions)
+            SessionsPanel(visited, address, stored.sessions)
             RetentionPanel(visited, stored.kept, stored.is_own, stored.used)
             if not visited.account.role.may(Role.ADMIN):
                 Text("p", "People, tokens and the log of changes are shown to administrators.", "tm-quiet")
                 return
             with block("section", "tm-panel"):
-                panel_head("People", "/api/v1/accounts")
-                self._accounts = block("div", "tm-table-wrap tm-flat")
+                self._accounts = ShortRows(address, _ACCOUNTS, self._people)
+                self._accounts.place(list(stored.accounts))
                 self._account_form()
             with block("section", "tm-panel"):
-                panel_head("API tokens", "/api/v1/tokens")
-                self._tokens = block("div", "tm-table-wrap tm-flat")
+                self._tokens = ShortRows(address, _API_TOKENS, self._api_tokens)
+                self._tokens.place(list(stored.tokens))
                 self._token_form()
-            IntegrationPanel(visited, stored.integrations)
+            IntegrationPanel(visited, address, stored.integrations)
             with block("section", "tm-panel"):
-                panel_head("Log of changes", "/api/v1/audit", view.exported())
+                panel_head("Log of changes", "/api/v1/audit", _query(actor=address.of("who"), action=address.of("what")))
                 self._filters()
                 self._entries = block("div", "tm-table-wrap tm-flat")
-        self._show(stored)
+        self._show_entries(stored)
 
     def _filters(self) -> None:
-        view = self._view
-        with block("div", "tm-filters tm-spaced").props('role="search"'):
-            text_filter("By whom", view.who, lambda text: replace(view, who=text, before=None).url())
-            text_filter("Action, as account", view.what, lambda text: replace(view, what=text, before=None).url())
+        address = self._address
+        with block("div", "tm-filters tm-spaced").props('role="search" aria-label="Log of changes"'):
+            for name, label in (("who", "By whom"), ("what", "Action, as account")):
+                text_filter(label, address.of(name), lambda text, name=name: address.url({name: text, "before": ""}))  # type: ignore[misc]
 
     def _password_form(self) -> None:
         with block("div", "tm-fields"):
@@ -205,14 +194,28 @@ class SettingsPage:
         return self._visited.service.clock()
 
     def _show(self, stored: Stored) -> None:
-        _table(self._accounts, "People", ("Name", "Role", "State", ""), stored.accounts, self._account_row)
-        _table(self._tokens, "API tokens", ("Name", "Role", "Made by", "Last used", ""), stored.tokens, self._token_row)
-        _table(self._entries, "Log of changes", ("When", "Who", "From", "What", "Of", "Details"), stored.entries, _entry_row)
-        with self._entries, block("div", "tm-pager"):
-            if self._view.before is not None:
-                link("Newest", replace(self._view, before=None).url(), "tm-button")
-            if stored.next_before is not None:
-                link("Older", replace(self._view, before=stored.next_before).url(), "tm-button")
+        self._accounts.show(list(stored.accounts))
+        self._tokens.show(list(stored.tokens))
+        self._show_entries(stored)
+
+    def _show_entries(self, stored: Stored) -> None:
+        address = self._address
+        self._entries.clear()
+        with self._entries:
+            _table("Log of changes", ("When", "Who", "From", "What", "Of", "Details"), stored.entries, _entry_row)
+            with block("div", "tm-pager"):
+                if _before(address) is not None:
+                    link("Newest", address.url({"before": ""}), "tm-button")
+                if stored.next_before is not None:
+                    link("Older", address.url({"before": str(stored.next_before)}), "tm-button")
+
+    def _people(self, rows: list[Row[Any]]) -> None:
+        with block("div", "tm-table-wrap tm-flat"):
+            _table("People", ("Name", "Role", "State", ""), rows, self._account_row)
+
+    def _api_tokens(self, rows: list[Row[Any]]) -> None:
+        with block("div", "tm-table-wrap tm-flat"):
+            _table("API tokens", ("Name", "Role", "Made by", "Last used", ""), rows, self._token_row)
 
     def _account_row(self, row: Row[Any]) -> None:
         _cell("Name", visible(row.name))
@@ -245,7 +248,7 @@ class SettingsPage:
         if not await self._visited.allows(Role.ADMIN):
             return False
         done = await self._try(act)
-        self._show(await asyncio.to_thread(read, self._visited, self._view))
+        self._show(await asyncio.to_thread(read, self._visited, self._address))
         return done
 
     async def _try(self, act: Callable[[], object]) -> bool:
@@ -277,22 +280,20 @@ def _entry_row(row: Row[Any]) -> None:
         _cell(name, shortened(value, 200) or "—")
 
 
-def _table(
-    place: ui.element, label: str, columns: tuple[str, ...], rows: tuple[Row[Any], ...], show: Callable[[Row[Any]], None]
-) -> None:
-    place.clear()
-    with place:
-        if not rows:
-            Text("p", "None yet.", "tm-quiet")
-            return
-        with block("table", "tm-sheet tm-records").props(f'aria-label="{label}"'):
-            with block("thead"), block("tr"):
-                for name in columns:
-                    Text("th", name).props('scope="col"') if name else Text("td", "")
-            with block("tbody"):
-                for row in rows:
-                    with block("tr"):
-                        show(row)
+def _table(label: str, columns: tuple[str, ...], rows: Sequence[Row[Any]], show: Callable[[Row[Any]], None]) -> None:
+    if not rows:
+        Text("p", "None matches.", "tm-quiet")
+        return
+    with table(label, columns, "tm-records"):
+        for row in rows:
+            with block("tr"):
+                show(row)
+
+
+def _before(address: Address) -> int | None:
+    """Return before which entry of the log of changes its page begins, None for the newest."""
+    said = address.of("before")
+    return int(said) if said.isascii() and said.isdigit() and 0 < int(said) < 1 << 63 else None
 
 
 def _cell(name: str, value: str) -> None:

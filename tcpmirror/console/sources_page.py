@@ -15,10 +15,14 @@ from tcpmirror.cloud.enrichment.entries import BadEntry, EntryWish, list_entries
 from tcpmirror.cloud.enrichment.marking import put_on_list, take_off_list
 from tcpmirror.cloud.enrichment.source import KINDS
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.short_lists import SOURCES
+from tcpmirror.console.address import Address
 from tcpmirror.console.frame import Visit
-from tcpmirror.console.parts import LocalTime, Text, block, link, panel_head
+from tcpmirror.console.parts import LocalTime, Text, block, link, table
+from tcpmirror.console.short_rows import Kind, ShortRows
 from tcpmirror.console.text import shortened, visible
 
+_KIND: Final = Kind("sources", "Allow, deny and gray lists", SOURCES, "Nothing is on a list.", "/api/v1/source-lists")
 LISTS: Final = {"deny": "Deny", "gray": "Gray", "allow": "Allow"}
 _KINDS: Final = {"network": "Address or network", "country": "Country", "source": "Kind of source"}
 _EXPIRIES: Final = {0: "Never", 3600: "In an hour", 86_400: "In a day", 7 * 86_400: "In a week", 30 * 86_400: "In 30 days"}
@@ -43,15 +47,15 @@ def read(visited: Visit) -> Stored:
 
 
 class SourcesPage:
-    """The page's state in one browser tab; *value*: an address that the form begins with."""
+    """The page's state in one browser tab; the address may say a value that the form begins with."""
 
-    def __init__(self, visited: Visit, stored: Stored, value: str) -> None:
+    def __init__(self, visited: Visit, address: Address, stored: Stored) -> None:
         self._visited = visited
         with block("div", "tm-head"):
             Text("h1", "Sources")
         with block("div", "tm-stack"):
             with block("section", "tm-panel"):
-                panel_head("Allow, deny and gray lists", "/api/v1/source-lists")
+                self._rows = ShortRows(address, _KIND, self._build)
                 Text(
                     "p",
                     "A mirror sees copies of the traffic and cannot block: a list marks what comes from its sources, "
@@ -60,12 +64,11 @@ class SourcesPage:
                     "tm-quiet",
                 )
                 if visited.account.role.may(Role.ANALYST):
-                    self._form(value)
-                self._entries = block("div", "tm-table-wrap tm-flat").props('aria-live="polite"')
+                    self._form(address.of("value"))
+                self._rows.place(stored.entries)
             with block("section", "tm-panel"):
                 Text("h2", "What tells of sources")
                 _shelves(stored.shelves)
-        self._show(stored.entries)
 
     def _form(self, value: str) -> None:
         with block("div", "tm-fields"):
@@ -113,21 +116,13 @@ class SourcesPage:
             await self._again()
 
     async def _again(self) -> None:
-        self._show((await asyncio.to_thread(read, self._visited)).entries)
+        self._rows.show((await asyncio.to_thread(read, self._visited)).entries)
 
-    def _show(self, entries: list[Row[Any]]) -> None:
-        self._entries.clear()
-        with self._entries:
-            if not entries:
-                Text("p", "Nothing is on a list.", "tm-quiet")
-                return
-            with block("table", "tm-sheet tm-records").props('aria-label="Lists of sources"'):
-                with block("thead"), block("tr"):
-                    for name in ("List", "What", "Reason", "Expires", "By", ""):
-                        Text("th", name).props('scope="col"') if name else Text("td", "")
-                with block("tbody"):
-                    for row in entries:
-                        self._row(row)
+    def _build(self, entries: list[Row[Any]]) -> None:
+        names = ("List", "What", "Reason", "Expires", "By", "")
+        with block("div", "tm-table-wrap tm-flat"), table("Lists of sources", names, "tm-records"):
+            for row in entries:
+                self._row(row)
 
     def _row(self, row: Row[Any]) -> None:
         search = {"network": f"ip:{row.value}", "country": f"country:{row.value}", "source": f"source:{row.value}"}[row.kind]

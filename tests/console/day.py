@@ -77,7 +77,7 @@ def day_of_shop(console: RunningConsole, browser: Browser, directory: Path) -> I
     context.close()
     take_rules(console, directory)
     with sensor(console, directory, capture, shop.CONTROLS) as is_running:
-        wait_until(lambda: not is_running() or has_arrived(console), "all of it in the cloud", 120, 0.5)
+        wait_until(lambda: not is_running() or has_arrived(console), "all of it in the cloud", 240, 0.5)
         assert is_running(), (directory / "sensor.log").read_text()[-3000:]
         yield
 

@@ -62,5 +62,5 @@ def take_rules(console: RunningConsole, directory: Path) -> None:
     capture = write_capture(directory / "nothing.pcap", conversation([(0, request("/")), (1, response())], start=1.0))
     with sensor(console, directory, capture) as is_running:
         log = directory / "sensor.log"
-        wait_until(lambda: not is_running() or "took rules" in log.read_text(), "the rules on the sensor", 90, 0.1)
+        wait_until(lambda: not is_running() or "took rules" in log.read_text(), "the rules on the sensor", 180, 0.1)
         assert is_running(), log.read_text()[-3000:]

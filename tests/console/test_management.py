@@ -118,7 +118,7 @@ def test_nodes_tell_how_they_do_and_administrators_name_and_remove_them(
 
 def test_rules_are_filtered_and_open(page: Page, console: RunningConsole, problems: Problems) -> None:
     sign_in(page, console, "/rules")
-    page.get_by_label("Filter by id, type or title").fill("union select")
+    page.get_by_role("search", name="Built-in rules").get_by_label("Find").fill("union select")
     rows = page.get_by_role("table", name="Built-in rules").locator("tbody tr")
     expect(rows).to_have_count(1)
     rows.get_by_role("link").click()

@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 
 from tcpmirror.cloud import integrations as store
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, only
+from tcpmirror.cloud.api.asking import asked_of
 from tcpmirror.cloud.api.fields import RowId
 from tcpmirror.cloud.ignore_rules import NameTaken
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.short_lists import INTEGRATIONS, Asked
 
 _BAD: Final[dict[int | str, dict[str, Any]]] = {400: {"model": Problem, "description": "It cannot be sent there so."}}
 _TAKEN: Final[dict[int | str, dict[str, Any]]] = {409: {"model": Problem, "description": "The name is taken."}}
@@ -63,9 +65,9 @@ router = APIRouter(
 
 
 @router.get("")
-def integrations(service: Shared) -> IntegrationList:
+def integrations(service: Shared, asked: Annotated[Asked, asked_of(INTEGRATIONS)]) -> IntegrationList:
     """List where hits are sent."""
-    rows = store.list_integrations(service.database)
+    rows = INTEGRATIONS.chosen(store.list_integrations(service.database), asked)
     return IntegrationList(integrations=[IntegrationShown(**store.shown(row)) for row in rows])
 
 

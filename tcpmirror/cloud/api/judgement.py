@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, only
+from tcpmirror.cloud.api.asking import asked_of
 from tcpmirror.cloud.api.fields import ConditionEntry, RowId, time_of
 from tcpmirror.cloud.attacks import attack_detail
 from tcpmirror.cloud.ignore_rules import (
@@ -24,6 +25,7 @@ from tcpmirror.cloud.ignore_rules import (
 from tcpmirror.cloud.judgement import COMMENT_LIMIT, NoSuchAccount, Status, comment, judge, list_comments
 from tcpmirror.cloud.preview import WEEK_NS, Preview, preview
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.short_lists import IGNORED, Asked
 
 _MISSING: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is nothing of this id."}}
 _BAD: Final[dict[int | str, dict[str, Any]]] = {400: {"model": Problem, "description": "A node would refuse the entry."}}
@@ -170,8 +172,8 @@ def look_ahead(entry: IgnoreEntry, service: Shared) -> PreviewShown:
 
 
 @router.get("/ignore-rules", dependencies=[only(Role.READ)])
-def ignore_rules(service: Shared) -> IgnoreList:
-    """List what nodes are told to ignore, the newest first."""
+def ignore_rules(service: Shared, asked: Annotated[Asked, asked_of(IGNORED)]) -> IgnoreList:
+    """List what nodes are told to ignore, the newest first unless `sort` says otherwise."""
     shown = [
         IgnoreShown(
             id=row.id,
@@ -181,7 +183,7 @@ def ignore_rules(service: Shared) -> IgnoreList:
             created_time=time_of(row.created_ns),
             created_by=row.created_by,
         )
-        for row in list_rules(service.database)
+        for row in IGNORED.chosen(list_rules(service.database), asked)
     ]
     return IgnoreList(rules=shown)
 

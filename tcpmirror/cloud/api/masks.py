@@ -10,9 +10,11 @@ from pydantic import BaseModel, Field
 
 from tcpmirror.cloud import masks as store
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, only
+from tcpmirror.cloud.api.asking import asked_of
 from tcpmirror.cloud.api.fields import ConditionEntry, RowId, time_of
 from tcpmirror.cloud.ignore_rules import BadEntry, NameTaken
 from tcpmirror.cloud.roles import Role
+from tcpmirror.cloud.short_lists import MASKS, Asked
 
 _BAD: Final[dict[int | str, dict[str, Any]]] = {400: {"model": Problem, "description": "A node would refuse the mask."}}
 _TAKEN: Final[dict[int | str, dict[str, Any]]] = {409: {"model": Problem, "description": "The name is taken."}}
@@ -53,8 +55,8 @@ router = APIRouter(prefix="/api/v1/masks", tags=["Rules"], responses=NEEDS_ROLE)
 
 
 @router.get("", dependencies=[only(Role.READ)])
-def masks(service: Shared) -> MaskList:
-    """List what nodes are told to mask, the newest first."""
+def masks(service: Shared, asked: Annotated[Asked, asked_of(MASKS)]) -> MaskList:
+    """List what nodes are told to mask, the newest first unless `sort` says otherwise."""
     return MaskList(
         masks=[
             MaskShown(
@@ -64,7 +66,7 @@ def masks(service: Shared) -> MaskList:
                 created_time=time_of(row.created_ns),
                 created_by=row.created_by,
             )
-            for row in store.list_masks(service.database)
+            for row in MASKS.chosen(store.list_masks(service.database), asked)
         ]
     )
 

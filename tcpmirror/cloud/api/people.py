@@ -21,11 +21,13 @@ from tcpmirror.cloud.accounts import (
     remove_account,
 )
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, only
+from tcpmirror.cloud.api.asking import asked_of
 from tcpmirror.cloud.api.fields import Name, RowId, ns_of, optional_time_of, time_of
 from tcpmirror.cloud.api.files import ROWS, Rows, csv_file, json_file
 from tcpmirror.cloud.audit import PAGE_LIMIT, AuditFilter, list_audit
 from tcpmirror.cloud.roles import ROLES_OF_PEOPLE, Role
 from tcpmirror.cloud.service import Service
+from tcpmirror.cloud.short_lists import PEOPLE, SIGN_INS, TOKENS, Asked
 from tcpmirror.cloud.sign_in import Locked, list_sessions, revoke_session, session_name
 from tcpmirror.cloud.tokens import create_token, list_tokens, revoke_token
 
@@ -142,13 +144,13 @@ router = APIRouter(prefix="/api/v1", tags=["Access"], responses=NEEDS_ROLE)
 
 
 @router.get("/accounts", dependencies=[only(Role.ADMIN)])
-def accounts(service: Shared) -> AccountList:
-    """List the accounts, by name."""
+def accounts(service: Shared, asked: Annotated[Asked, asked_of(PEOPLE)]) -> AccountList:
+    """List the accounts, by name unless `sort` says otherwise."""
     shown = [
         AccountShown(
             id=row.id, name=row.name, role=row.role, disabled=bool(row.disabled), created_time=time_of(row.created_ns)
         )
-        for row in list_accounts(service.database)
+        for row in PEOPLE.chosen(list_accounts(service.database), asked)
     ]
     return AccountList(accounts=shown)
 
@@ -202,7 +204,7 @@ def change_password(wish: PasswordChange, service: Shared, caller: Calling) -> N
 
 
 @router.get("/sign-ins")
-def sessions(service: Shared, caller: Calling) -> SessionList:
+def sessions(service: Shared, caller: Calling, asked: Annotated[Asked, asked_of(SIGN_INS)]) -> SessionList:
     """List the sessions that hold: an administrator sees everybody's, others their own."""
     own = None if caller.role is Role.ADMIN else (caller.account.id if caller.account is not None else -1)
     shown = [
@@ -216,7 +218,7 @@ def sessions(service: Shared, caller: Calling) -> SessionList:
             expires_time=time_of(row.expires_ns),
             current=row.sha256 == caller.session,
         )
-        for row in list_sessions(service.database, service.clock(), own)
+        for row in SIGN_INS.chosen(list_sessions(service.database, service.clock(), own), asked)
     ]
     return SessionList(sessions=shown)
 
@@ -229,8 +231,8 @@ def end_session(session_id: str, service: Shared, caller: Calling) -> None:
 
 
 @router.get("/tokens", dependencies=[only(Role.ADMIN)])
-def tokens(service: Shared) -> TokenList:
-    """List the API tokens, newest first; the tokens themselves are not stored."""
+def tokens(service: Shared, asked: Annotated[Asked, asked_of(TOKENS)]) -> TokenList:
+    """List the API tokens, newest first unless `sort` says otherwise; the tokens themselves are not stored."""
     shown = [
         TokenShown(
             id=row.id,
@@ -241,7 +243,7 @@ def tokens(service: Shared) -> TokenList:
             expires_time=optional_time_of(row.expires_ns),
             last_used_time=optional_time_of(row.last_used_ns),
         )
-        for row in list_tokens(service.database)
+        for row in TOKENS.chosen(list_tokens(service.database), asked)
     ]
     return TokenList(tokens=shown)
 

@@ -10,10 +10,12 @@ from fastapi import Path as UrlPath
 from pydantic import BaseModel, Field
 
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, calling_node, only
+from tcpmirror.cloud.api.asking import asked_of
 from tcpmirror.cloud.api.fields import time_of
 from tcpmirror.cloud.nodes import change_node, remove_node
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.served_rules import PACK_LIMIT, BadPack, keep_pack, list_packs, public_key, remove_pack, signed_rules
+from tcpmirror.cloud.short_lists import PACKS, Asked
 
 _PackName = Annotated[str, UrlPath(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", examples=["shop"])]
 _MISSING: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such pack."}}
@@ -115,13 +117,13 @@ def remove_one(node_id: _NodeId, service: Shared, caller: Calling) -> None:
 
 
 @router.get("/rule-packs", tags=["Rules"], dependencies=[only(Role.READ)], responses=NEEDS_ROLE)
-def rule_packs(service: Shared) -> PackList:
+def rule_packs(service: Shared, asked: Annotated[Asked, asked_of(PACKS)]) -> PackList:
     """List the rule packs that nodes get beside their own."""
     shown = [
         PackShown(
             name=row.name, text=row.text, rules=row.rules, changed_time=time_of(row.changed_ns), changed_by=row.changed_by
         )
-        for row in list_packs(service.database)
+        for row in PACKS.chosen(list_packs(service.database), asked)
     ]
     return PackList(serial=signed_rules(service.database).serial, public_key=public_key(service.database), packs=shown)
 

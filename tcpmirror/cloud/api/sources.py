@@ -10,11 +10,13 @@ from fastapi import Path as UrlPath
 from pydantic import BaseModel, Field
 
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Calling, Problem, Shared, only
+from tcpmirror.cloud.api.asking import asked_of
 from tcpmirror.cloud.api.fields import RowId, ns_of, optional_time_of, time_of
 from tcpmirror.cloud.enrichment.entries import BadEntry, EntryWish, list_entries, read_lists
 from tcpmirror.cloud.enrichment.marking import put_on_list, take_off_list
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.search.keys import number_of_address
+from tcpmirror.cloud.short_lists import SOURCES, Asked
 
 _BAD: Final[dict[int | str, dict[str, Any]]] = {400: {"model": Problem, "description": "The entry cannot be."}}
 _MISSING: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such entry."}}
@@ -85,9 +87,9 @@ router = APIRouter(prefix="/api/v1", tags=["Sources"], responses=NEEDS_ROLE)
 
 
 @router.get("/source-lists", dependencies=[only(Role.READ)])
-def source_lists(service: Shared) -> SourceEntries:
-    """List what is on the allow, deny and gray lists, the newest first."""
-    rows = list_entries(service.database, service.clock())
+def source_lists(service: Shared, asked: Annotated[Asked, asked_of(SOURCES)]) -> SourceEntries:
+    """List what is on the allow, deny and gray lists, the newest first unless `sort` says otherwise."""
+    rows = SOURCES.chosen(list_entries(service.database, service.clock()), asked)
     return SourceEntries(
         entries=[
             SourceEntry(

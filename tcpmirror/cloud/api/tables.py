@@ -1,4 +1,4 @@
-"""The short lists of sources, rules and settings as files: what their pages show, whole."""
+"""The short lists of sources, rules and settings as files: what their pages show."""
 
 from __future__ import annotations
 
@@ -11,12 +11,26 @@ from pydantic import BaseModel, Field
 
 from tcpmirror.cloud.api import integrations, judgement, masks, people, rules, sources
 from tcpmirror.cloud.api.access import NEEDS_ROLE, Shared, only
+from tcpmirror.cloud.api.asking import asked_of
 from tcpmirror.cloud.api.files import Rows, csv_file, json_file
 from tcpmirror.cloud.roles import Role
 from tcpmirror.cloud.service import Service
+from tcpmirror.cloud.short_lists import (
+    BUILT_IN,
+    IGNORED,
+    INTEGRATIONS,
+    MASKS,
+    PACKS,
+    PEOPLE,
+    SOURCES,
+    TOKENS,
+    Asked,
+    ShortList,
+)
 from tcpmirror.detect.pack import load_pack
 
 _Answers = dict[int | str, dict[str, Any]]
+_Found = Callable[[Service, Asked], Iterable[BaseModel]]
 _CSV: Final[_Answers] = {200: {"content": {"text/csv": {}}}}
 
 router = APIRouter(prefix="/api/v1", responses=NEEDS_ROLE)
@@ -30,15 +44,15 @@ def _array_of(row: type[BaseModel]) -> _Answers:
     return {200: {"model": list[row]}}  # type: ignore[valid-type]
 
 
-def _add(path: str, tag: str, role: Role, row: type[BaseModel], found: Callable[[Service], Iterable[BaseModel]]) -> None:
+def _add(path: str, tag: str, role: Role, row: type[BaseModel], short_list: ShortList, found: _Found) -> None:
     """Give what *found* returns, of the model *row*, under *path* as CSV and as JSON to those of *role* and above."""
-    columns, what = tuple(row.model_fields), path.replace("-", " ")
+    columns, what, asking = tuple(row.model_fields), path.replace("-", " "), asked_of(short_list)
 
-    def as_csv(service: Shared) -> StreamingResponse:
-        return csv_file(path, columns, _rows(found(service)))
+    def as_csv(service: Shared, asked: Asked = asking) -> StreamingResponse:  # type: ignore[assignment]
+        return csv_file(path, columns, _rows(found(service, asked)))
 
-    def as_json(service: Shared) -> StreamingResponse:
-        return json_file(path, columns, _rows(found(service)))
+    def as_json(service: Shared, asked: Asked = asking) -> StreamingResponse:  # type: ignore[assignment]
+        return json_file(path, columns, _rows(found(service, asked)))
 
     for ending, give, told, answers in (
         ("csv", as_csv, f"Give the {what} as CSV (RFC 4180).", _CSV),
@@ -70,22 +84,52 @@ class RuleRow(BaseModel):
     why: Annotated[str, Field(description="What it finds, for people.", examples=["A second query in place of a value."])]
 
 
-def _built_in(service: Service) -> Iterable[BaseModel]:
+def _built_in(service: Service, asked: Asked) -> Iterable[BaseModel]:
     names = RuleRow.model_fields
-    return (RuleRow.model_validate({name: getattr(rule, name) for name in names}) for rule in load_pack().rules)
+    rules = BUILT_IN.chosen(load_pack().rules, asked)
+    return (RuleRow.model_validate({name: getattr(rule, name) for name in names}) for rule in rules)
 
 
-_add("rules", "Rules", Role.READ, RuleRow, _built_in)
-_add("ignore-rules", "Rules", Role.READ, judgement.IgnoreShown, lambda service: judgement.ignore_rules(service).rules)
-_add("rule-packs", "Rules", Role.READ, rules.PackShown, lambda service: rules.rule_packs(service).packs)
-_add("masks", "Rules", Role.READ, masks.MaskShown, lambda service: masks.masks(service).masks)
-_add("source-lists", "Sources", Role.READ, sources.SourceEntry, lambda service: sources.source_lists(service).entries)
-_add("accounts", "Access", Role.ADMIN, people.AccountShown, lambda service: people.accounts(service).accounts)
-_add("tokens", "Access", Role.ADMIN, people.TokenShown, lambda service: people.tokens(service).tokens)
+_add("rules", "Rules", Role.READ, RuleRow, BUILT_IN, _built_in)
+_add(
+    "ignore-rules",
+    "Rules",
+    Role.READ,
+    judgement.IgnoreShown,
+    IGNORED,
+    lambda service, asked: judgement.ignore_rules(service, asked).rules,
+)
+_add(
+    "rule-packs",
+    "Rules",
+    Role.READ,
+    rules.PackShown,
+    PACKS,
+    lambda service, asked: rules.rule_packs(service, asked).packs,
+)
+_add("masks", "Rules", Role.READ, masks.MaskShown, MASKS, lambda service, asked: masks.masks(service, asked).masks)
+_add(
+    "source-lists",
+    "Sources",
+    Role.READ,
+    sources.SourceEntry,
+    SOURCES,
+    lambda service, asked: sources.source_lists(service, asked).entries,
+)
+_add(
+    "accounts",
+    "Access",
+    Role.ADMIN,
+    people.AccountShown,
+    PEOPLE,
+    lambda service, asked: people.accounts(service, asked).accounts,
+)
+_add("tokens", "Access", Role.ADMIN, people.TokenShown, TOKENS, lambda service, asked: people.tokens(service, asked).tokens)
 _add(
     "integrations",
     "Integrations",
     Role.ADMIN,
     integrations.IntegrationShown,
-    lambda service: integrations.integrations(service).integrations,
+    INTEGRATIONS,
+    lambda service, asked: integrations.integrations(service, asked).integrations,
 )

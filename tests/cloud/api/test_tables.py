@@ -65,6 +65,28 @@ def test_what_was_made_stands_in_both_files(cloud: RunningCloud, path: str) -> N
     assert not any(value.startswith("=") for row in rows for value in row.values())
 
 
+@pytest.mark.parametrize("path", [*MADE, "rules", "integrations"])
+def test_lists_are_narrowed_and_sorted_as_their_pages_are(cloud: RunningCloud, path: str) -> None:
+    with cloud.client(ADMIN) as client:
+        for name in ("first", "second"):
+            method, where, wish, _ = MADE.get(path, ("get", f"/api/v1/{path}.json", {}, ""))
+            named = {
+                key: {**value, "name": name} if key == "entry" else name if key == "name" else value
+                for key, value in wish.items()
+            }
+            client.request(method, where, json=named or None)
+        rows, listed = both(client, path)
+        assert both(client, f"{path}?text=no+such+words") == ([], [])
+        refused = client.get(f"/api/v1/{path}.csv?sort=colour")
+        assert refused.status_code == 422 and "'colour'" in refused.text
+        if path in ("accounts", "tokens"):
+            assert [row["name"] for row in both(client, f"{path}?text=SECOND")[0]] == ["second"]
+            assert [each["name"] for each in client.get(f"/api/v1/{path}?text=SECOND").json()[path]] == ["second"]
+            by_name = [row["name"] for row in both(client, f"{path}?sort=name")[0]]
+            assert by_name == sorted(by_name, key=str.casefold)
+    assert len(rows) == len(listed)
+
+
 def test_nodes_are_found_by_text_in_the_order_asked_for(cloud: RunningCloud) -> None:
     for name in ("alpha", "Beta 50%"):
         with cloud.client(DEPLOY) as client:
