@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from bench.traffic import Capture
 
-STAGES: Final = ("capture", "reassembly", "http", "detect", "apis")  # of `analyze --until`, in the order of the road
+STAGES: Final = ("capture", "reassembly", "http", "detect", "apis", "sessions")  # of `analyze --until`, in the order of the road
 RUN_S: Final = 600.0
 
 
@@ -59,7 +59,7 @@ class Figures:
 def analyze(capture: Path, workers: int, until: str = "") -> Run:
     """Return the cost and the summary of `tcpmirror analyze` over *capture*, up to the stage *until* if one is named."""
     command = [sys.executable, "-m", "tcpmirror.cli", "analyze", "--workers", str(workers)]
-    command += ["--until", until] if until else ["--findings", os.devnull]
+    command += ["--until", until] if until else ["--findings", os.devnull, "--apis", os.devnull]
     before, started = children_cpu_s(), time.monotonic()
     done = subprocess.run([*command, str(capture)], capture_output=True, timeout=RUN_S, check=False)
     wall_s = time.monotonic() - started
@@ -134,7 +134,7 @@ def measure(capture: Capture, title: str, small: Capture, workers: int, times: i
 
 
 def stage_us(capture: Capture, small: Capture, workers: int, times: int, whole_s: float) -> dict[str, float]:
-    """Return CPU microseconds an exchange for each stage, start-up left out, and for what follows the last (``report``).
+    """Return CPU microseconds an exchange for each stage, start-up left out, and for what follows the last (``report``: behaviour counted, findings written).
 
     They are differences between runs that end after one stage and after the next, so a stage carries what it makes the ones
     before it do. *whole_s*: CPU seconds of the whole road.
