@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from bench.traffic import Capture
 
-STAGES: Final = ("capture", "reassembly", "http", "detect", "apis", "sessions")  # of `analyze --until`, in the order of the road
+# Of `analyze --until`, in the order of the road.
+STAGES: Final = ("capture", "reassembly", "http", "detect", "apis", "sessions")
 RUN_S: Final = 600.0
 
 
@@ -134,10 +135,10 @@ def measure(capture: Capture, title: str, small: Capture, workers: int, times: i
 
 
 def stage_us(capture: Capture, small: Capture, workers: int, times: int, whole_s: float) -> dict[str, float]:
-    """Return CPU microseconds an exchange for each stage, start-up left out, and for what follows the last (``report``: behaviour counted, findings written).
+    """Return CPU microseconds an exchange for each stage, start-up left out, and for what follows the last (``report``).
 
     They are differences between runs that end after one stage and after the next, so a stage carries what it makes the ones
-    before it do. *whole_s*: CPU seconds of the whole road.
+    before it do. What follows is behaviour, which is counted, and findings, which are written. *whole_s*: CPU seconds of the whole road.
     """
     costs: dict[str, float] = {}
     reached = 0.0
