@@ -138,7 +138,8 @@ def stage_us(capture: Capture, small: Capture, workers: int, times: int, whole_s
     """Return CPU microseconds an exchange for each stage, start-up left out, and for what follows the last (``report``).
 
     They are differences between runs that end after one stage and after the next, so a stage carries what it makes the ones
-    before it do. What follows is behaviour, which is counted, and findings, which are written. *whole_s*: CPU seconds of the whole road.
+    before it do. What follows is behaviour, which is counted, and findings, which are written.
+    *whole_s*: CPU seconds of the whole road.
     """
     costs: dict[str, float] = {}
     reached = 0.0
