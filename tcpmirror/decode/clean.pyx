@@ -8,17 +8,8 @@ the last two that came to them: memory is fixed, and nothing has to be thrown ou
 """
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
 
-from tcpmirror.decode.text cimport uchar
-from tcpmirror.model.hashing cimport short_word, siphash13
-
-cdef extern from *:
-    ctypedef unsigned long long wide "unsigned __int128"
-    void __builtin_prefetch(const void* address) noexcept nogil
-
-DEF PLACES = 65536
-DEF FRESH = 4096          # texts of one message that can be learned
+from tcpmirror.model.hashing cimport siphash13
 
 
 cdef class CleanTexts:
@@ -42,53 +33,6 @@ cdef class CleanTexts:
         for index in range(KEYS):
             self._keys[index] = siphash13(key0, key1, &index, 1)
 
-    cdef uint64_t _hash(self, const uchar* data, Py_ssize_t size, uint64_t length, uint64_t under) noexcept nogil:
-        """Return the hash of the text, and of *length*, which tells its own, and *under* as its last words."""
-        cdef const uint64_t* keys = self._keys
-        cdef uint64_t first, second
-        cdef wide total = 0
-        cdef Py_ssize_t at = 0
-        while at + 16 <= size:
-            memcpy(&first, data + at, 8)
-            memcpy(&second, data + at + 8, 8)
-            total += <wide>(keys[0] + first) * (keys[1] + second)
-            keys += 2
-            at += 16
-        if at + 8 <= size:
-            memcpy(&first, data + at, 8)
-            second = short_word(data + at + 8, size - at - 8)
-        else:
-            first = short_word(data + at, size - at)
-            second = 0
-        total += <wide>(keys[0] + first) * (keys[1] + second)
-        total += <wide>(keys[2] + length) * (keys[3] + under)
-        first, second = <uint64_t>(total >> 64), <uint64_t>total
-        total = <wide>(keys[4] + first) * (keys[5] + second)
-        return <uint64_t>(total >> 64) ^ <uint64_t>total
-
-    cdef uint64_t mark(self, const uchar* data, Py_ssize_t size, bint is_escaped, uint64_t under) noexcept nogil:
-        """Return the mark of a text of KEPT_BYTES at most for `knows`, which finds its place in the cache if asked a little later.
-
-        *is_escaped*: the text is what these bytes stand for in JSON; *under*: the mark of its key, 0 for none.
-        """
-        cdef uint64_t mark = self._hash(data, size, <uint64_t>size | <uint64_t>is_escaped << 32, under) | 1
-        __builtin_prefetch(self._pair(mark))
-        return mark
-
-    cdef uint64_t* _pair(self, uint64_t mark) noexcept nogil:
-        """Return the two places of a mark."""
-        return self._known + (mark & (PLACES - 2))
-
-    cdef bint knows(self, uint64_t mark) noexcept nogil:
-        """Tell whether the text of that mark is known as clean; if not, it is fresh."""
-        cdef const uint64_t* pair = self._pair(mark)
-        if pair[0] == mark or pair[1] == mark:
-            return True
-        if self._fresh_count < FRESH:
-            self._fresh[self._fresh_count] = mark
-            self._fresh_count += 1
-        return False
-
     cdef void forget_fresh(self) noexcept nogil:
         self._fresh_count = 0
 
@@ -97,7 +41,7 @@ cdef class CleanTexts:
         cdef Py_ssize_t at
         cdef uint64_t* pair
         for at in range(self._fresh_count):
-            pair = self._pair(self._fresh[at])
+            pair = pair_of(self, self._fresh[at])
             pair[1] = pair[0]
             pair[0] = self._fresh[at]
         self._fresh_count = 0

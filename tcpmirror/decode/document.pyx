@@ -3,7 +3,7 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts
+from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts, ask_later, knows, mark_of
 from tcpmirror.decode.expansion cimport KEY_BYTES, expand
 from tcpmirror.decode.json_scan cimport (JSON_BAD, JSON_DEPTH, JSON_END, JSON_KEY, JsonScan, JsonToken, json_next, json_start,
                                          json_unescape)
@@ -56,7 +56,7 @@ cdef bint add_document(Regions* out, CleanTexts clean, const uchar* data, Py_ssi
         member.data, member.size, member.is_escaped = scan.data + scan.begin, scan.size, scan.is_escaped
         if token == JSON_KEY:
             if member.size < KEY_BYTES:
-                member.mark = clean.mark(member.data, member.size, member.is_escaped, 0)
+                member.mark = mark_of(clean._keys, member.data, member.size, member.is_escaped, 0)
             keys[scan.depth] = member
             open_key = &keys[scan.depth]
         elif not _add_text(out, clean, &batch, key, &member):
@@ -73,14 +73,17 @@ cdef inline Member* _key_of(const JsonScan* scan, Member* keys, Member* no_key) 
 
 cdef bint _add_text(Regions* out, CleanTexts clean, Batch* batch, const Member* key, const Member* value) noexcept nogil:
     """Add *value* behind its *key*, unless the two are known as clean."""
+    cdef uint64_t mark
     if value.size > KEPT_BYTES:
         return _write_both(out, key, value)
     if batch.count == BATCH and not _flush(out, clean, batch):
         return False
     batch.keys[batch.count] = key[0]
     batch.values[batch.count] = value[0]
-    batch.marks[batch.count] = clean.mark(value.data, value.size, value.is_escaped, key.mark)
+    mark = mark_of(clean._keys, value.data, value.size, value.is_escaped, key.mark)
+    batch.marks[batch.count] = mark
     batch.count += 1
+    ask_later(clean, mark)
     return True
 
 
@@ -88,7 +91,7 @@ cdef bint _flush(Regions* out, CleanTexts clean, Batch* batch) noexcept nogil:
     """Add those texts of *batch* that are not known as clean."""
     cdef int at
     for at in range(batch.count):
-        if not clean.knows(batch.marks[at]) and not _write_both(out, &batch.keys[at], &batch.values[at]):
+        if not knows(clean, batch.marks[at]) and not _write_both(out, &batch.keys[at], &batch.values[at]):
             return False
     batch.count = 0
     return True
