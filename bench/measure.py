@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from bench.traffic import Capture
 
-STAGES: Final = ("capture", "reassembly", "http", "detect", "apis")  # of `analyze --until`, in the order of the road
+# Of `analyze --until`, in the order of the road.
+STAGES: Final = ("capture", "reassembly", "http", "detect", "apis", "sessions")
 RUN_S: Final = 600.0
 
 
@@ -59,7 +60,7 @@ class Figures:
 def analyze(capture: Path, workers: int, until: str = "") -> Run:
     """Return the cost and the summary of `tcpmirror analyze` over *capture*, up to the stage *until* if one is named."""
     command = [sys.executable, "-m", "tcpmirror.cli", "analyze", "--workers", str(workers)]
-    command += ["--until", until] if until else ["--findings", os.devnull]
+    command += ["--until", until] if until else ["--findings", os.devnull, "--apis", os.devnull]
     before, started = children_cpu_s(), time.monotonic()
     done = subprocess.run([*command, str(capture)], capture_output=True, timeout=RUN_S, check=False)
     wall_s = time.monotonic() - started
@@ -137,7 +138,8 @@ def stage_us(capture: Capture, small: Capture, workers: int, times: int, whole_s
     """Return CPU microseconds an exchange for each stage, start-up left out, and for what follows the last (``report``).
 
     They are differences between runs that end after one stage and after the next, so a stage carries what it makes the ones
-    before it do. *whole_s*: CPU seconds of the whole road.
+    before it do. What follows is behaviour, which is counted, and findings, which are written.
+    *whole_s*: CPU seconds of the whole road.
     """
     costs: dict[str, float] = {}
     reached = 0.0

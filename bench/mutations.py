@@ -269,7 +269,7 @@ def utf16(value: bytes) -> bytes:
 
 
 def nested(value: bytes) -> bytes:
-    return base64.b64encode(json.dumps({"filter": value.decode("ascii")}).encode())
+    return base64.b64encode(json.dumps({"note": value.decode("ascii")}).encode())
 
 
 def _tricks() -> Iterator[tuple[str, Mutation]]:

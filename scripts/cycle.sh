@@ -143,7 +143,7 @@ worst_process() { # the processes of the sensor that have more than CAP_NET_RAW 
 
 [[ $(id -u) == 0 ]] || fail "root is needed"
 for command in debootstrap unshare nsenter ip; do type -P "$command" >/dev/null || fail "missing: the command $command"; done
-release=$(find dist -name 'tcpmirror-*.sh' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2)
+release=$({ find dist -name 'tcpmirror-*.sh' -printf '%T@ %p\n' 2>/dev/null || true; } | sort -n | tail -n 1 | cut -d ' ' -f 2)
 [[ -n $release ]] || fail "there is no release in dist: make release"
 version=$(basename "$release" | cut -d - -f 2)
 trap finish EXIT

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, func, insert, select, text
 
-from bench.cloud.skew import AttackPlan, Population, request_of, sizes
-from tcpmirror.cloud.attack_sums import SOURCE, TARGET, Sum, Sums, add_sums
+from bench.cloud.skew import AttackPlan, Population, country_of, request_of, sizes
+from tcpmirror.cloud.attack_sums import COUNTRY, SOURCE, TARGET, Sum, Sums, add_sums
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.grouping import attack_key
 from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes, reports
@@ -157,12 +157,17 @@ def _attack_row(number: int, plan: AttackPlan) -> dict[str, Any]:
 def _traits(number: int, plan: AttackPlan) -> str:
     words = (f"method:{plan.method.lower()}", f"rule:{plan.type}.bench", f"node:{number % _NODES:032x}")
     rare = ("auth:jwt",) if number % 50 == 0 else ("auth:none",)
-    return joined("", (*words, *rare, *(("anomaly:gap",) if number % 1000 == 0 else ())))
+    countries = [f"country:{country.lower() or 'none'}" for country in _countries(plan)]
+    return joined("", (*words, *rare, *(("anomaly:gap",) if number % 1000 == 0 else ()), *countries))
+
+
+def _countries(plan: AttackPlan) -> set[str]:
+    return {country_of(source) for source in plan.sources}
 
 
 def _address_rows(seen: Sequence[Counter[tuple[str, str]]]) -> Iterator[dict[str, Any]]:
     for address in sorted({value for counts in seen for kind, value in counts if kind == "source"}):
-        yield {"address": address, "number": f"{number_of_address(address):032x}"}
+        yield {"address": address, "number": f"{number_of_address(address):032x}", "country": country_of(address)}
 
 
 def _facet_rows(seen: Sequence[Counter[tuple[str, str]]]) -> Iterator[dict[str, Any]]:
@@ -205,6 +210,8 @@ def _sums_of(seen: Sequence[Counter[tuple[str, str]]], plans: Sequence[AttackPla
     sums: Sums = {}
     for counts, plan in zip(seen, plans, strict=True):
         sums.setdefault((TARGET, plan.host, plan.type), Sum()).add(1, plan.hits, plan.last_ns)
+        for country in _countries(plan):
+            sums.setdefault((COUNTRY, country, plan.type), Sum()).add(1, 0, plan.last_ns)
         for (kind, value), number in counts.items():
             if kind == "source":
                 sums.setdefault((SOURCE, value, plan.type), Sum()).add(1, number, plan.last_ns)

@@ -7,6 +7,7 @@ a botnet many sources on one.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -17,6 +18,7 @@ from tcpmirror.cloud.grouping import EXTENDS_NS
 DAY_NS: Final = 86_400 * 10**9
 PERIOD_NS: Final = 90 * DAY_NS
 _HOSTS, _PATHS, _SOURCES = 400, 6_000, 60_000
+_COUNTRIES: Final = tuple("US CN RU DE NL FR GB BR IN VN ID UA SG KR JP CA IT ES PL SE".split())  # noqa: SIM905
 # Shares of the attack types among attacks: scanning and injection lead, the exotic ones trail.
 _TYPES: Final = {
     "scanner": 30, "sqli": 18, "ptrav": 14, "xss": 12, "rce": 9, "infoleak": 6, "ssrf": 3, "nosqli": 2, "ssti": 2,
@@ -126,6 +128,12 @@ class Population:
         if self._random.random() < 0.05:
             return "2001:db8:" + ":".join(f"{self._random.randrange(1, 65536):x}" for _ in range(6))
         return ".".join(str(self._random.randrange(1, 255)) for _ in range(4))
+
+
+def country_of(address: str) -> str:
+    """Return where *address* is: few countries have most of them, and of one in ten it is unknown."""
+    number = zlib.crc32(address.encode())
+    return "" if number % 10 == 0 else _COUNTRIES[int(len(_COUNTRIES) ** ((number >> 8) % 1000 / 1000)) - 1]
 
 
 def _weighted(draw: Random, rows: Sequence[tuple[_Value, int]]) -> _Value:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, true
 
-from tcpmirror.cloud.attack_sums import largest, largest_countries
+from tcpmirror.cloud.attack_sums import SOURCE, TARGET, largest
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.schema import addresses, attack_sums, attacks, facets, hits, quarantine, reports
 from tcpmirror.cloud.search.conditions import about_types, condition
@@ -20,6 +20,7 @@ from tcpmirror.cloud.search.tree import Query
 
 PAGE_LIMIT: Final = 500
 _TOP: Final = 10
+_TYPES: Final = 100
 _SESSION_NS: Final = 15 * 60 * 1_000_000_000
 _LOOKED_AT: Final = 50  # hits of the source before and after one, for those of the same user agent
 _USER_AGENT: Final = re.compile(rb"\nuser-agent[ \t]*:([^\r\n]*)", re.IGNORECASE)
@@ -125,11 +126,9 @@ GROUPINGS: Final = {
 def group_attacks(database: Database, wanted: Query, by: str, limit: int) -> tuple[Group, ...]:
     """Return the *limit* groups with the most hits among the attacks that *wanted* asks for; *by* is a key of GROUPINGS."""
     asked = condition(wanted)
-    of_type = about_types(asked, attack_sums.c.type) if by != "type" else None
+    of_type = about_types(asked, attack_sums.c.type)
     if of_type is not None:
         with database.reading() as connection:
-            if by == "country":
-                return tuple(Group(*row) for row in largest_countries(connection, of_type, asked, limit))
             return tuple(Group(*row) for row in largest(connection, by, of_type, limit))
     value = GROUPINGS[by]
     of_sources = by in ("source", "country")
@@ -230,20 +229,37 @@ class Summary:
 
 
 def summary(database: Database, since_ns: int) -> Summary:
-    """Return the sums over attacks with a hit at or after *since_ns*; ``quarantined`` is over all kept records."""
+    """Return the sums over attacks with a hit at or after *since_ns*; ``quarantined`` is over all kept records.
+
+    Over all attacks there are, they are read from the sums that are kept up; else each attack counts for its last source.
+    """
     recent = attacks.c.last_ns >= since_ns
-    total = func.sum(attacks.c.hits)
     with database.reading() as connection:
-        count, hit_count = connection.execute(select(func.count(), total).where(recent)).one()
+        quarantined = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+        oldest_ns = connection.execute(select(func.min(attacks.c.last_ns))).scalar_one()
+        if oldest_ns is None or oldest_ns >= since_ns:
+            return _summary_of_all(connection, since_ns, quarantined)
+        count, hit_count = connection.execute(select(func.count(), func.sum(attacks.c.hits)).where(recent)).one()
         return Summary(
             since_ns,
             count,
             int(hit_count or 0),
-            _sums(connection, attacks.c.type, recent, limit=100),
+            _sums(connection, attacks.c.type, recent, limit=_TYPES),
             _sums(connection, attacks.c.host, recent, limit=_TOP),
             _sums(connection, attacks.c.last_source, recent, limit=_TOP),
-            connection.execute(select(func.count()).select_from(quarantine)).scalar_one(),
+            quarantined,
         )
+
+
+def _summary_of_all(connection: Connection, since_ns: int, quarantined: int) -> Summary:
+    of_all = attack_sums.c.kind == TARGET  # an attack has one
+    columns = select(func.sum(attack_sums.c.attacks), func.sum(attack_sums.c.hits)).where(of_all)
+    count, hit_count = connection.execute(columns).one()
+    by_type, hosts, sources = (
+        tuple(Facet(value, hits_) for value, _, hits_, _ in largest(connection, by, true(), limit))
+        for by, limit in (("type", _TYPES), (TARGET, _TOP), (SOURCE, _TOP))
+    )
+    return Summary(since_ns, int(count or 0), int(hit_count or 0), by_type, hosts, sources, quarantined)
 
 
 def _sums(connection: Connection, column: ColumnElement[str], where: ColumnElement[bool], limit: int) -> tuple[Facet, ...]:

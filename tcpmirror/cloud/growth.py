@@ -13,7 +13,7 @@ from tcpmirror.cloud.bulk import chunks, insert_values, new_ids, update_rows
 from tcpmirror.cloud.facet_counts import OTHERS
 from tcpmirror.cloud.grouping import EXTENDS_NS, Hit, parameter_name
 from tcpmirror.cloud.schema import NUL_SIGN, attacks, hits
-from tcpmirror.cloud.traits import joined
+from tcpmirror.cloud.traits import countries_of, joined
 
 _FACET_CHARS: Final = 512  # of a payload or source as a facet: PostgreSQL indexes no value over 2,704 bytes
 _KEPT: Final = (
@@ -94,6 +94,10 @@ class Growing:
         self.response_most = max(self.response_most, fields.response_bytes)
         for facet in _facets_of(hit):
             self.seen[facet] = self.seen.get(facet, 0) + 1
+
+    def new_countries(self) -> set[str]:
+        """Return the countries of its sources that the store does not know of it."""
+        return countries_of(self.traits) - countries_of(self.stored.get("traits", ""))
 
     def _tell(self, traits: tuple[str, ...]) -> None:
         if traits not in self.told:

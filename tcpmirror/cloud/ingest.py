@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from tcpmirror.cloud.attack_sums import SOURCE, TARGET, Sum, Sums, add_sums
+from tcpmirror.cloud.attack_sums import COUNTRY, SOURCE, TARGET, Sum, Sums, add_sums
 from tcpmirror.cloud.batch import Batch, ReportIn, SoundReport
 from tcpmirror.cloud.bulk import chunks, insert_rows, insert_values, values_in
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.book import SourceBook
-from tcpmirror.cloud.enrichment.marking import note_addresses, traits_of_source
+from tcpmirror.cloud.enrichment.marking import note_addresses, traits_of_sources
 from tcpmirror.cloud.facet_counts import OTHERS, Facet, begin_facets, count_facets, fold_facets, fresh_values
 from tcpmirror.cloud.grouping import Hit, hits_of
 from tcpmirror.cloud.growth import Growing, begin_attacks, place_hits, store_hits, write_grown
@@ -161,9 +161,8 @@ def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit], kept: 
         return
     of_node = trait("node", node_id)
     sources = {hit.report.fields.real_ip for hit in fresh}
-    placed = place_hits(
-        connection, fresh, kept, {source: (of_node, *traits_of_source(book.source(source))) for source in sources}
-    )
+    about = {source: (of_node, *known) for source, known in traits_of_sources(sources, book).items()}
+    placed = place_hits(connection, fresh, kept, about)
     begun = [attack for attack in placed.attacks if attack.id is None]
     grown = [attack for attack in placed.attacks if attack.id is not None]
     for attack in placed.attacks:
@@ -180,13 +179,15 @@ def _add_hits(connection: Connection, node_id: str, fresh: Sequence[Hit], kept: 
 
 
 def _sums(touched: Sequence[Growing], begun: Set[int], first_seen: Set[Facet]) -> Sums:
-    """Return what the batch adds to the sums of sources and targets; *begun*: the `id` of the attacks that are new."""
+    """Return what the batch adds to the sums of sources, countries and targets; *begun*: the `id` of new attacks."""
     sums: Sums = {}
     for attack in touched:
         hit = attack.example
         assert hit is not None, "it was touched by a hit"
         target = sums.setdefault((TARGET, hit.host, hit.type), Sum())
         target.add(id(attack) in begun, attack.hits, attack.last_ns)
+        for country in attack.new_countries():
+            sums.setdefault((COUNTRY, country, hit.type), Sum()).add(1, 0, attack.last_ns)
         for (kind, value), count in attack.seen.items():
             if kind == "source":
                 of_source = sums.setdefault((SOURCE, value, hit.type), Sum())

@@ -18,6 +18,7 @@ _OF_KIND: Final = {"country": 250, "network": 64}  # there are that many countri
 _VALUE_CHARS: Final = 64
 _HEAD_BYTES: Final = 16 * 1024  # of a request that are looked at for its headers
 _BODY_BYTES: Final = 512
+_COUNTRY: Final = re.compile(r" country:(\S+)")
 _ODD: Final = re.compile(r"[\s%]")
 _LINE: Final = re.compile(
     rb"\n(authorization|content-type|cookie|soapaction|upgrade|x-api-key|api-key|apikey|x-auth-token)[ \t]*:[ \t]*([^\r\n]*)"
@@ -58,6 +59,11 @@ def traits_of(report: SoundReport) -> tuple[str, ...]:
 def trait(kind: str, value: str) -> str:
     """Return the trait as it is stored: lower case, cut, blanks and percent signs escaped."""
     return f"{kind}:{_ODD.sub(lambda odd: f'%{ord(odd.group()):02x}', value.lower()[:_VALUE_CHARS])}"
+
+
+def countries_of(traits: str) -> set[str]:
+    """Return the countries, in capitals, that a stored set of traits names; empty: that of some source is unknown."""
+    return {"" if found == "none" else found.upper() for found in _COUNTRY.findall(traits)}
 
 
 def api_protocol(method: str, uri: str, headers: dict[bytes, bytes], body: bytes) -> str:

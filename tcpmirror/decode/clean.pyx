@@ -3,22 +3,13 @@
 
 Clients send the same header lines, keys and words again and again. What is remembered of a text is a hash under keys that
 change with each process: NH (Black et al., "UMAC: Fast and Secure Message Authentication", 1999) gives any two texts the same one
-by a chance of 2^-64, whoever chose them, because nobody sees a hash or a key. The table has a place for each hash and keeps the
-last that came to it: memory is fixed, and nothing has to be thrown out.
+by a chance of 2^-64, whoever chose them, because nobody sees a hash or a key. The table has two places for each hash and keeps
+the last two that came to them: memory is fixed, and nothing has to be thrown out.
 """
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
 
-from tcpmirror.decode.text cimport uchar
-from tcpmirror.model.hashing cimport short_word, siphash13
-
-cdef extern from *:
-    ctypedef unsigned long long wide "unsigned __int128"
-    void __builtin_prefetch(const void* address) noexcept nogil
-
-DEF PLACES = 65536
-DEF FRESH = 4096          # texts of one message that can be learned
+from tcpmirror.model.hashing cimport siphash13
 
 
 cdef class CleanTexts:
@@ -42,51 +33,15 @@ cdef class CleanTexts:
         for index in range(KEYS):
             self._keys[index] = siphash13(key0, key1, &index, 1)
 
-    cdef uint64_t _hash(self, const uchar* data, Py_ssize_t size) noexcept nogil:
-        """Return the hash of the text, and of its length as a last word."""
-        cdef const uint64_t* keys = self._keys
-        cdef uint64_t first, second
-        cdef wide total = 0
-        cdef Py_ssize_t at = 0
-        while at + 16 <= size:
-            memcpy(&first, data + at, 8)
-            memcpy(&second, data + at + 8, 8)
-            total += <wide>(keys[0] + first) * (keys[1] + second)
-            keys += 2
-            at += 16
-        if at + 8 <= size:
-            memcpy(&first, data + at, 8)
-            second = short_word(data + at + 8, size - at - 8)
-        else:
-            first = short_word(data + at, size - at)
-            second = 0
-        total += <wide>(keys[0] + first) * (keys[1] + second)
-        total += <wide>(keys[2] + <uint64_t>size) * keys[3]
-        first, second = <uint64_t>(total >> 64), <uint64_t>total
-        total = <wide>(keys[4] + first) * (keys[5] + second)
-        return <uint64_t>(total >> 64) ^ <uint64_t>total
-
-    cdef uint64_t mark(self, const uchar* data, Py_ssize_t size) noexcept nogil:
-        """Return the mark of a text of KEPT_BYTES at most for `knows`, which finds its place in the cache if asked a little later."""
-        cdef uint64_t mark = self._hash(data, size) | 1
-        __builtin_prefetch(&self._known[(mark >> 1) & (PLACES - 1)])
-        return mark
-
-    cdef bint knows(self, uint64_t mark) noexcept nogil:
-        """Tell whether the text of that mark is known as clean; if not, it is fresh."""
-        if self._known[(mark >> 1) & (PLACES - 1)] == mark:
-            return True
-        if self._fresh_count < FRESH:
-            self._fresh[self._fresh_count] = mark
-            self._fresh_count += 1
-        return False
-
     cdef void forget_fresh(self) noexcept nogil:
         self._fresh_count = 0
 
     cdef void learn(self) noexcept nogil:
         """Remember what is fresh as clean."""
         cdef Py_ssize_t at
+        cdef uint64_t* pair
         for at in range(self._fresh_count):
-            self._known[(self._fresh[at] >> 1) & (PLACES - 1)] = self._fresh[at]
+            pair = pair_of(self, self._fresh[at])
+            pair[1] = pair[0]
+            pair[0] = self._fresh[at]
         self._fresh_count = 0

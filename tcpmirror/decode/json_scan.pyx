@@ -6,20 +6,37 @@ read as a text, so calling it a document here would hide the text. Bytes below 0
 JSON_DEPTH, or with a constant that RFC 8259 does not know (NaN), it is no document.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
 
 from tcpmirror.decode.text cimport uchar
 
 DEF CUT_SCALAR = 64       # bytes of a number or constant that was cut; a longer one is none
 
+# Sixteen bytes at a time: which of them is a quote or a backslash. The lowest byte of a word comes first, as on all
+# processors that this runs on.
 cdef extern from *:
-    int __builtin_ctzll(unsigned long long) noexcept nogil
+    """
+    typedef unsigned char lanes __attribute__((vector_size(16)));
+    typedef unsigned long long halves __attribute__((vector_size(16)));
 
-cdef uint64_t ONES = 0x0101010101010101
-cdef uint64_t HIGHS = 0x8080808080808080
-cdef uint64_t QUOTES = 0x2222222222222222
-cdef uint64_t BACKSLASHES = 0x5C5C5C5C5C5C5C5C
+    /* Where the first quote or backslash from `at` on is, or `stop`. */
+    static inline Py_ssize_t string_end(const unsigned char *data, Py_ssize_t at, Py_ssize_t stop) {
+        lanes here;
+        halves ends;
+        for (; at + 16 <= stop; at += 16) {
+            __builtin_memcpy(&here, data + at, 16);
+            ends = (halves) ((lanes) (here == '"') | (lanes) (here == 92));
+            if (ends[0])
+                return at + (__builtin_ctzll(ends[0]) >> 3);
+            if (ends[1])
+                return at + 8 + (__builtin_ctzll(ends[1]) >> 3);
+        }
+        while (at < stop && data[at] != '"' && data[at] != 92)
+            at++;
+        return at;
+    }
+    """
+    Py_ssize_t string_end(const uchar* data, Py_ssize_t at, Py_ssize_t stop) noexcept nogil
 
 cdef enum State:
     WANT_VALUE        # at the start, after a colon
@@ -104,32 +121,14 @@ cdef inline bint _string(JsonScan* scan, Py_ssize_t at) noexcept nogil:
     """Read the string whose opening quote is at *at*; False if it does not end or has a bad escape."""
     cdef const uchar* data = scan.data
     cdef Py_ssize_t stop = scan.stop
-    cdef uint64_t word, ends
-    at += 1
-    scan.begin = at
-    while at + 8 <= stop:  # eight bytes at a time: which of them is a quote or a backslash
-        memcpy(&word, data + at, 8)
-        ends = _zeros(word ^ QUOTES) | _zeros(word ^ BACKSLASHES)
-        if ends:
-            at += __builtin_ctzll(ends) >> 3
-            break
-        at += 8
-    while at < stop and data[at] != 34 and data[at] != 92:
-        at += 1
+    scan.begin = at + 1
+    at = string_end(data, at + 1, stop)
     scan.is_escaped = at < stop and data[at] == 92
     if scan.is_escaped:
         return _escaped_string(scan, at)
     scan.size = at - scan.begin
     scan.at = at + 1
     return at < stop
-
-
-cdef inline uint64_t _zeros(uint64_t word) noexcept nogil:
-    """Return a word whose lowest set bit is the highest of the first byte of *word*, as it lies in memory, that is zero.
-
-    For processors that keep the lowest byte first, as all do that this runs on.
-    """
-    return (word - ONES) & ~word & HIGHS
 
 
 cdef bint _escaped_string(JsonScan* scan, Py_ssize_t at) noexcept nogil:

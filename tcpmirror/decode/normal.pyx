@@ -11,7 +11,7 @@ few patterns.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcpy
 
-from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts
+from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts, knows, mark_of
 from tcpmirror.decode.document cimport add_document
 from tcpmirror.decode.expansion cimport SEGMENTS, expand
 from tcpmirror.decode.regions cimport SEPARATOR, Regions, append, by_alphabet, close, cut, release, reserve, start
@@ -149,7 +149,7 @@ cdef bint _add_head(Regions* out, CleanTexts clean, bytes head, BodyKind* said) 
         if begin:
             if said[0] == UNSAID:
                 said[0] = _said_kind(data + begin, end - begin)
-            if _is_repeated(data + begin, end - begin) and clean.knows(clean.mark(data + begin, end - begin)):
+            if _is_repeated(data + begin, end - begin) and knows(clean, mark_of(clean._keys, data + begin, end - begin, False, 0)):
                 continue
         if not _add_line(out, data + begin, end - begin, begin == 0):
             return False

@@ -44,18 +44,18 @@ _X: Final = "[nsvbFQ]"
 # What follows data in a query that was broken into, in common to all contexts.
 _CONTINUES: Final = (
     rf"l\(*[nsvFQ]c\(*[nsvFQbq]|l\(*bc\(*[nsvFQq]|l\(*{_X}d\(*[nsvFQq]|l\(*Q|l\(*v-|l\(*F(?:[cdlo;)-]|$)|l\(*[nsv]+\)*-"
-    r"|U[SQ(]|;S[nsvbFQo(]|;E(?:[tRTvF(sqn;-]|bY|$)|[;)]+-|\)+l[nsvF]"
+    r"|U[SQ(]|;S[nsvbFQo(]|;E(?:[tRTvF(sqn;-]|bY|b-|$)|[;)]+-|\)+l[nsvF]"
     r"|o+Q|[cd]Q|Q|GB(?:n|F|\(|b(?:[-,;]|$))|H\(*[nbF][cdl]|L[nv](?:,n)?(?:[-U)T]|$)|Wb[cd]|T(?:[vs]|bs)|l\(*R"
 )
 # Behind a quote a string has just ended, so operators show more than they do behind a number.
 _BEHIND_QUOTE: Final = re.compile(
     rf"\)*(?:{_CONTINUES}|l\(*bcb|[),nF]*\)E[tv]|l\(*[nsv]\)*(?:$|[l;])|d\(*(?:[nsvFQ](?:$|[-lcdoq;)])|q$)"
-    rf"|c\(*(?:[nsvFQ](?:$|[-lcdoq;)])|q$)|o+{_X}*[cdl]\(*[nsvFQq]|o+F|o+[nsv]?o*q$|o+[nsv]-|Nc|l[nsv]?o+q$)"
+    rf"|c\(*(?:[nsvFQ](?:$|[-lcdoq;)])|q$)|o+{_X}*[cdl]\(*[nsvFQq]|o+F|o+[nsvb]?o+q$|o+q$|l\(*bo+q$|Ev[Fb]|o+[nsv]-|Nc|l[nsv]?o+q$)"
 )
-_BEHIND_NUMBER: Final = re.compile(rf"[oN]*\(*[nvs]\)*(?:{_CONTINUES}|l\(*[nv]o*d|o+F[cdl-])")
-_BEHIND_NAME: Final = re.compile(r"\(*b\)*(?:l\(*n[cd]n|l\(*F[cd]|l\(*Q|o+Q|U[SQ(]|;E[tRT]|;SoR|\)+l|d\(*Q|cQ)")
+_BEHIND_NUMBER: Final = re.compile(rf"[oN]*\(*[nvs]\)*(?:{_CONTINUES}|l\(*[nv]o*d|o+F[cdl-]|cnl\(*[nv])")
+_BEHIND_NAME: Final = re.compile(r"\(*b\)*(?:l\(*n[cd]n|l\(*F[cd]|l\(*Q|o+Q|U[SQ(]|;E[tRT]|;SoR|\)+l|d\(*Q|cQ|Hn)")
 _FROM_OPERATOR: Final = re.compile(
-    r"\)*(?:l\(*[nsvF][cd]\(*[nsvFQbq]|l\(*Q|U[SQ(]|;E(?:t|R|T|bY)|;S[nsvFQo]|GBn(?:-|$|,)|\)l[nsvF]|Hn[cd])|[),n]*\)E(?:t|R|T|v)|,(?:[nF],)*\(?Q|[oN]*F(?:[cd][nsvFb]|-)|Q(?:$|[cdl-])"
+    r"\)*(?:F?l\(*[nsvF][cd]\(*[nsvFQbq]|l\(*F(?:-|$)|l\(*bcb-|l\(*Q|U[SQ(]|;E(?:t|R|T|bY)|;S[nsvFQo]|GBn(?:-|$|,)|\)l[nsvF]|Hn[cd])|[),n]*\)E(?:t|R|T|v)|,(?:[nF],)*\(?Q|[oN]*F(?:[cd][nsvFb]|-)|Q(?:$|[cdl-])"
 )
 _STATEMENT: Final = re.compile(
     r"\(*(?:S(?:[nsvFQo]|b,)[nsvbFQo,.()x]*(?:Rb?(?:\(|$|[WGL;,)-]|b[Wl]|f)|-|;|$)|Sb(?:,b)*RbW|Sv[bs]?$|E(?:t[bsq]|Rb[W;-]|T[bf]|bY[b(]|vb|b?v))"

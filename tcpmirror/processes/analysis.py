@@ -53,7 +53,9 @@ from tcpmirror.settings.memory import divided
 from tcpmirror.settings.tree import Settings
 from tcpmirror.telemetry.ledger import ledgers
 
-STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "apis", "all")
+STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "apis", "sessions", "all")
+_JUDGING: Final = ("detect", "apis", "sessions", "all")
+_LEARNING: Final = ("apis", "sessions")
 WAIT_MS: Final = 100
 
 
@@ -86,7 +88,7 @@ class Analysis:
         started = time.monotonic()
         self._secrets = secrets_of_files(self.pcaps, self.key_log)
         layout = SharedLayout(1, self.workers, divided(self.settings, self.workers).limits)
-        detector = build_detector(self.settings, self.cache_dir) if self.until in ("detect", "apis", "all") else None
+        detector = build_detector(self.settings, self.cache_dir) if self.until in _JUDGING else None
         key = os.urandom(16)
         children = [_fork(lambda: self._capture(layout, key))]
         children += [_fork(lambda index=index: self._work(layout, index, detector)) for index in range(self.workers)]  # type: ignore[misc]
@@ -143,9 +145,9 @@ class Analysis:
         def reported(exchange: Exchange, findings: list[Finding]) -> Report:
             return judge.report(exchange, findings)
 
-        apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until == "apis" else None
+        apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until in _LEARNING else None
         counts_behavior = self.until == "all" and self.settings.behavior.enabled
-        sessions = SessionNews(self.settings, page) if counts_behavior else None
+        sessions = SessionNews(self.settings, page) if counts_behavior or self.until == "sessions" else None
         behavior = BehaviorNews(self.settings, page, reported) if counts_behavior else None
         learning = Learning(page, apis=apis, sessions=sessions, behavior=behavior)
         judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, learning)

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
 from sqlalchemy import func, select
 
 from tcpmirror.cloud import facet_counts
-from tcpmirror.cloud.attack_sums import SOURCE, TARGET
-from tcpmirror.cloud.attacks import group_attacks
+from tcpmirror.cloud.attack_sums import COUNTRY, SOURCE, TARGET
+from tcpmirror.cloud.attacks import group_attacks, summary
 from tcpmirror.cloud.database import Database
+from tcpmirror.cloud.enrichment.book import SourceBook
+from tcpmirror.cloud.enrichment.marking import Marking
 from tcpmirror.cloud.retention import Retention, expire
 from tcpmirror.cloud.schema import attack_sums, attacks, facets
 from tcpmirror.cloud.search.language import parse
+from tcpmirror.cloud.traits import countries_of
+from tests.cloud.enrichment.mmdb import write_mmdb
 from tests.cloud.running import MINUTE, NOON, finding, report
 from tests.cloud.test_ingest import store
 
@@ -50,7 +57,9 @@ def counted(database: Database) -> set[tuple[str, str, str, int, int]]:
     with database.reading() as connection:
         targets = connection.execute(by_host.group_by(attacks.c.host, attacks.c.type)).all()
         sources = connection.execute(of_source.group_by(facets.c.value, attacks.c.type)).all()
-    return {
+        traits = connection.execute(select(attacks.c.traits, attacks.c.type)).all()
+    of_countries = Counter((country, of_type) for text, of_type in traits for country in countries_of(text))
+    return {(COUNTRY, country, of_type, number, 0) for (country, of_type), number in of_countries.items()} | {
         (kind, value, of_type, number, int(hits))
         for kind, rows in ((TARGET, targets), (SOURCE, sources))
         for value, of_type, number, hits in rows
@@ -69,14 +78,42 @@ def test_sums_are_what_the_attacks_add_up_to_while_they_come_and_go(
     assert sums(database) == set()
 
 
-def test_groups_from_the_sums_are_those_from_the_attacks(database: Database) -> None:
+def test_groups_from_the_sums_are_those_from_the_attacks(database: Database, tmp_path: Path) -> None:
     fill(database)
+    same_groups(database)
+    known = {"192.0.2.0/30": {"country": "NL"}, "192.0.2.4/31": {"country": "SE"}}
+    write_mmdb(tmp_path / "sources.mmdb", known)
+    book = SourceBook([str(tmp_path / "sources.mmdb")])
+    book.look(NOON)
+    assert Marking().turn(database, book, threading.Event()) > 0
+    assert sums(database) == counted(database)
+    assert {group.value for group in group_attacks(database, parse("", NOON), COUNTRY, 9)} == {"NL", "SE", ""}
+    same_groups(database)
+    assert group_attacks(database, parse("country:none", NOON), "type", 9) != ()
+
+
+def same_groups(database: Database) -> None:
     # A search for more than types cannot be answered by the sums; this one leaves out no attack.
     for kinds in ("", "sqli", "!sqli", "sqli OR scanner", "risk:high !type:xss", "type:s*"):
-        for by in (SOURCE, TARGET, "country"):
+        for by in (SOURCE, TARGET, COUNTRY, "type"):
             quick = group_attacks(database, parse(kinds, NOON), by, 50)
             walked = group_attacks(database, parse(f"({kinds or 'sqli OR !sqli'}) n:1+", NOON), by, 50)
             assert [(one.value, one.attacks, one.hits) for one in quick] == [
                 (one.value, one.attacks, one.hits) for one in walked
             ]
             assert quick
+
+
+def test_summary_of_all_attacks_is_that_of_a_window_around_them(database: Database) -> None:
+    assert (summary(database, 0).attacks, summary(database, 0).hits) == (0, 0)
+    fill(database)
+    whole = summary(database, 0)
+    with database.reading() as connection:
+        count, hits = connection.execute(select(func.count(), func.sum(attacks.c.hits))).one()
+        oldest_ns = connection.execute(select(func.min(attacks.c.last_ns))).scalar_one()
+    assert (whole.attacks, whole.hits) == (count, hits)
+    assert whole == replace(summary(database, oldest_ns), since_ns=0)
+    assert {each.value for each in whole.by_type} == set(TYPES)
+    windowed = summary(database, oldest_ns + 1)
+    assert 0 < windowed.attacks < whole.attacks
+    assert {each.value for each in windowed.top_hosts} <= {each.value for each in whole.top_hosts}

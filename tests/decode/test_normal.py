@@ -216,6 +216,38 @@ def test_members_that_showed_nothing_are_left_out_the_next_time() -> None:
     assert b"id\x0118\x01" in again
 
 
+OTHER_TEXTS = {
+    "another value of the key": (b'{"name":"one"}', b'{"name":"two"}', b"name\1two"),
+    "the value of another key": (b'{"name":"one"}', b'{"note":"one"}', b"note\1one"),
+    "the value of no key": (b'{"name":"one"}', b'["one"]', b"one\1"),
+    "a key that only begins the same": (b'{"name":"one"}', b'{"nam":"eone"}', b"nam\1eone"),
+    "what escapes stand for": (b'["a"]', b'["X-Note: \\u003cb"]', b"X-Note: <b"),
+    "what escapes in a key stand for": (b'{"u003c":"b"}', b'{"\\u003c":"b"}', b"<\1b"),
+    "the last byte of a long one": (b'{"name":"%sa"}' % (b"word " * 50), b'{"name":"%sb"}' % (b"word " * 50), b"word b"),
+}
+
+
+@pytest.mark.parametrize(("learned", "body", "shown"), OTHER_TEXTS.values(), ids=OTHER_TEXTS)
+def test_only_the_very_text_that_was_learned_is_left_out(learned: bytes, body: bytes, shown: bytes) -> None:
+    normalizer = Normalizer()
+    head = b"PUT / HTTP/1.1\r\nX-Note: \\u003cb\r\n\r\n"
+    for _ in range(2):
+        whole = b"".join(normalizer.normal_form(Request(head, learned)) or ())
+        normalizer.learn()
+    assert b"name" not in whole and b"X-Note" not in whole
+    assert shown in b"".join(normalizer.normal_form(Request(head, body)) or ())
+
+
+def test_sentences_are_remembered_and_longer_texts_are_not() -> None:
+    normalizer = Normalizer()
+    request = Request(b"PUT / HTTP/1.1\r\n\r\n", b'{"note":"%s","story":"%s"}' % (b"word " * 59, b"text " * 61))
+    normalizer.normal_form(request)
+    normalizer.learn()
+    again = b"".join(normalizer.normal_form(request) or ())
+    assert b"word" not in again
+    assert b"text" in again
+
+
 def test_nothing_is_left_out_unless_it_was_learned() -> None:
     normalizer = Normalizer()
     request = Request(b"PUT / HTTP/1.1\r\n\r\n", b'{"name":"value"}')

@@ -21,6 +21,8 @@ TOKENS = {
     "a comment up to the line's end": (b"1 -- x\nor 2", 0, "nln"),
     "an open comment": (b"1/*", 0, "n-"),
     "two minus signs": (b"1--1", 0, "noon"),
+    "a comment that touches a word": (b"1--x\nor 2", 0, "nln"),
+    "an option is no comment": (b"x --force now", 0, "boobb"),
     "a number runs into a word": (b"1e1union", 0, "nU"),
     "hexadecimal": (b"0x41=0x42", 0, "ncn"),
     "calls": (b"sleep (5)", 0, "f(n)"),
@@ -48,6 +50,14 @@ INJECTIONS = {
     "having": b"1' having 1=1",
     "comment behind a number": b"1 /*",
     "case": b"' or case when 1=1 then 1 else 0 end=1--",
+    "statement without a semicolon": b"x'declare @s varchar(80)",
+    "modifiers of a statement": b"1; delete low_priority quick from t",
+    "two calls compared": b"floor(pi()) and sin(pi())=0",
+    "comparison and a number": b"1=1 and - -~(1)",
+    "a call behind the condition": b"and isnull(1/0)",
+    "columns up to the next quote": b"1' * id - '0",
+    "having constants": b"id having (1 or 1)",
+    "comments up to the line's end": b"1--x\nand--y\n2=2",
 }
 DATA = {
     "prose": b"black or white and 5 of them",

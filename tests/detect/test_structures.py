@@ -103,3 +103,18 @@ def test_batches_are_counted(detector: Detector) -> None:
 
     assert types(40) == {"gql_docs_per_batch"}
     assert types(5) == set()
+
+
+def test_batches_of_guesses_are_told(detector: Detector) -> None:
+    def types(*secrets: str) -> set[str]:
+        body = json.dumps(
+            [{"query": f'mutation {{ login(name: "ann", password: "{one}") {{ token }} }}'} for one in secrets]
+        )
+        checked = request(b"POST", b"/graphql", b"", body.encode())
+        found = {finding.type for finding in detector.inspect(checked)}
+        assert detector.is_suspect(checked.request) or not found
+        return found
+
+    assert types("a", "b", "c", "d", "e") == {"gql_docs_per_batch"}
+    assert types("a", "b", "c", "d") == set()
+    assert types(*"aaaaa") == set()

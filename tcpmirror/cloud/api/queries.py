@@ -269,7 +269,10 @@ def hit(hit_id: _Id, service: Shared) -> HitWithExchange:
 
 @router.get("/summary")
 def sums(service: Shared, since: Annotated[datetime | None, Query(description="Default: 24 hours ago.")] = None) -> Sums:
-    """Sum up what was found."""
+    """Sum up what was found.
+
+    `top_sources` goes by all hits of a source where `since` is before every attack, else by the last source of each attack.
+    """
     start_ns = _ns(since)
     found = summary(service.database, service.clock() - _DAY_NS if start_ns is None else start_ns)
     return Sums(

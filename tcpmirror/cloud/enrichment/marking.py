@@ -1,40 +1,57 @@
 """What is known of sources, written beside their addresses and on their attacks: when they come, and again after changes.
 
 A search for a country or a kind is a search in an attack's traits: they say what its sources were when they were looked up,
-and are added to, never taken away. The mark of a list stands beside the address and follows the list at once.
+and are added to, never taken away, but for `country:none` once the countries of all are known. The mark of a list stands
+beside the address and follows the list at once.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
 
+from tcpmirror.cloud.attack_sums import COUNTRY, Sum, Sums, add_sums
 from tcpmirror.cloud.audit import Actor
 from tcpmirror.cloud.bulk import chunks, insert_rows
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.enrichment.entries import EntryWish, SourceLists, add_entry, read_lists, remove_entry
 from tcpmirror.cloud.enrichment.source import Source, kinds_of
-from tcpmirror.cloud.schema import addresses, attacks, facets, source_entries
+from tcpmirror.cloud.schema import addresses, attack_sums, attacks, facets, source_entries
 from tcpmirror.cloud.search.keys import number_of_address
-from tcpmirror.cloud.traits import joined
+from tcpmirror.cloud.traits import countries_of, joined
 
 _CHUNK: Final = 250  # addresses looked at in one go; a change of all of them is a transaction of some ten milliseconds
 _PAUSE_S: Final = 0.01
 _CHUNKS_A_TURN: Final = 400
+_UNKNOWN: Final = "country:none"
 
 
 def traits_of_source(about: Source) -> tuple[str, ...]:
-    """Return the traits that an attack has of a source about which *about* is known."""
+    """Return the traits that an attack has of an address about which *about* is known."""
     found = [f"source:{kind}" for kind in about.kinds]
-    if about.country:
-        found.append(f"country:{about.country.lower()}")
+    found.append(f"country:{about.country.lower()}" if about.country else _UNKNOWN)
     if about.network:
         found.append(f"network:as{about.network}")
     return tuple(found)
+
+
+def traits_of_sources(sources: Iterable[str], book: SourceBook) -> dict[str, tuple[str, ...]]:
+    """Return the traits that an attack has of each of *sources*; none of what is no address but a client's claim."""
+    return {source: traits_of_source(book.source(source)) if _is_address(source) else () for source in sources}
+
+
+@functools.lru_cache(maxsize=10_000)
+def _is_address(source: str) -> bool:
+    try:
+        number_of_address(source)
+    except ValueError:
+        return False
+    return True
 
 
 def note_addresses(connection: Connection, sources: Iterable[str], book: SourceBook) -> None:
@@ -139,8 +156,7 @@ def _mark(database: Database, rows: Sequence[Row[Any]], book: SourceBook, lists:
             continue
         changes.append({f"b_{name}": value for name, value in fresh.items() if name != "number"})
         about = Source(fresh["country"], fresh["network"], "", kinds_of(fresh["kinds"]))
-        if traits := traits_of_source(about):
-            gained[row.address] = traits
+        gained[row.address] = traits_of_source(about)
     if not changes:
         return 0
     names = ("country", "network", "network_name", "kinds", "mark")
@@ -155,17 +171,39 @@ def _add_traits(connection: Connection, gained: Mapping[str, tuple[str, ...]]) -
     """Give the attacks of each address in *gained* its traits."""
     if not gained:
         return
-    of_source = select(facets.c.value, attacks.c.id, attacks.c.traits).join(attacks, attacks.c.id == facets.c.attack_id)
+    columns = select(facets.c.value, attacks.c.id, attacks.c.type, attacks.c.last_ns, attacks.c.traits)
+    of_source = columns.join(attacks, attacks.c.id == facets.c.attack_id)
     of_source = of_source.where(facets.c.kind == "source", facets.c.value.in_(list(gained)))
     texts: dict[int, str] = {}
-    before: dict[int, str] = {}
-    for source, attack_id, traits in connection.execute(of_source):
-        before[attack_id] = traits
-        texts[attack_id] = joined(texts.get(attack_id, traits), gained[source])
-    rows = [{"b_id": each, "b_traits": text} for each, text in texts.items() if text != before[each]]
-    if rows:
-        this = attacks.c.id == bindparam("b_id")
-        connection.execute(update(attacks).where(this).values(traits=bindparam("b_traits")), rows)
+    before: dict[int, Row[*tuple[Any, ...]]] = {}
+    for row in connection.execute(of_source):
+        before[row.id] = row
+        texts[row.id] = joined(texts.get(row.id, row.traits), gained[row.value])
+    for each in texts.keys() - _with_unknown(connection, texts):
+        texts[each] = texts[each].replace(f" {_UNKNOWN} ", " ")
+    changed = {each: text for each, text in texts.items() if text != before[each].traits}
+    if not changed:
+        return
+    rows = [{"b_id": each, "b_traits": text} for each, text in changed.items()]
+    connection.execute(update(attacks).where(attacks.c.id == bindparam("b_id")).values(traits=bindparam("b_traits")), rows)
+    sums: Sums = {}
+    for each, text in changed.items():
+        was = before[each]
+        known, now = countries_of(was.traits), countries_of(text)
+        for country in known ^ now:
+            sums.setdefault((COUNTRY, country, was.type), Sum()).add(1 if country in now else -1, 0, was.last_ns)
+    add_sums(connection, sums)
+    connection.execute(delete(attack_sums).where(attack_sums.c.kind == COUNTRY, attack_sums.c.attacks <= 0))
+
+
+def _with_unknown(connection: Connection, attack_ids: Iterable[int]) -> set[int]:
+    """Return those of *attack_ids* that have a source whose country is unknown."""
+    known = facets.join(addresses, addresses.c.address == facets.c.value)
+    some = select(facets.c.attack_id).select_from(known).where(facets.c.kind == "source", addresses.c.country == "")
+    found: set[int] = set()
+    for chunk in chunks(attack_ids):
+        found.update(connection.execute(some.where(facets.c.attack_id.in_(chunk))).scalars())
+    return found
 
 
 def known_sources(database: Database, wanted: Iterable[str]) -> dict[str, Row[Any]]:

@@ -118,9 +118,9 @@ def read_identifier(piece: Piece) -> Pattern:
 
 
 def read_country(piece: Piece) -> Pattern:
-    """Return a country by its two letters."""
-    if not re.fullmatch(r"[A-Za-z]{2}", piece.text):
-        raise SearchError(piece.text, piece.position, "no country", "its two letters, as NL")
+    """Return a country by its two letters, or `none` for sources whose country is unknown."""
+    if not re.fullmatch(r"[A-Za-z]{2}|none", piece.text):
+        raise SearchError(piece.text, piece.position, "no country", "its two letters, as NL, or none")
     return Pattern(piece.text.lower())
 
 
