@@ -1,7 +1,7 @@
 """Kinds of bots: which detectors may vote for each, which of them it takes, and what is told of somebody.
 
-The confidence is the part of the votes that were cast of those that could be. A detector that makes no sense for whom it is asked
-about (the addresses of an address) has no vote.
+The confidence is the part of the votes that were cast of those that could be. A detector that makes no sense for whom it is
+asked about (the addresses of an address) has no vote.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from tcpmirror.behavior import detectors as by
-from tcpmirror.behavior.counter import SLOTS_A_WINDOW, USUAL_SLOTS, Counter, Slot
+from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, Slot
 from tcpmirror.behavior.detectors import LEAST_CALLS, Detector, Vote
 from tcpmirror.behavior.history import Find
 from tcpmirror.behavior.window import Window, host_key, window_of
 
+CONFIDENCE: Final = 33  # percent: of eleven detectors that may vote, four
 SUSPICIOUS: Final = "api_abuse"  # told where no other kind is
 
 
@@ -163,32 +164,25 @@ def _verdict(bot: Bot, window: Window, cast: dict[Detector, Vote], threshold: in
     return verdict if 100 * len(verdict.fired) * window.part >= threshold * len(verdict.votes) else None
 
 
-def told(counter: Counter, find: Find) -> dict[str, tuple[Counter, Verdict]]:
-    """Return what is told of the profile *counter*: by type, the requests of each slot that are marked, and the newest verdict.
+def told(counter: Counter, find: Find, numbers: Iterable[int]) -> dict[str, tuple[Counter, Verdict]]:
+    """Return what is told of the profile *counter*: by type, the marked requests of each slot, and the last verdict.
 
-    Slots are judged whose window is kept as a whole. Of the first LEAST_CALLS requests none is marked.
+    *numbers*: the slots that are judged, in order. Of the first LEAST_CALLS requests none is marked.
     """
     found: dict[str, tuple[Counter, Verdict]] = {}
     before: set[str] = set()
-    for number in judged_slots(counter):
+    for number in numbers:
         slot = counter.slots[number]
         now = verdicts(counter, find, number)
         for verdict in now:
             key = counter.key._replace(type=verdict.type, unit="requests", threshold=0)
             marked = found[verdict.type][0] if verdict.type in found else Counter(key)
-            count = slot.count if verdict.type in before else max(1, min(slot.count, _requests(counter, number) - LEAST_CALLS))
+            late = _requests(counter, number) - LEAST_CALLS
+            count = slot.count if verdict.type in before else max(1, min(slot.count, late))
             marked.slots[number] = Slot(count, slot.first_ns, slot.last_ns)
             found[verdict.type] = marked, verdict
         before = {verdict.type for verdict in now}
-    for marked, _ in found.values():
-        marked.samples = set(counter.samples)
     return found
-
-
-def judged_slots(counter: Counter) -> Iterable[int]:
-    """Return the slots of *counter*, a profile, that can be judged, in order."""
-    oldest = counter.newest_slot - (USUAL_SLOTS - SLOTS_A_WINDOW)
-    return [number for number in sorted(counter.slots) if number > oldest]
 
 
 def _requests(counter: Counter, number: int) -> int:

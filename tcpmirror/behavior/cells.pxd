@@ -36,4 +36,3 @@ cdef class Cells:
 
 
 cdef str text_of(bytes subject)
-cdef Exchange heads_of(Exchange exchange)

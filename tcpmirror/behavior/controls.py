@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from tcpmirror.settings.tree import SECOND, Control, ProfileException
+from tcpmirror.settings.tree import SECOND, Control
 
 PASSWORDS: Final = (
     r"~(?i)(?:pass(?:word|wd|phrase|code)|pwd|(?:^|[_.\[-])(?:pass|otp|pin(?:code)?|totp)"
@@ -164,20 +164,6 @@ class Choice:
         if control.applications and self._application_of(host, path) not in control.applications:
             return False
         return self._hosts[index](host) and self._paths[index](path)
-
-
-class Exceptions:
-    """Tells what is no part of a profile, whoever it is or whatever is asked for."""
-
-    def __init__(self, exceptions: Sequence[ProfileException]) -> None:
-        self._exceptions = [(matcher(each.host.lower()), matcher(each.path), each.networks) for each in exceptions]
-
-    def of(self, host: str, path: str) -> tuple[bool, Callable[[str], bool] | None]:
-        """Return whether there are profiles at *path*, and what tells the addresses that have none there; None: no address."""
-        found = [networks for is_host, is_path, networks in self._exceptions if is_host(host) and is_path(path)]
-        if not all(found):
-            return False, None
-        return True, Networks([network for networks in found for network in networks]).hold if found else None
 
 
 class Names:

@@ -6,8 +6,8 @@ Times are packets' times in steps of five seconds, so rhythm and rates are the s
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from tcpmirror.behavior.window import BEATS_A_MINUTE, Window
@@ -29,22 +29,6 @@ class Vote(NamedTuple):
         """How many times as much as normal, or as little."""
         low, high = sorted((max(self.value, _TOO_FEW), max(self.normal, _TOO_FEW)))
         return min(high / low, 9_999.0)
-
-    def text(self) -> str:
-        return f"{self.detector.replace('_', ' ')}: {_number(self.value)}, normal {_number(self.normal)}, ×{self.deviation:.3g}"
-
-
-_TEXT: Final = re.compile(r"([a-z ]+): ([\d.]+), normal ([\d.]+), ×([\d.e+]+)")
-
-
-def vote_parts(text: str) -> tuple[str, str, str, str] | None:
-    """Return (detector, value, normal, deviation) of a vote's text, None if it is none."""
-    found = _TEXT.fullmatch(text)
-    return None if found is None else (found[1], found[2], found[3], found[4])
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.2g}"
 
 
 def bad_agent(window: Window) -> Vote:
@@ -77,7 +61,7 @@ def request_interval(window: Window) -> Vote:
         value, accepted = _variance(beats) / mean, 1 - 2.2 * math.sqrt(2 / max(1, len(beats) - 1))
     else:
         places = [at for at, count in enumerate(beats) if count]
-        gaps = [after - before for before, after in zip(places, places[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(places)]
         if len(gaps) < 2:
             return Vote("request_interval", 1, 1, False)
         value, accepted = math.sqrt(_variance(gaps)) * len(gaps) / sum(gaps), 1 - 2.2 / math.sqrt(len(gaps))
@@ -99,7 +83,8 @@ def request_consumption(window: Window) -> Vote:
 def response_consumption(window: Window) -> Vote:
     """Mebibytes of answers in the hour, where that is much of what the host sends."""
     own, others = window.sums["bytes"], window.usual["bytes"]
-    return Vote("response_consumption", own / 2**20, 20, own * window.part >= 200 * 2**20 and own * 4 * window.part >= others)
+    is_much = own * window.part >= 200 * 2**20 and own * 4 * window.part >= others
+    return Vote("response_consumption", own / 2**20, 20, is_much)
 
 
 def unique_requests(window: Window) -> Vote:

@@ -29,7 +29,6 @@ cdef class Profile:
     cdef bytes subject
     cdef str host
     cdef uint64_t slot, count, first_ns, last_ns
-    cdef Exchange sample
 
 
 cdef class Profiles:
@@ -37,7 +36,7 @@ cdef class Profiles:
     cdef uint64_t* keys
     cdef dict agents
     cdef Agent agent            # the last one
-    cdef int threshold, samples
+    cdef int threshold
     cdef readonly uint64_t evicted, used
     # of the exchange that is noted
     cdef Exchange exchange

@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memset
 
-from tcpmirror.behavior.cells cimport heads_of, text_of
+from tcpmirror.behavior.cells cimport text_of
 from tcpmirror.behavior.route cimport Route
 from tcpmirror.behavior.traits cimport (
     ACCOUNTS, ADDRESSES, AGENTS, ANSWERED, ASSETS, ATTACKS, BYTES, CALLS, CREDENTIALED, ENDPOINTS, FAILED, LOGINS, LOGINS_FAILED,
@@ -27,8 +27,6 @@ DEF PROFILES = 8192       # of one worker, between two digests: up to 3 KiB each
 DEF WAYS = 8
 DEF KNOWN = 4096          # user agents, judged
 DEF AGENT_BYTES = 120     # of one that is shown
-DEF SAMPLES = 64          # exchanges kept as evidence, between two digests
-DEF SAMPLED = 8           # one target in so many is worth keeping
 
 cdef uint64_t SLOT = SLOT_NS, BEAT = BEAT_NS
 
@@ -143,9 +141,6 @@ cdef class Profiles:
         for at in range(SKETCHED):
             if self.has_value[at]:
                 cell.traits.note(at, self.values[at])
-        if cell.sample is None and self.values[TARGETS] % SAMPLED == 0 and self.samples < SAMPLES:
-            cell.sample = heads_of(self.exchange)
-            self.samples += 1
 
     cdef Profile _cell(self, uint64_t key):
         """Return the profile under *key*; a new one takes the place of the one with the fewest requests."""
@@ -195,7 +190,7 @@ cdef class Profiles:
             traits.sums[WAIT_US] += (response.time_ns - self.exchange.request.end_ns) // 1000
 
     cdef list take(self):
-        """Return [(counter, sample or None)] of what was noted since the last call, and begin anew."""
+        """Return [(counter, None)] of what was noted since the last call, and begin anew."""
         cdef Profile cell
         cdef Py_ssize_t at
         cdef list found = []
@@ -206,11 +201,10 @@ cdef class Profiles:
                 cell = <Profile>self.cells[at]
                 key = profile_key(KINDS[cell.kind], text_of(cell.subject), cell.host, self.threshold)
                 slot = Slot(cell.count, cell.first_ns, cell.last_ns, traits=cell.traits)
-                found.append((Counter(key, {cell.slot: slot}), cell.sample))
+                found.append((Counter(key, {cell.slot: slot}), None))
                 self.cells[at] = None
         memset(self.keys, 0, PROFILES * sizeof(uint64_t))
         self.used = 0
-        self.samples = 0
         return found
 
 

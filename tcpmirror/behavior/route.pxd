@@ -20,13 +20,11 @@ cdef class Route:
     cdef Resource resource      # None, as well
     cdef uint64_t seen
     cdef uint64_t place, host_place  # hashes of method, host and path, and of the host
-    cdef object excepted        # tells addresses whose requests are no part of a profile here
-    cdef bint is_profiled
 
 
 cdef class Routes:
     cdef dict known, resources
-    cdef object choice, exceptions
+    cdef object choice
     cdef tuple checks
     cdef Fields fields          # None: no control asks for them
 

@@ -24,10 +24,10 @@ cdef class Route:
 
 
 cdef class Routes:
-    """Finds the route of a request. *choice*: a `Choice` among *checks*; *exceptions*: from profiles, None: none are made."""
+    """Finds the route of a request. *choice*: a `Choice` among *checks*."""
 
-    def __init__(self, choice, tuple checks, exceptions=None):
-        self.choice, self.exceptions = choice, exceptions
+    def __init__(self, choice, tuple checks):
+        self.choice = choice
         self.checks = checks
         self.known, self.resources = {}, {}
         asked = [check for check in checks if (<Check>check).count == OF_FIELDS and (<Check>check).control.mode != "off"]
@@ -66,8 +66,6 @@ cdef class Routes:
             route.hashes[place] = hash64(counted.encode("utf-8", "replace"))
         route.targets = tuple(targets)
         route.place, route.host_place = hash64(name), hash64(host.encode("latin-1"))
-        if self.exceptions is not None:
-            route.is_profiled, route.excepted = self.exceptions.of(host, sent if sent[:1] == "/" else path)
         if self.fields is not None:
             route.resource = self._resource(host, path)
         route.is_asset = path.encode("latin-1").lower().endswith(ASSETS)

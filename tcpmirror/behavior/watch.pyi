@@ -3,7 +3,7 @@ from collections.abc import Callable, Container, Sequence
 from tcpmirror.behavior.counter import Counter
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
-from tcpmirror.settings.tree import Control, Profiles
+from tcpmirror.settings.tree import Control
 
 CELLS: int
 
@@ -18,7 +18,7 @@ class Watch:
         breached: Container[bytes] = ...,
         asks: bool = ...,
         application_of: Callable[[str, str], int] = ...,
-        profiles: Profiles | None = ...,
+        confidence: int = ...,
     ) -> None: ...
     def observe(
         self, exchange: Exchange, findings: list[Finding], session: bytes | None = None, source: bytes | None = None

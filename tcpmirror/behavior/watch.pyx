@@ -26,7 +26,7 @@ import hashlib
 import os
 
 from tcpmirror.behavior.cells import CELLS, UNCHECKED
-from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Exceptions, Names
+from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Names
 from tcpmirror.behavior.graphql import measures
 from tcpmirror.behavior.parameters import body_parameters
 from tcpmirror.behavior.uploads import largest_part
@@ -91,13 +91,12 @@ cdef class Watch:
     cdef list parameters        # that may count, None: not read
 
     def __init__(self, controls, int own, breached=frozenset(), bint asks=False,
-                 application_of=lambda host, path: -1, profiles=None):
+                 application_of=lambda host, path: -1, int confidence=0):
         self.cells = Cells()
-        self.profiles = Profiles(profiles.confidence) if profiles is not None and profiles.confidence else None
+        self.profiles = Profiles(confidence) if confidence else None
         self.breached, self.asks = breached, asks
         self.checks = tuple(Check(index, control) for index, control in enumerate(controls))
-        self.routes = Routes(Choice(controls, own, application_of), self.checks,
-                             None if self.profiles is None else Exceptions(profiles.exceptions))
+        self.routes = Routes(Choice(controls, own, application_of), self.checks)
         self.is_password, self.is_login = Names(PASSWORDS).matches, Names(LOGINS).matches
         self.is_identifier = Names(IDENTIFIERS).matches
         self.names, self.shown = {}, {}
@@ -138,7 +137,7 @@ cdef class Watch:
                 if self.route.resource.counts and not self.route.resource.is_noted:
                     self.route.resource.is_noted = True
                     self.fields.append(self.route.resource)
-        if self.profiles is not None and self.route.is_profiled:
+        if self.profiles is not None:
             self._profile(len(findings) > 0)
         self.exchange = None
 
@@ -202,8 +201,6 @@ cdef class Watch:
 
     cdef object _profile(self, bint is_attack):
         """Note what the exchange tells of who sent it."""
-        if self.route.excepted is not None and self.route.excepted(text_of(self.source)):
-            return
         self.profiles.begin(self.exchange, self.route, self.route.is_asset or self._shows(), is_attack)
         if self.parameters:
             secrets = [value for _, name, value in self.parameters if self.is_password(name)]

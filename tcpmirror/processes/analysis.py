@@ -21,6 +21,7 @@ from typing import IO, Any, Final
 
 import orjson
 
+from tcpmirror.behavior.bots import CONFIDENCE
 from tcpmirror.capture.capture_files import capture_files
 from tcpmirror.discovery.inventory import Inventory
 from tcpmirror.discovery.record import decode_rows
@@ -76,6 +77,7 @@ class Analysis:
     cache_dir: Path | None = None
     key_log: str = ""
     apis: IO[bytes] | None = None
+    bots: IO[bytes] | None = None
     _secrets: TlsSecrets = field(default_factory=lambda: TlsSecrets(0))
     _types: Counter[str] = field(default_factory=Counter)
     _ignored: IgnoredCounts = field(default_factory=Counter)
@@ -106,6 +108,9 @@ class Analysis:
         if self.apis is not None:
             for line in api_lines(self._inventory.table.values()):
                 self.apis.write(line + b"\n")
+        if self.bots is not None:
+            for row in self._behavior.bots():
+                self.bots.write(orjson.dumps(row) + b"\n")
         return self._summary(layout, started, peak)
 
     # -- the processes ------------------------------------------------------------------------------------------------------
@@ -148,7 +153,8 @@ class Analysis:
         apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until in _LEARNING else None
         counts_behavior = self.until == "all" and self.settings.behavior.enabled
         sessions = SessionNews(self.settings, page) if counts_behavior or self.until == "sessions" else None
-        behavior = BehaviorNews(self.settings, page, reported) if counts_behavior else None
+        confidence = CONFIDENCE if self.bots is not None else 0
+        behavior = BehaviorNews(self.settings, page, reported, confidence) if counts_behavior else None
         learning = Learning(page, apis=apis, sessions=sessions, behavior=behavior)
         judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, learning)
         if behavior is not None:

@@ -34,8 +34,16 @@ class BehaviorNews:
 
     observe: Callable[[Exchange, list[Finding], bytes | None], None]
 
-    def __init__(self, settings: Settings, page: CounterPage, report: Callable[[Exchange, list[Finding]], Report]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        page: CounterPage,
+        report: Callable[[Exchange, list[Finding]], Report],
+        confidence: int = 0,
+    ) -> None:
+        """*confidence*: percent of the votes from which on bots are told; 0: none are looked for."""
         self._page = page
+        self._confidence = confidence
         self._report = report
         self._epoch = os.urandom(8).hex()
         self._sent = self._evicted = 0
@@ -60,7 +68,7 @@ class BehaviorNews:
             self._breached[1],
             bool(behavior.breached_url),
             self._application,
-            behavior.profiles,
+            self._confidence,
         )
         self.observe = self._watch.observe if self._address is None else self._observe_by_address
 

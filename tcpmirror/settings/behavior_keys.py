@@ -10,7 +10,7 @@ from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATH, URL, Choice, Duration, RejectedError, Text, Whole
 from tcpmirror.settings.policy_keys import EITHER, NAME
 from tcpmirror.settings.schema import Key, ListOf, Section
-from tcpmirror.settings.tree import CONFIDENCE, SECOND, Control, ProfileException
+from tcpmirror.settings.tree import SECOND, Control
 
 DENIED: Final = ("gql_introspection", "gql_debug")  # which a request has or has not
 GRAPHQL: Final = ("gql_depth", "gql_aliases", "gql_docs_per_batch", "gql_doc_size", "gql_value_size", *DENIED)
@@ -54,13 +54,6 @@ def _built(given: dict[str, Any]) -> Control:
     if control.count == "graphql" and control.type not in GRAPHQL:
         raise RejectedError(f"with a `count` of graphql, `type` says what is limited; accepted: {', '.join(GRAPHQL)}")
     return control
-
-
-def _excepted(given: dict[str, Any]) -> ProfileException:
-    exception = ProfileException(**given)
-    if exception == ProfileException():
-        raise RejectedError("an exception needs a `host`, a `path` or `networks`; `sensitivity: off` makes no profiles at all")
-    return exception
 
 
 CONTROL: Final = (
@@ -126,29 +119,6 @@ CONTROL: Final = (
     Key("mode", Choice(("monitoring", "off")), "`off`: what matches is not counted.", "mode", own=True),
 )
 
-PROFILE_EXCEPTION: Final = (
-    Key("host", GLOB, "Host name.", "host", own=True, example="*.shop.example"),
-    Key("path", EITHER, "Path without query.", "path", own=True, example="/health*"),
-    Key("networks", ListOf(NETWORK), "Of the client's real address.", "networks", own=True, example=["10.0.0.0/8"]),
-)
-
-PROFILES: Final = (
-    Key(
-        "sensitivity",
-        Choice(tuple(CONFIDENCE)),
-        "From which part of the votes on a bot is told of: `paranoid` 25 %, `normal` 33 %, `safe` 50 %; `off`: nobody is.",
-        "behavior.profiles.sensitivity",
-        own=True,
-    ),
-    Key(
-        "exceptions",
-        ListOf(Section(lambda: PROFILE_EXCEPTION, _excepted, fields_of)),
-        "Requests that nobody is told of for: known partners, watchers, crawlers.",
-        "behavior.profiles.exceptions",
-        own=True,
-    ),
-)
-
 BEHAVIOR: Final = (
     Key("enabled", FLAG, "Count over many exchanges.", "behavior.enabled", own=True),
     Key(
@@ -158,7 +128,6 @@ BEHAVIOR: Final = (
         "behavior.controls",
         own=True,
     ),
-    Key("profiles", Section(lambda: PROFILES), "Bots, by the votes of many detectors.", own=True),
     Key(
         "interval",
         Duration(SECOND, 60 * SECOND),

@@ -248,32 +248,6 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileException:
-    """Requests that are no part of a profile: all conditions hold, an empty one always does."""
-
-    host: str = ""
-    path: str = ""
-    networks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Profiles:
-    """What tells bots."""
-
-    sensitivity: str = "normal"  # a key of CONFIDENCE
-    exceptions: tuple[ProfileException, ...] = ()
-
-    @property
-    def confidence(self) -> int:
-        """The part of the votes, in percent, from which on somebody is told of; 0: nobody is."""
-        return CONFIDENCE[self.sensitivity]
-
-
-# Of eleven detectors that may vote: three, four, six.
-CONFIDENCE: Final = {"off": 0, "paranoid": 25, "normal": 33, "safe": 50}
-
-
-@dataclass(frozen=True, slots=True)
 class Behavior:
     """What takes more than one exchange to be seen."""
 
@@ -284,7 +258,6 @@ class Behavior:
     breached_url: str = ""  # where the exporter asks for ranges of hashes; empty: it does not
     breached_rate: int = 2  # calls a second at most
     breached_timeout_ns: int = 5 * SECOND
-    profiles: Profiles = field(default_factory=Profiles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,3 +146,26 @@ def test_each_stage_can_be_measured_alone(capture: Path) -> None:
         assert [ledger["difference"] + ledger["waiting"] for ledger in ledgers.values()] == [0, 0, 0], until
         left = {unit: ledgers[unit]["reasons"].get("discarded", 0) for unit in ("packets", "bytes")}
         assert (left["packets"] > 0, left["bytes"] > 0) == (until == "capture", until in ("capture", "ring")), until
+
+
+def test_bots_are_told_of_with_their_evidence(tmp_path: Path) -> None:
+    def page(number: int, agent: str) -> list[tuple[int, bytes]]:
+        return [(0, request(f"/item/{number}", User_Agent=agent)), (1, response(b"<p>an item</p>"))]
+
+    scraper = [conversation(page(at, "python-requests/2.31"), port=30000 + at, start=EPOCH + at) for at in range(300)]
+    reader = [
+        conversation(page(at, "Mozilla/5.0 Firefox/150.0"), port=20000 + at, start=EPOCH + at * at) for at in range(20)
+    ]
+    bots = io.BytesIO()
+    pcap = write_capture(tmp_path / "bots.pcap", *scraper)
+    summary = Analysis(Settings(), [str(pcap)], 2, bots=bots).run()
+    rows = [json.loads(line) for line in bots.getvalue().splitlines()]
+    assert summary["exchanges"] == 300
+    assert {(row["kind"], row["type"]) for row in rows} >= {("address", "scraping"), ("client", "scraping")}
+    told = next(row for row in rows if (row["kind"], row["type"]) == ("address", "scraping"))
+    fired = {vote["detector"] for vote in told["votes"] if vote["fired"]}
+    assert fired >= {"bad_agent", "many_documents", "request_interval"} and told["confidence"] >= 0.33
+    assert 0 < told["requests"] <= 300 - 30 and told["first"] >= EPOCH
+    silent = io.BytesIO()
+    Analysis(Settings(), [str(write_capture(tmp_path / "reader.pcap", *reader))], 2, bots=silent).run()
+    assert silent.getvalue() == b""
