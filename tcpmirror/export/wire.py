@@ -40,6 +40,8 @@ def read_report(record: bytes) -> Report:
         _check(finding, _FINDING_TYPES)
     if not all(isinstance(part, str) for finding in report.findings for part in finding.point):
         raise ValueError("no report: a point is not made of text")
+    if not all(isinstance(name, str) for name in report.anomalies):
+        raise ValueError("no report: an anomaly is not text")
     return report
 
 

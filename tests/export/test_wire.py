@@ -70,6 +70,7 @@ WRONG_TYPES = {
     "host a list": {"host": []},
     "payload none": {"findings": (replace(EXAMPLE.findings[0], payload=None),)},
     "point of numbers": {"findings": (replace(EXAMPLE.findings[0], point=(1,)),)},
+    "anomaly a number": {"anomalies": (2**70,)},
     "type a list": {"findings": (replace(EXAMPLE.findings[0], type=[]),)},
 }
 
