@@ -134,19 +134,16 @@ class Verdict:
         return len(self.fired) / len(self.votes)
 
 
-def verdicts(counter: Counter, find: Find, number: int, part: int = 1) -> list[Verdict]:
-    """Return what the profile *counter* comes to in the window that ends with slot *number*.
-
-    *part*: a sensor that may see so small a part of the requests asks whether its own are worth telling.
-    """
+def verdicts(counter: Counter, find: Find, number: int) -> list[Verdict]:
+    """Return what the profile *counter* comes to in the window that ends with slot *number*."""
     calls = sum(
         slot.traits.counts()["calls"]
         for at, slot in counter.slots.items()
         if number - SLOTS_A_WINDOW < at <= number and slot.traits is not None
     )
-    if counter.key.point == ("host",) or calls * part < LEAST_CALLS:
+    if counter.key.point == ("host",) or calls < LEAST_CALLS:
         return []
-    window = window_of(counter, find(host_key(counter.key)), number, part)
+    window = window_of(counter, find(host_key(counter.key)), number)
     cast = {detector: detector(window) for detector in _EVERY}
     found = [verdict for bot in BOTS if (verdict := _verdict(bot, window, cast, counter.key.threshold)) is not None]
     if found:
@@ -161,7 +158,7 @@ def _verdict(bot: Bot, window: Window, cast: dict[Detector, Vote], threshold: in
         return None
     silent = _NO_VOTE[window.kind]
     verdict = Verdict(bot.type, tuple(cast[detector] for detector in bot.detectors if detector not in silent))
-    return verdict if 100 * len(verdict.fired) * window.part >= threshold * len(verdict.votes) else None
+    return verdict if 100 * len(verdict.fired) >= threshold * len(verdict.votes) else None
 
 
 def told(counter: Counter, find: Find, numbers: Iterable[int]) -> dict[str, tuple[Counter, Verdict]]:

@@ -71,19 +71,19 @@ def request_interval(window: Window) -> Vote:
 def request_rate(window: Window) -> Vote:
     """Calls of the busiest minute."""
     rate = _busiest(window)
-    return Vote("request_rate", rate, 20, window.kind != "client" and rate * window.part >= 60)
+    return Vote("request_rate", rate, 20, window.kind != "client" and rate >= 60)
 
 
 def request_consumption(window: Window) -> Vote:
     """The same, where it is more than any one program needs."""
     rate = _busiest(window)
-    return Vote("request_consumption", rate, 200, rate * window.part >= 1200)
+    return Vote("request_consumption", rate, 200, rate >= 1200)
 
 
 def response_consumption(window: Window) -> Vote:
     """Mebibytes of answers in the hour, where that is much of what the host sends."""
     own, others = window.sums["bytes"], window.usual["bytes"]
-    is_much = own * window.part >= 200 * 2**20 and own * 4 * window.part >= others
+    is_much = own >= 200 * 2**20 and own * 4 >= others
     return Vote("response_consumption", own / 2**20, 20, is_much)
 
 
@@ -99,43 +99,43 @@ def repeated_requests(window: Window) -> Vote:
 
 def many_documents(window: Window) -> Vote:
     targets = window.different("targets")
-    return Vote("many_documents", targets, 30, targets * window.part >= 100)
+    return Vote("many_documents", targets, 30, targets >= 100)
 
 
 def wide_scope(window: Window) -> Vote:
     endpoints = window.different("endpoints")
-    return Vote("wide_scope", endpoints, 15, endpoints * window.part >= 50)
+    return Vote("wide_scope", endpoints, 15, endpoints >= 50)
 
 
 def address_rotation(window: Window) -> Vote:
     """Addresses of one session; of clients that only look alike, those that each send next to nothing."""
     addresses = window.different("addresses")
     if window.kind == "session":
-        return Vote("address_rotation", addresses, 2, addresses * window.part >= 6)
-    return Vote("address_rotation", addresses, 5, addresses * window.part >= 10 and window.calls <= 5 * addresses)
+        return Vote("address_rotation", addresses, 2, addresses >= 6)
+    return Vote("address_rotation", addresses, 5, addresses >= 10 and window.calls <= 5 * addresses)
 
 
 def session_rotation(window: Window) -> Vote:
     sessions = window.different("sessions")
-    return Vote("session_rotation", sessions, 5, sessions * window.part >= 20 and window.calls <= 3 * sessions)
+    return Vote("session_rotation", sessions, 5, sessions >= 20 and window.calls <= 3 * sessions)
 
 
 def authentication_abuse(window: Window) -> Vote:
     """Failed logins with different passwords: a program whose own is out of date tries the same one."""
     failed = window.sums["logins_failed"]
-    tried = window.different("passwords") * window.part
-    return Vote("authentication_abuse", failed, 3, failed * window.part >= 10 and tried >= 5 and _fail(window) >= 0.5)
+    tried = window.different("passwords")
+    return Vote("authentication_abuse", failed, 3, failed >= 10 and tried >= 5 and _fail(window) >= 0.5)
 
 
 def credential_stuffing(window: Window) -> Vote:
     accounts = window.different("accounts")
-    return Vote("credential_stuffing", accounts, 3, accounts * window.part >= 10 and _fail(window) >= 0.6)
+    return Vote("credential_stuffing", accounts, 3, accounts >= 10 and _fail(window) >= 0.6)
 
 
 def query_abuse(window: Window) -> Vote:
     """Different queries of an endpoint that has any."""
     value = window.different("queries") / max(1, window.different("queried"))
-    return Vote("query_abuse", value, 10, value * window.part >= 50)
+    return Vote("query_abuse", value, 10, value >= 50)
 
 
 def errors(window: Window) -> Vote:
@@ -154,7 +154,7 @@ def overload(window: Window) -> Vote:
 
 def attacks(window: Window) -> Vote:
     share = window.share("attacks")
-    return Vote("attacks", share, 0.01, window.sums["attacks"] * window.part >= 5 and share >= 0.02)
+    return Vote("attacks", share, 0.01, window.sums["attacks"] >= 5 and share >= 0.02)
 
 
 def response_time(window: Window) -> Vote:

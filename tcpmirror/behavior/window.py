@@ -33,16 +33,12 @@ def host_key(key: CounterKey) -> CounterKey:
 
 @dataclass(frozen=True)
 class Window:
-    """What somebody was like in the window that ends with a slot, beside the whole host.
-
-    ``part``: a sensor that may see so small a part of the requests asks whether its own are worth telling.
-    """
+    """What somebody was like in the window that ends with a slot, beside the whole host."""
 
     kind: str
     own: Traits
     host: Traits
     beats: tuple[int, ...]
-    part: int = 1
 
     @cached_property
     def sums(self) -> dict[str, int]:
@@ -65,10 +61,10 @@ class Window:
         return self.sums[name] / self.sums[of] if self.sums[of] else 0.0
 
 
-def window_of(counter: Counter, host: Counter | None, number: int, part: int = 1) -> Window:
+def window_of(counter: Counter, host: Counter | None, number: int) -> Window:
     """Return what the profile *counter* is in the window that ends with slot *number*."""
     own, beats = _joined(counter, number)
-    return Window(counter.key.point[0], own, Traits() if host is None else _joined(host, number)[0], tuple(beats), part)
+    return Window(counter.key.point[0], own, Traits() if host is None else _joined(host, number)[0], tuple(beats))
 
 
 def _joined(counter: Counter, number: int) -> tuple[Traits, list[int]]:
