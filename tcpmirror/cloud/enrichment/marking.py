@@ -42,16 +42,16 @@ def traits_of_source(about: Source) -> tuple[str, ...]:
 
 def traits_of_sources(sources: Iterable[str], book: SourceBook) -> dict[str, tuple[str, ...]]:
     """Return the traits that an attack has of each of *sources*; none of what is no address but a client's claim."""
-    return {source: traits_of_source(book.source(source)) if _is_address(source) else () for source in sources}
+    return {source: () if _number(source) is None else traits_of_source(book.source(source)) for source in sources}
 
 
 @functools.lru_cache(maxsize=10_000)
-def _is_address(source: str) -> bool:
+def _number(source: str) -> int | None:
+    """Return *source* as a number, None for what a client claimed in a header and is no address."""
     try:
-        number_of_address(source)
+        return number_of_address(source)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def note_addresses(connection: Connection, sources: Iterable[str], book: SourceBook) -> None:
@@ -62,9 +62,8 @@ def note_addresses(connection: Connection, sources: Iterable[str], book: SourceB
 
 
 def _row(source: str, book: SourceBook, lists: SourceLists) -> dict[str, Any] | None:
-    try:
-        number = number_of_address(source)
-    except ValueError:  # what a client claimed in a header
+    number = _number(source)
+    if number is None:
         return None
     about = book.source(source)
     return {
