@@ -22,7 +22,7 @@ from tcpmirror.cloud.apis.reading import (
 from tcpmirror.cloud.service import Service
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.live_list import ROWS, LiveList, page_number, pager
-from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, link, table, text_cell, text_filter
+from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, files_of, link, table, text_cell, text_filter
 from tcpmirror.console.text import shortened
 from tcpmirror.model.sensitive_class import GROUPS
 
@@ -52,10 +52,10 @@ class View:
         named |= {"sort": "" if self.sort == "last" else self.sort, "page": "" if self.page == 1 else str(self.page)}
         return _address("/apis", named)
 
-    def file(self, ending: str) -> str:
-        """Return where all that the view shows can be had as a file."""
+    def files(self) -> dict[str, str]:
+        """Return where all that the view shows can be had as a file, by ending."""
         named = self._named() | {"min_risk": str(self.wanted.min_risk or "")}
-        return _address(f"/api/v1/inventory/endpoints.{ending}", named)
+        return files_of("/api/v1/inventory/endpoints", named)
 
     def _named(self) -> dict[str, str]:
         return {name: getattr(self.wanted, name) for name in ("host", "path", "state", "sensitive")}
@@ -108,7 +108,7 @@ class ApiList:
     def __init__(self, visited: Visit, view: View, shown: Shown) -> None:
         self._visited = visited
         self._view = view
-        files = {ending: view.file(ending) for ending in ("csv", "json")}
+        files = view.files()
         rows = LiveList(
             visited, "API Discovery", files, lambda: read(visited.service, view), lambda read: read.page.total, self._build
         )

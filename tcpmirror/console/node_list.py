@@ -25,7 +25,7 @@ from tcpmirror.cloud.service import Service
 from tcpmirror.console import mirror_health
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.live_list import ROWS, LiveList, page_number, pager
-from tcpmirror.console.parts import LocalTime, Text, block, button, cell, choice, link, table, text_filter
+from tcpmirror.console.parts import LocalTime, Text, block, button, cell, choice, files_of, link, table, text_filter
 from tcpmirror.console.text import counted, shortened
 
 _NAME_LIMIT: Final = 256
@@ -54,10 +54,9 @@ class View:
         query = urlencode(self._named() | ({} if self.page == 1 else {"page": str(self.page)}))
         return f"/nodes?{query}" if query else "/nodes"
 
-    def file(self, ending: str) -> str:
-        """Return where all that the view shows can be had as a file."""
-        query = urlencode(self._named())
-        return f"/api/v1/nodes.{ending}?{query}" if query else f"/api/v1/nodes.{ending}"
+    def files(self) -> dict[str, str]:
+        """Return where all that the view shows can be had as a file, by ending."""
+        return files_of("/api/v1/nodes", self._named())
 
     def of(self, **changes: str) -> View:
         """Return the first page of the view with other *changes* of what is wanted."""
@@ -91,7 +90,7 @@ class NodeList:
 
     def __init__(self, visited: Visit, view: View, shown: Shown) -> None:
         self._visited, self._view = visited, view
-        files = {ending: view.file(ending) for ending in ("csv", "json")}
+        files = view.files()
         self._rows = LiveList(
             visited, "Nodes", files, lambda: read(visited.service, view), lambda found: found.page.total, self._build
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
@@ -117,12 +118,10 @@ def link(text: str, target: str, classes: str = "") -> Text:
     return anchor
 
 
-def panel_head(title: str, path: str, query: str = "") -> None:
-    """Build the heading of a panel whose list is to be had as CSV and JSON under *path*, with *query* where there is one."""
-    with block("div", "tm-panel-head"):
-        Text("h2", title)
-        asked = f"?{query}" if query else ""
-        export_links({ending: f"{path}.{ending}{asked}" for ending in ("csv", "json")}, f"{title} ")
+def files_of(path: str, named: Mapping[str, str]) -> dict[str, str]:
+    """Return where the list under *path* is to be had, by ending, narrowed by what is not empty of *named*."""
+    query = urlencode({name: value for name, value in named.items() if value})
+    return {ending: f"{path}.{ending}?{query}" if query else f"{path}.{ending}" for ending in ("csv", "json")}
 
 
 def export_links(files: Mapping[str, str], what: str = "") -> None:

@@ -13,7 +13,7 @@ from tcpmirror.cloud.service import Service
 from tcpmirror.cloud.sessions.reading import ORDERS, SessionFilter, SessionPage, list_sessions
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.live_list import ROWS, LiveList, page_number, pager
-from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, link, table, text_cell, text_filter
+from tcpmirror.console.parts import LocalTime, Text, block, cell, choice, files_of, link, table, text_cell, text_filter
 from tcpmirror.console.text import shortened, type_family, type_name
 
 _ATTACKS: Final = {"": "All sessions", "1": "With attacks"}
@@ -44,11 +44,10 @@ class View:
         query = urlencode({name: value for name, value in named.items() if value})
         return f"/sessions?{query}" if query else "/sessions"
 
-    def file(self, ending: str) -> str:
-        """Return where all that the view shows can be had as a file."""
+    def files(self) -> dict[str, str]:
+        """Return where all that the view shows can be had as a file, by ending."""
         named = {"text": self.text, "session": self.session, "attacks_only": "true" if self.attacks_only else ""}
-        query = urlencode({name: value for name, value in (named | {"sort": self.sort}).items() if value})
-        return f"/api/v1/sessions.{ending}?{query}"
+        return files_of("/api/v1/sessions", named | {"sort": self.sort})
 
 
 def view_of(text: str, session: str, attacks: str, sort: str, page: str) -> View:
@@ -66,7 +65,7 @@ class SessionList:
 
     def __init__(self, visited: Visit, view: View, shown: SessionPage) -> None:
         self._view = view
-        files = {ending: view.file(ending) for ending in ("csv", "json")}
+        files = view.files()
         rows = LiveList(
             visited, "Sessions", files, lambda: read(visited.service, view), lambda page: page.total, self._build
         )

@@ -7,7 +7,6 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from nicegui import ui
 from sqlalchemy import Row
@@ -33,7 +32,7 @@ from tcpmirror.console.address import Address
 from tcpmirror.console.frame import Visit
 from tcpmirror.console.integration_panel import IntegrationPanel
 from tcpmirror.console.keeping_panels import RetentionPanel, SessionsPanel
-from tcpmirror.console.parts import LocalTime, Text, block, link, panel_head, table, text_filter
+from tcpmirror.console.parts import LocalTime, Text, block, export_links, files_of, link, table, text_filter
 from tcpmirror.console.short_rows import Kind, ShortRows
 from tcpmirror.console.text import shortened, visible
 
@@ -107,7 +106,10 @@ class SettingsPage:
                 self._token_form()
             IntegrationPanel(visited, address, stored.integrations)
             with block("section", "tm-panel"):
-                panel_head("Log of changes", "/api/v1/audit", _query(actor=address.of("who"), action=address.of("what")))
+                with block("div", "tm-panel-head"):
+                    Text("h2", "Log of changes")
+                    asked = {"actor": address.of("who"), "action": address.of("what")}
+                    export_links(files_of("/api/v1/audit", asked), "Log of changes ")
                 self._filters()
                 self._entries = block("div", "tm-table-wrap tm-flat")
         self._show_entries(stored)
@@ -259,10 +261,6 @@ class SettingsPage:
             return False
         ui.notify("Saved.", type="positive")
         return True
-
-
-def _query(**named: str) -> str:
-    return urlencode({name: value for name, value in named.items() if value})
 
 
 def _entry_row(row: Row[Any]) -> None:

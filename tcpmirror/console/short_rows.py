@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlencode
 
 from nicegui import ui
 
 from tcpmirror.cloud.short_lists import TEXT_LIMIT, Asked, ShortList
 from tcpmirror.console.address import Address
 from tcpmirror.console.live_list import ROWS, page_number
-from tcpmirror.console.parts import Text, block, button, export_links
+from tcpmirror.console.parts import Text, block, button, export_links, files_of
 
 FEW: Final = 10  # rows that need no search
 _ORDER_NAMES: Final = {
@@ -116,13 +115,10 @@ class ShortRows(Generic[_Row]):
 
     def _show_files(self) -> None:
         self._files.clear()
-        if not self._kind.file:
-            return
-        named = {"text": self._asked.text, "sort": self._asked.sort}
-        query = urlencode({name: value for name, value in named.items() if value})
-        files = {ending: f"{self._kind.file}.{ending}" + (f"?{query}" if query else "") for ending in ("csv", "json")}
-        with self._files:
-            export_links(files, f"{self._kind.title} ")
+        if self._kind.file:
+            with self._files:
+                named = {"text": self._asked.text, "sort": self._asked.sort}
+                export_links(files_of(self._kind.file, named), f"{self._kind.title} ")
 
     def _pager(self, page: int, pages: int, total: int) -> None:
         title = self._kind.title
