@@ -23,6 +23,8 @@ UNUSED_NS: Final = 7 * DAY_NS
 KEPT_NS: Final = 30 * DAY_NS  # an unused endpoint goes then; when it is called again it is new
 BUILD_NS: Final = 5 * 10**9  # a host is not built more often by what sensors send
 FOLDED: Final = 2_000  # rows of one host: from here on those under one template are stored as one
+SETTLED: Final = 12  # different texts of a value, for it to stay one: the names of collections in one place are fewer
+SETTLED_EACH: Final = 100  # or requests for each of them
 _CHANGES: Final = 5_000  # kept of one host
 
 
@@ -45,7 +47,7 @@ def build(connection: Connection, host: str, now_ns: int) -> None:
     specifications = specifications_of(connection, host)
     learned, corrections = _templates(connection, host)
     folded = fold(rows, {host: [*learned, *_specified(specifications.current)]}, {host: corrections})
-    _learn(connection, host, {digest.path for digest in folded.values()}, learned, now_ns)
+    _learn(connection, host, set(filter(None, map(settled, folded.values()))), learned, now_ns)
     if len(rows) > FOLDED:
         _store_folded(connection, host, folded.values())
     shown = [digest for digest in folded.values() if not is_noise(digest)]
@@ -69,9 +71,25 @@ def _templates(connection: Connection, host: str) -> tuple[list[Path], list[Path
     return learned, [tuple(row.template) for row in found if row.source == "operator"]
 
 
+def settled(digest: EndpointDigest) -> Path:
+    """Return how far the template is to stay: to its last value before one of which too little was seen; empty: not at all.
+
+    The first requests to a few collections look like values, each seen once: what they make is made anew until more come.
+    """
+    end = 0
+    for place, segment in enumerate(digest.path):
+        if not segment.startswith(VALUE):
+            continue
+        texts = digest.parameters.get(("request", "path", str(place)))  # none: such as no route would hold
+        if texts is not None and texts.distinct < SETTLED and texts.count < SETTLED_EACH * texts.distinct:
+            break
+        end = place + 1
+    return digest.path[:end]
+
+
 def _learn(connection: Connection, host: str, paths: Collection[Path], learned: Collection[Path], now_ns: int) -> None:
-    """Remember the templates with values, so that they stay when other traffic comes."""
-    fresh = {path for path in paths if VALUE in path} - set(learned)
+    """Remember the templates whose values are settled, so that they stay when other traffic comes."""
+    fresh = set(paths) - set(learned)
     if fresh:
         rows = [
             {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -74,6 +76,26 @@ def test_a_digest_counts_once_and_sensors_add_up(cloud: RunningCloud, reader: ht
     detail = reader.get(f"/api/v1/inventory/endpoints/{found['id']}").raise_for_status().json()
     assert [(each["location"], each["name"]) for each in detail["parameter_list"]] == [("path", "user_name")]
     assert reader.get("/api/v1/inventory/hosts").json()["hosts"][0]["requests"] == 31
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_little_traffic_looked_like_does_not_stay(cloud: RunningCloud, reader: httpx.Client, seed: int) -> None:
+    """A few collections, each seen once or twice at first, look like values; once more is seen they are what they are."""
+    calls = [
+        digest(f"/v2/{word}/{{}}", hits=1) for word, many in (("customers", 40), ("invoices", 130)) for _ in range(many)
+    ]
+    calls += [digest("/v2/profiles/{}", "PUT", hits=1)] * 31 + [digest("/v2/rates", hits=1)] * 60
+    calls += [digest(f"/v2/{word}", hits=1) for word in ("find", "export", "debug", "other", "feed")]
+    random.Random(seed).shuffle(calls)
+    for start, end in pairwise((0, 3, 6, 12, 24, 60, 120, len(calls))):
+        take_digests(cloud.service.database, "n", str(start), calls[start:end], NOON)
+        build_stale(cloud.service.database, NOON + 1 + start)
+    assert {(each["method"], each["path"]) for each in endpoints(reader)} == {
+        ("GET", "/v2/customers/{customer_id}"),
+        ("GET", "/v2/invoices/{invoice_id}"),
+        ("PUT", "/v2/profiles/{profile_id}"),
+        ("GET", "/v2/rates"),
+    }
 
 
 def test_endpoints_are_filtered_sorted_and_paged(cloud: RunningCloud, reader: httpx.Client) -> None:
