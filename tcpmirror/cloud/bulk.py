@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 import orjson
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Column, Connection, LargeBinary, Table
 from sqlalchemy.types import TypeEngine
 
 from tcpmirror.cloud.schema import NUL_SIGN, Packed, TrafficText
@@ -90,4 +90,6 @@ def _stored_column(kind: TypeEngine[Any], column: Sequence[Any]) -> Iterable[Any
     # One look at all of them: hardly any text has a NUL.
     if isinstance(kind, TrafficText) and "\0" in "".join(filter(None, column)):
         return [text and text.replace("\0", NUL_SIGN) for text in column]
+    if isinstance(kind, LargeBinary):
+        return map(bytearray, column)  # sqlite3 looks for an adapter of each `bytes`, and fails, before it takes them
     return column

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, select
@@ -77,6 +78,6 @@ def _counted_up(connection: Connection, added: Mapping[Facet, int]) -> Iterator[
             ON CONFLICT (attack_id, kind, value) DO UPDATE SET hits = facets.hits + excluded.hits
             RETURNING attack_id, kind, value, hits
         """
-        values = tuple(part for key, number in chunk for part in (*key, number))
-        for attack_id, kind, value, now in connection.exec_driver_sql(statement, values):
+        values = tuple(chain.from_iterable((*key, number) for key, number in chunk))
+        for attack_id, kind, value, now in connection.exec_driver_sql(statement, values).all():
             yield (attack_id, kind, value), now

@@ -7,8 +7,7 @@ as none of them is further than an hour from the rest.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from tcpmirror.cloud.batch import FindingIn, SoundReport
 from tcpmirror.cloud.traits import trait, traits_of
@@ -23,11 +22,10 @@ _MAPS: Final = frozenset(
 )
 _LISTS: Final = frozenset(("array", "json_array", "xml_tag_array"))
 _SEVERITY: Final = {name: number for number, name in enumerate(("", *SEVERITIES))}
-_KEY_SEPARATOR: Final = b"\x1f\x00\x1f"  # keeps ("a", "b") and ("ab", "") apart
+_KEY_SEPARATOR: Final = "\x1f\x00\x1f"  # keeps ("a", "b") and ("ab", "") apart
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One attack type in one report. ``point`` and ``rule`` are of the finding with the most confidence.
 
     ``evidence``: what in the response shows that it worked; empty: nothing. ``severity``: the highest of its findings as a
@@ -98,7 +96,7 @@ def attack_key(kind: str, point: tuple[str, ...], host: str, path: str) -> bytes
     place = "" if point and point[0] in _IN_PATH else path
     parameter = point[:1] if point and point[0] in _IN_PATH else _without_indices(point)
     parts = (kind, host, place, *parameter)
-    return hashlib.blake2b(_KEY_SEPARATOR.join(part.encode("utf-8", "replace") for part in parts), digest_size=16).digest()
+    return hashlib.blake2b(_KEY_SEPARATOR.join(parts).encode("utf-8", "replace"), digest_size=16).digest()
 
 
 def target_host(report: SoundReport) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -92,12 +92,14 @@ class Growing:
         self._tell(more_traits)
         self.response_least = min(self.response_least, fields.response_bytes)
         self.response_most = max(self.response_most, fields.response_bytes)
+        seen = self.seen
         for facet in _facets_of(hit):
-            self.seen[facet] = self.seen.get(facet, 0) + 1
+            seen[facet] = seen.get(facet, 0) + 1
 
     def new_countries(self) -> set[str]:
         """Return the countries of its sources that the store does not know of it."""
-        return countries_of(self.traits) - countries_of(self.stored.get("traits", ""))
+        stored: str = self.stored.get("traits", "")
+        return countries_of(self.traits) - countries_of(stored) if self.traits != stored else set()
 
     def _tell(self, traits: tuple[str, ...]) -> None:
         if traits not in self.told:
@@ -158,12 +160,14 @@ def _attack_for(candidates: list[Growing], time_ns: int) -> Growing:
     return attack
 
 
-def _facets_of(hit: Hit) -> Iterator[tuple[str, str]]:
+def _facets_of(hit: Hit) -> list[tuple[str, str]]:
     fields = hit.report.fields
-    yield "source", fields.real_ip.replace("\0", NUL_SIGN)
-    yield "status", "" if fields.status is None else str(fields.status)
-    for payload in dict.fromkeys(payload[:_FACET_CHARS].replace("\0", NUL_SIGN) for payload in hit.payloads):
-        yield "payload", payload
+    payloads = dict.fromkeys([payload[:_FACET_CHARS].replace("\0", NUL_SIGN) for payload in hit.payloads])
+    return [
+        ("source", fields.real_ip.replace("\0", NUL_SIGN)),
+        ("status", "" if fields.status is None else str(fields.status)),
+        *[("payload", payload) for payload in payloads],
+    ]
 
 
 def begin_attacks(connection: Connection, fresh: Sequence[Growing]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from tcpmirror.cloud.batch import SoundReport
@@ -35,6 +36,7 @@ _SCHEMES: Final = {
     b"aws": "aws",
 }
 _JWT: Final = re.compile(rb"eyj[a-z0-9_-]{4,}\.[a-z0-9_-]+\.[a-z0-9_-]*")  # of a head in lower case
+_KEY_HEADERS: Final = frozenset((b"x-api-key", b"api-key", b"apikey", b"x-auth-token"))
 _KEY_IN_QUERY: Final = re.compile(rb"[?&](?:api[_-]?key|x-api-key)=")
 
 
@@ -58,6 +60,11 @@ def traits_of(report: SoundReport) -> tuple[str, ...]:
 
 def trait(kind: str, value: str) -> str:
     """Return the trait as it is stored: lower case, cut, blanks and percent signs escaped."""
+    return _trait(kind, value[:_VALUE_CHARS])
+
+
+@lru_cache(4096)
+def _trait(kind: str, value: str) -> str:
     return f"{kind}:{_ODD.sub(lambda odd: f'%{ord(odd.group()):02x}', value.lower()[:_VALUE_CHARS])}"
 
 
@@ -94,6 +101,7 @@ def _xml_protocol(kind: bytes, headers: dict[bytes, bytes], body: bytes) -> str:
 def authentications(head: bytes, headers: dict[bytes, bytes]) -> list[str]:
     """Return how the request (its *head* in lower case) says who sends it; `none` if it does not."""
     found = []
+    line = head.partition(b"\n")[0]
     scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
     if scheme == b"bearer":
         found.append("bearer")
@@ -101,9 +109,9 @@ def authentications(head: bytes, headers: dict[bytes, bytes]) -> list[str]:
         found.append("scram" if scheme.startswith(b"scram-") else _SCHEMES.get(scheme, "api-key"))
     if _JWT.search(credentials) or _JWT.search(headers.get(b"cookie", b"")):
         found.append("jwt")
-    if headers.keys() & {b"x-api-key", b"api-key", b"apikey", b"x-auth-token"} or _KEY_IN_QUERY.search(head):
+    if not _KEY_HEADERS.isdisjoint(headers) or _KEY_IN_QUERY.search(line):
         found.append("api-key")
-    if b"access_token=" in head.partition(b"\n")[0]:
+    if b"access_token=" in line:
         found.append("oauth2")
     if b"cookie" in headers:
         found.append("cookie")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -75,7 +75,7 @@ def _most_of_others(connection: Connection, key: CounterKey, attack_id: int) -> 
 def _add_hits(connection: Connection, node_id: str, key: CounterKey, reports: list[SoundReport], book: SourceBook) -> None:
     name = attack_key(key.type, (*_point(key), *((key.subject,) if key.type in _OF_SOURCE else ())), key.host, key.path)
     found = [
-        (report, [replace(hit, key=name, host=key.host or hit.host, path=key.path or hit.path) for hit in hits_of(report)])
+        (report, [hit._replace(key=name, host=key.host or hit.host, path=key.path or hit.path) for hit in hits_of(report)])
         for report in reports
     ]
     add_reports(connection, node_id, found, book)
