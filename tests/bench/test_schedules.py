@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +24,8 @@ def test_each_report_is_stored_once_whatever_is_killed(seed: int) -> None:
     assert happened["exporter killed"] + happened["cloud killed"] > 0
 
 
-def test_a_report_that_is_missing_fails_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_is_missing_fails_the_schedule(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # what has failed is kept
     given = schedules.Stage.report
     monkeypatch.setattr(schedules.Stage, "report", lambda stage, number: given(stage, number) if number != 5 else None)
     monkeypatch.setattr(schedules, "ENDS_WITHIN_S", 3.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import ssl
 import tempfile
 from collections.abc import Callable
@@ -17,6 +18,17 @@ from cryptography.x509.oid import NameOID
 
 CLIENT, SERVER = 0, 1
 Wire = list[tuple[int, bytes]]
+
+
+_numbers = itertools.count()
+_kept: list[tempfile.TemporaryDirectory[str]] = []  # it goes when the interpreter ends
+
+
+def scratch() -> Path:
+    """Return a directory of this process."""
+    if not _kept:
+        _kept.append(tempfile.TemporaryDirectory(prefix="tls-peers-"))
+    return Path(_kept[0].name)
 
 
 @functools.cache
@@ -35,7 +47,7 @@ def certificate(kind: str = "rsa") -> Path:
         .not_valid_after(now + datetime.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
-    path = Path(tempfile.mkdtemp(prefix="tls-peers-")) / "both.pem"
+    path = scratch() / f"{kind}.pem"
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + made.public_bytes(pem))
     return path
@@ -56,7 +68,7 @@ class Talk:
     wire: Wire = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._log = Path(tempfile.mkdtemp(prefix="tls-peers-")) / "keys"
+        self._log = scratch() / f"{next(_numbers)}.keys"
         contexts = self.contexts or self._made()
         self.contexts = contexts
         contexts[CLIENT].keylog_filename = str(self._log)
