@@ -19,6 +19,7 @@ from tcpmirror.cloud.schema import addresses, attacks, facets, hits, nodes, repo
 from tcpmirror.cloud.search.keys import number_of_address
 from tcpmirror.cloud.traits import joined
 from tcpmirror.cloud.trends import count_hits
+from tcpmirror.model.report import report_id
 
 _ROWS: Final = 5_000
 _NODES: Final = 8
@@ -88,12 +89,12 @@ def _hit(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     source, payload, status = draw.choice(plan.sources), draw.choice(plan.payloads), draw.choice(plan.statuses)
     seen.update((("source", source), ("payload", payload), ("status", "" if status is None else str(status))))
-    report_id = f"{draw.getrandbits(128):032x}"
+    name = report_id(source, plan.host, time_ns, draw.getrandbits(64))
     uri = f"{plan.path}?{plan.parameter}={payload}"
     point = ["get", plan.parameter]
     finding = {"type": plan.type, "point": point, "payload": payload, "rule": f"{plan.type}.bench", "confidence": 0.9}
     report = {
-        "id": report_id,
+        "id": name,
         "node_id": f"{number % _NODES:032x}",
         "time_ns": time_ns,
         "duration_ns": 1_500_000,
@@ -116,7 +117,7 @@ def _hit(
     }
     hit = {
         "attack_id": number + 1,
-        "report_id": report_id,
+        "report_id": name,
         "time_ns": time_ns,
         "type": plan.type,
         "point": point,

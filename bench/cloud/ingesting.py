@@ -19,6 +19,7 @@ from tcpmirror.cloud.collector import settle_collector
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.sampling import Sampler
 from tcpmirror.cloud.service import Service
+from tcpmirror.model.report import report_id
 
 BATCH: Final = 500  # reports, as a sensor sends them
 _ATTACKS: Final = 4_000  # that are going on at the same time
@@ -87,7 +88,7 @@ def _report(draw: Random, time_ns: int) -> dict[str, Any]:
     uri = f"{plan.path}?{plan.parameter}={payload}"
     finding = {"type": plan.type, "point": ["get", plan.parameter], "payload": payload, "rule": "bench", "confidence": 0.9}
     return {
-        "id": f"{draw.getrandbits(128):032x}",
+        "id": report_id(source, plan.host, time_ns, draw.getrandbits(64)),
         "time_ns": time_ns,
         "duration_ns": 1_500_000,
         "client": f"{source}:51544",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tcpmirror.model.finding import Finding
 
 _LENGTHS = struct.Struct("<III")
+_ID_TIME = 2**48 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,13 @@ class Report:
 
 
 def report_id(client: str, server: str, time_ns: int, index: int) -> str:
-    """Return the id of the exchange *index* that began at *time_ns* between the two endpoints."""
-    return hashlib.blake2b(f"{client}|{server}|{time_ns}|{index}".encode(), digest_size=16).hexdigest()
+    """Return the id of the exchange *index* that began at *time_ns* between the two endpoints: 32 hexadecimal digits.
+
+    The first twelve are the time in milliseconds, as in a UUID of version 7 (RFC 9562): an index of ids grows at its end,
+    where random ones would have each report written to a page of its own.
+    """
+    digest = hashlib.blake2b(f"{client}|{server}|{time_ns}|{index}".encode(), digest_size=10).hexdigest()
+    return f"{time_ns // 1_000_000 & _ID_TIME:012x}{digest}"
 
 
 def encode_report(report: Report) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +51,11 @@ def test_the_id_is_the_same_whenever_the_same_exchange_is_read_again() -> None:
         len({report_id("a", "b", 1, 0), report_id("a", "b", 1, 1), report_id("a", "b", 2, 0), report_id("b", "a", 1, 0)})
         == 4
     )
+
+
+def test_ids_come_in_the_order_of_time() -> None:
+    times = [0, 999_999, 5_000_000, 1_790_000_000_000_000_000, 1_790_000_000_001_000_000, 2**63 - 1]
+    ids = [report_id("a", "b", time_ns, 0) for time_ns in times]
+    assert [found[:12] for found in ids] == sorted(found[:12] for found in ids)
+    assert all(re.fullmatch("[0-9a-f]{32}", found) for found in ids)
+    assert [int(found[:12], 16) for found in ids] == [time_ns // 10**6 for time_ns in times]
