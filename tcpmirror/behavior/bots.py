@@ -6,7 +6,7 @@ asked about (the addresses of an address) has no vote.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +14,12 @@ from tcpmirror.behavior import detectors as by
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, Slot
 from tcpmirror.behavior.detectors import LEAST_CALLS, Detector, Vote
 from tcpmirror.behavior.history import Find
-from tcpmirror.behavior.window import Window, host_key, window_of
+from tcpmirror.behavior.window import Window, host_key, is_of_host, window_of
 
-CONFIDENCE: Final = 33  # percent: of eleven detectors that may vote, four
+# How sure one has to be, in percent of the votes: of eleven detectors that may vote, three, four or six. Off: nobody looks.
+SENSITIVITIES: Final = {"off": 0, "paranoid": 25, "normal": 33, "safe": 50}
+CONFIDENCE: Final = SENSITIVITIES["normal"]
+CLIENT_ADDRESSES: Final = 3  # of clients that look alike: what fewer do is told of each of them
 SUSPICIOUS: Final = "api_abuse"  # told where no other kind is
 
 
@@ -133,54 +136,89 @@ class Verdict:
     def confidence(self) -> float:
         return len(self.fired) / len(self.votes)
 
-
-def verdicts(counter: Counter, find: Find, number: int) -> list[Verdict]:
-    """Return what the profile *counter* comes to in the window that ends with slot *number*."""
-    calls = sum(
-        slot.traits.counts()["calls"]
-        for at, slot in counter.slots.items()
-        if number - SLOTS_A_WINDOW < at <= number and slot.traits is not None
-    )
-    if counter.key.point == ("host",) or calls < LEAST_CALLS:
-        return []
-    window = window_of(counter, find(host_key(counter.key)), number)
-    cast = {detector: detector(window) for detector in _EVERY}
-    found = [verdict for bot in BOTS if (verdict := _verdict(bot, window, cast, counter.key.threshold)) is not None]
-    if found:
-        return found
-    suspicious = _verdict(ANY_BOT, window, cast, counter.key.threshold)
-    return [] if suspicious is None else [suspicious]
+    @property
+    def text(self) -> str:
+        """Say how many voted, what each measured, and what is normal."""
+        measured = (f"{vote.detector} {vote.value:.4g} (normal {vote.normal:.4g})" for vote in self.fired)
+        return f"{len(self.fired)} of {len(self.votes)} votes: {', '.join(measured)}"
 
 
-def _verdict(bot: Bot, window: Window, cast: dict[Detector, Vote], threshold: int) -> Verdict | None:
-    needs = [*bot.needs, *([_OF_CLIENTS[bot.type]] if window.kind == "client" and bot.type in _OF_CLIENTS else [])]
-    if not all(any(cast[detector].is_fired for detector in some) for some in needs):
-        return None
-    silent = _NO_VOTE[window.kind]
-    verdict = Verdict(bot.type, tuple(cast[detector] for detector in bot.detectors if detector not in silent))
-    return verdict if 100 * len(verdict.fired) >= threshold * len(verdict.votes) else None
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told of. ``marked``: the requests of each slot that came to a verdict, as a counter of plain requests.
 
-
-def told(counter: Counter, find: Find, numbers: Iterable[int]) -> dict[str, tuple[Counter, Verdict]]:
-    """Return what is told of the profile *counter*: by type, the marked requests of each slot, and the last verdict.
-
-    *numbers*: the slots that are judged, in order. Of the first LEAST_CALLS requests none is marked.
+    ``verdict``: the one with the most confidence, of equals the last.
     """
-    found: dict[str, tuple[Counter, Verdict]] = {}
-    before: set[str] = set()
-    for number in numbers:
-        slot = counter.slots[number]
-        now = verdicts(counter, find, number)
-        for verdict in now:
-            key = counter.key._replace(type=verdict.type, unit="requests", threshold=0)
-            marked = found[verdict.type][0] if verdict.type in found else Counter(key)
-            late = _requests(counter, number) - LEAST_CALLS
-            count = slot.count if verdict.type in before else max(1, min(slot.count, late))
-            marked.slots[number] = Slot(count, slot.first_ns, slot.last_ns)
-            found[verdict.type] = marked, verdict
-        before = {verdict.type for verdict in now}
-    return found
+
+    marked: Counter
+    verdict: Verdict
 
 
-def _requests(counter: Counter, number: int) -> int:
-    return sum(slot.count for at, slot in counter.slots.items() if number - SLOTS_A_WINDOW < at <= number)
+class _Cast(dict[Detector, Vote]):
+    """The votes on a window: each detector is asked once, and only if its vote is wanted."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__()
+        self.window = window
+
+    def __missing__(self, detector: Detector) -> Vote:
+        vote = self[detector] = detector(self.window)
+        return vote
+
+    def verdict(self, bot: Bot, threshold: int) -> Verdict | None:
+        kind = self.window.kind
+        needs = [*bot.needs, *([_OF_CLIENTS[bot.type]] if kind == "client" and bot.type in _OF_CLIENTS else [])]
+        if not all(any(self[detector].is_fired for detector in some) for some in needs):
+            return None
+        silent = _NO_VOTE[kind]
+        verdict = Verdict(bot.type, tuple(self[detector] for detector in bot.detectors if detector not in silent))
+        return verdict if 100 * len(verdict.fired) >= threshold * len(verdict.votes) else None
+
+
+def told(counter: Counter, find: Find) -> Told | None:
+    """Return what is told of the profile *counter*, None if nothing. Of the first LEAST_CALLS requests none is marked."""
+    slots: dict[int, Slot] = {}
+    surest: Verdict | None = None
+    for number, slot in sorted(counter.slots.items()):
+        verdict = verdict_of(counter, find, number)
+        if verdict is None:
+            continue
+        late = _sum(counter, number, lambda slot: slot.count) - LEAST_CALLS
+        slots[number] = Slot(max(1, min(slot.count, late)), slot.first_ns, slot.last_ns)
+        if surest is None or verdict.confidence >= surest.confidence:
+            surest = verdict
+    if surest is None:
+        return None
+    return Told(Counter(counter.key._replace(type=surest.type, unit="requests", threshold=0), slots), surest)
+
+
+def verdict_of(counter: Counter, find: Find, number: int) -> Verdict | None:
+    """Return what the profile *counter* comes to in the window that ends with slot *number*: the first kind that fits."""
+    cast = _cast(counter, find, number, LEAST_CALLS)
+    if cast is None:
+        return None
+    found = (cast.verdict(bot, counter.key.threshold) for bot in (*BOTS, ANY_BOT))
+    return next((verdict for verdict in found if verdict is not None), None)
+
+
+def is_odd(counter: Counter, find: Find, part: int) -> bool:
+    """Tell whether a detector votes against the profile *counter* as it is now, by a *part* of the calls a verdict needs."""
+    cast = _cast(counter, find, counter.newest_slot, LEAST_CALLS // part)
+    silent = _NO_VOTE.get(counter.key.point[0], frozenset())
+    return cast is not None and any(cast[detector].is_fired for detector in _EVERY if detector not in silent)
+
+
+def _cast(counter: Counter, find: Find, number: int, least: int) -> _Cast | None:
+    if is_of_host(counter.key) or _sum(counter, number, _calls) < least:
+        return None
+    window = window_of(counter, find(host_key(counter.key)), number)
+    is_few = window.kind == "client" and window.different("addresses") < CLIENT_ADDRESSES
+    return None if is_few else _Cast(window)
+
+
+def _calls(slot: Slot) -> int:
+    return 0 if slot.traits is None else slot.traits.counts()["calls"]
+
+
+def _sum(counter: Counter, number: int, of: Callable[[Slot], int]) -> int:
+    return sum(of(slot) for at, slot in counter.slots.items() if number - SLOTS_A_WINDOW < at <= number)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from tcpmirror.settings.tree import SECOND, Control
+from tcpmirror.settings.tree import SECOND, Control, ProfileException
 
 PASSWORDS: Final = (
     r"~(?i)(?:pass(?:word|wd|phrase|code)|pwd|(?:^|[_.\[-])(?:pass|otp|pin(?:code)?|totp)"
@@ -171,6 +171,23 @@ class Names:
 
     def __init__(self, wanted: str) -> None:
         self.matches = lru_cache(4096)(matcher(wanted))
+
+
+class Exceptions:
+    """Tells whose requests make no profile."""
+
+    def __init__(self, exceptions: Sequence[ProfileException]) -> None:
+        self._exceptions = [
+            (matcher(each.host.lower()), matcher(each.path), Networks(each.networks).hold if each.networks else None)
+            for each in exceptions
+        ]
+        self.hold = lru_cache(4096)(self._hold)
+
+    def _hold(self, host: str, path: str, address: str) -> bool:
+        return any(
+            is_host(host) and is_path(path) and (holds is None or holds(address))
+            for is_host, is_path, holds in self._exceptions
+        )
 
 
 class Networks:

@@ -124,10 +124,18 @@ class Counter:
             own.merge(slot)
         if other.samples:
             self.samples = newest(self.samples | other.samples)
-        kept = USUAL_SLOTS if self.key.unit in ("usual", "profile") else SLOTS
-        if len(self.slots) > kept:
-            for number in sorted(self.slots)[:-kept]:
+        if len(self.slots) > self._kept:
+            for number in sorted(self.slots)[: -self._kept]:
                 del self.slots[number]
+
+    def pushed_out(self, other: Counter) -> set[int]:
+        """Return the slots of this counter that go when *other* is merged into it."""
+        numbers = sorted(self.slots.keys() | other.slots.keys())
+        return self.slots.keys() & set(numbers[: -self._kept])
+
+    @property
+    def _kept(self) -> int:
+        return USUAL_SLOTS if self.key.unit in ("usual", "profile") else SLOTS
 
     @property
     def newest_slot(self) -> int:

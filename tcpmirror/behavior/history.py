@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, CounterKey, Slot, distinct
+from tcpmirror.behavior.window import host_key, is_of_host
 from tcpmirror.settings.tree import SECOND
 
 Find = Callable[[CounterKey], Counter | None]
@@ -54,7 +55,7 @@ def needed(key: CounterKey) -> tuple[CounterKey, ...]:
             requests_key(key.host, key.path, key.method),
             requests_key(key.host, key.path, key.method, key.point[-1]),
         )
-    return ()
+    return (host_key(key),) if key.unit == "profile" and not is_of_host(key) else ()
 
 
 def route_key(host: str, path: str, method: str) -> CounterKey:
@@ -197,9 +198,9 @@ def find_in(*tables: dict[CounterKey, Counter]) -> Find:
 
 
 def split(counters: Iterable[Counter]) -> tuple[list[Counter], list[Counter]]:
-    """Return (those that count what somebody did, histories)."""
+    """Return (those that count what somebody did, histories); the profile of a host tells what is usual there."""
     rest: list[Counter] = []
     histories: list[Counter] = []
     for counter in counters:
-        (histories if counter.key.unit == "usual" else rest).append(counter)
+        (histories if counter.key.unit == "usual" or is_of_host(counter.key) else rest).append(counter)
     return rest, histories

@@ -29,6 +29,7 @@ cdef class Profile:
     cdef bytes subject
     cdef str host
     cdef uint64_t slot, count, first_ns, last_ns
+    cdef Exchange sample        # None: nothing about its requests is odd
 
 
 cdef class Profiles:

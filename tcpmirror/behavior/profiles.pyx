@@ -27,6 +27,7 @@ DEF PROFILES = 8192       # of one worker, between two digests: up to 3 KiB each
 DEF WAYS = 8
 DEF KNOWN = 4096          # user agents, judged
 DEF AGENT_BYTES = 120     # of one that is shown
+DEF SAMPLED = 8           # calls between two digests, from which on one is kept whatever it looks like
 
 cdef uint64_t SLOT = SLOT_NS, BEAT = BEAT_NS
 
@@ -138,6 +139,9 @@ cdef class Profiles:
         self._sum(cell.traits, time_ns)
         if kind == HOST or self.is_asset:
             return
+        if self.agent.is_tool or self.is_attack or cell.traits.sums[CALLS] >= SAMPLED \
+                or not (self.looks.has_referer or self.looks.has_cookie or self.looks.has_credential):
+            cell.sample = self.exchange
         for at in range(SKETCHED):
             if self.has_value[at]:
                 cell.traits.note(at, self.values[at])
@@ -190,7 +194,7 @@ cdef class Profiles:
             traits.sums[WAIT_US] += (response.time_ns - self.exchange.request.end_ns) // 1000
 
     cdef list take(self):
-        """Return [(counter, None)] of what was noted since the last call, and begin anew."""
+        """Return [(counter, sample or None)] of what was noted since the last call, and begin anew."""
         cdef Profile cell
         cdef Py_ssize_t at
         cdef list found = []
@@ -201,7 +205,7 @@ cdef class Profiles:
                 cell = <Profile>self.cells[at]
                 key = profile_key(KINDS[cell.kind], text_of(cell.subject), cell.host, self.threshold)
                 slot = Slot(cell.count, cell.first_ns, cell.last_ns, traits=cell.traits)
-                found.append((Counter(key, {cell.slot: slot}), None))
+                found.append((Counter(key, {cell.slot: slot}), cell.sample))
                 self.cells[at] = None
         memset(self.keys, 0, PROFILES * sizeof(uint64_t))
         self.used = 0

@@ -3,7 +3,7 @@ from collections.abc import Callable, Container, Sequence
 from tcpmirror.behavior.counter import Counter
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
-from tcpmirror.settings.tree import Control
+from tcpmirror.settings.tree import Control, ProfileException
 
 CELLS: int
 
@@ -19,6 +19,7 @@ class Watch:
         asks: bool = ...,
         application_of: Callable[[str, str], int] = ...,
         confidence: int = ...,
+        exceptions: Sequence[ProfileException] = ...,
     ) -> None: ...
     def observe(
         self, exchange: Exchange, findings: list[Finding], session: bytes | None = None, source: bytes | None = None

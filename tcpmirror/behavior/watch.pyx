@@ -26,7 +26,7 @@ import hashlib
 import os
 
 from tcpmirror.behavior.cells import CELLS, UNCHECKED
-from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Names
+from tcpmirror.behavior.controls import IDENTIFIERS, LOGINS, PASSWORDS, Choice, Exceptions, Names
 from tcpmirror.behavior.graphql import measures
 from tcpmirror.behavior.parameters import body_parameters
 from tcpmirror.behavior.uploads import largest_part
@@ -65,6 +65,7 @@ cdef class Watch:
 
     cdef Cells cells
     cdef Profiles profiles      # None: none are made
+    cdef object is_left_out     # None: nobody is
     cdef Routes routes
     cdef bint asks
     cdef object breached, is_password, is_login, is_identifier
@@ -91,9 +92,10 @@ cdef class Watch:
     cdef list parameters        # that may count, None: not read
 
     def __init__(self, controls, int own, breached=frozenset(), bint asks=False,
-                 application_of=lambda host, path: -1, int confidence=0):
+                 application_of=lambda host, path: -1, int confidence=0, exceptions=()):
         self.cells = Cells()
         self.profiles = Profiles(confidence) if confidence else None
+        self.is_left_out = Exceptions(exceptions).hold if exceptions else None
         self.breached, self.asks = breached, asks
         self.checks = tuple(Check(index, control) for index, control in enumerate(controls))
         self.routes = Routes(Choice(controls, own, application_of), self.checks)
@@ -201,6 +203,8 @@ cdef class Watch:
 
     cdef object _profile(self, bint is_attack):
         """Note what the exchange tells of who sent it."""
+        if self.is_left_out is not None and self.is_left_out(self.route.host, self.route.path, text_of(self.source)):
+            return
         self.profiles.begin(self.exchange, self.route, self.route.is_asset or self._shows(), is_attack)
         if self.parameters:
             secrets = [value for _, name, value in self.parameters if self.is_password(name)]

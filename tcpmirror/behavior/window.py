@@ -31,6 +31,11 @@ def host_key(key: CounterKey) -> CounterKey:
     return key._replace(subject="", point=("host",))
 
 
+def is_of_host(key: CounterKey) -> bool:
+    """Tell whether *key* names the profile of a host."""
+    return key.unit == "profile" and key.point == ("host",)
+
+
 @dataclass(frozen=True)
 class Window:
     """What somebody was like in the window that ends with a slot, beside the whole host."""

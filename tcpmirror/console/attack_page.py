@@ -277,13 +277,14 @@ def _exchange(opened: Opened, hit: Row[Any], request: Message, response: Message
 
 def _payload_facts(hit: Row[Any], unmarked: tuple[str, ...]) -> None:
     with block("div", "tm-wide"):
-        Text("dt", "Payload" if len(hit.payloads) < 2 else "Payloads")
+        # What has no place in a message was found over many of them.
+        Text("dt", "Why" if not hit.point else "Payload" if len(hit.payloads) < 2 else "Payloads")
         with block("dd"):
             for payload in hit.payloads[:_MARKED]:
                 Text("code", visible(payload, keep=_LINE_ENDS) or "—", "tm-payload-full")
             if len(hit.payloads) > _MARKED:
                 Text("p", f"and {counted(len(hit.payloads) - _MARKED, 'more payload')}", "tm-quiet tm-small")
-            if unmarked:
+            if unmarked and hit.point:
                 Text(
                     "p",
                     "Shown decoded: in the message it stands in encoded form, or past the part that was kept.",

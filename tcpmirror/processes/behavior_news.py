@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from tcpmirror.behavior.bots import SENSITIVITIES
 from tcpmirror.behavior.breached import BreachedPasswords, breached_passwords
 from tcpmirror.behavior.controls import controls_in_force
 from tcpmirror.behavior.counter import Counter, CounterKey, Sample
@@ -39,9 +40,9 @@ class BehaviorNews:
         settings: Settings,
         page: CounterPage,
         report: Callable[[Exchange, list[Finding]], Report],
-        confidence: int = 0,
+        confidence: int | None = None,
     ) -> None:
-        """*confidence*: percent of the votes from which on bots are told; 0: none are looked for."""
+        """*confidence*: percent of the votes from which on bots are told, 0: none are looked for; None: as is set."""
         self._page = page
         self._confidence = confidence
         self._report = report
@@ -68,7 +69,8 @@ class BehaviorNews:
             self._breached[1],
             bool(behavior.breached_url),
             self._application,
-            self._confidence,
+            SENSITIVITIES[behavior.profiles.sensitivity] if self._confidence is None else self._confidence,
+            behavior.profiles.exceptions,
         )
         self.observe = self._watch.observe if self._address is None else self._observe_by_address
 
@@ -104,7 +106,7 @@ class BehaviorNews:
         if self.conceal is not None:
             counter = replace(counter, key=self.conceal(counter.key))
         counted = sum(slot.count for slot in counter.slots.values())
-        if exchange is not None and counted * SAMPLED >= counter.key.threshold:
+        if exchange is not None and (counter.key.unit == "profile" or counted * SAMPLED >= counter.key.threshold):
             report = self._report(exchange, [])
             counter.samples.add(Sample(report.time_ns, report.id, wire_report(report)))
         return counter

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tcpmirror.behavior.bots import Verdict, told
+from tcpmirror.behavior.bots import Told, told
 from tcpmirror.behavior.counter import Counter, CounterKey, Excess, add
 from tcpmirror.behavior.history import exceeding, split
+from tcpmirror.behavior.profile_table import ProfileTable
 from tcpmirror.behavior.record import decode_rows
 from tcpmirror.model.point import point_text
 
-PROFILES: Final = (
-    16_384  # of somebody in ten minutes, up to 3 KiB each; where there are more, the half with the fewest requests goes
-)
+PROFILES: Final = 16_384  # of somebody in ten minutes
 COUNTERS: Final = 65_536  # followed at once, about 1 KiB each; where there are more, the half that counts least goes
 ROWS: Final = 1_000  # told: those with the most requests
 _GIGA: Final = 1_000_000_000
@@ -25,18 +24,18 @@ class BehaviorSummary:
         self._limit = limit
         self._table: dict[CounterKey, Counter] = {}
         self._histories: dict[CounterKey, Counter] = {}
-        self._profiles: dict[CounterKey, Counter] = {}
-        self._profile_slots = 0
+        self._profiles = ProfileTable(PROFILES)
 
     def add(self, record: bytes) -> None:
         """Merge the counters of *record*; ValueError if it is no record of counters."""
-        rest, histories = split(decode_rows(record)[1])
-        for counter in rest:
-            if counter.key.unit == "unchecked":
-                continue  # files are looked through without asking anybody
+        counters = decode_rows(record)[1]
+        for counter in counters:
             if counter.key.unit == "profile":
-                self._add_profile(counter)
-                continue
+                counter.samples.clear()
+                self._profiles.add(counter)
+        # Files are looked through without asking anybody about passwords.
+        rest, histories = split(counter for counter in counters if counter.key.unit not in ("profile", "unchecked"))
+        for counter in rest:
             add(self._table, counter).samples.clear()
         for history in histories:
             if len(self._histories) < self._limit or history.key in self._histories:
@@ -52,28 +51,11 @@ class BehaviorSummary:
         return [row_of(key, excess) for key, excess in judged[:ROWS]]
 
     def bots(self) -> list[dict[str, Any]]:
-        """Return who is told of as a bot, as each kind that they are, those with the most requests first."""
-        rows = [
-            bot_row(key, marked, verdict)
-            for key, counter in self._profiles.items()
-            for marked, verdict in told(counter, self._profiles.get, sorted(counter.slots)).values()
-        ]
+        """Return who is told of as a bot, those with the most requests first."""
+        judged = ((profile.key, told(profile, self._profiles.get)) for profile in self._profiles)
+        rows = [bot_row(key, found) for key, found in judged if found is not None]
         rows.sort(key=lambda row: (-row["requests"], row["type"], row["subject"]))
         return rows[:ROWS]
-
-    def _add_profile(self, counter: Counter) -> None:
-        """Merge *counter*, a profile, and keep every slot of it: they are judged when all files are read."""
-        own = self._profiles.setdefault(counter.key, Counter(counter.key))
-        for number, slot in counter.slots.items():
-            if number in own.slots:
-                own.slots[number].merge(slot)
-            else:
-                own.slots[number] = slot
-                self._profile_slots += 1
-        if self._profile_slots > PROFILES:
-            least = sorted(self._profiles.values(), key=lambda one: (one.key.point == ("host",), most_of(one)))
-            for gone in least[: max(1, len(least) // 2)]:
-                self._profile_slots -= len(self._profiles.pop(gone.key).slots)
 
     def _make_room(self) -> None:
         least = sorted(self._table.items(), key=lambda item: item[1].peak / (item[0].threshold + 1))
@@ -81,21 +63,18 @@ class BehaviorSummary:
             del self._table[key]
 
 
-def most_of(counter: Counter) -> int:
-    return max((slot.count for slot in counter.slots.values()), default=0)
-
-
-def bot_row(key: CounterKey, marked: Counter, verdict: Verdict) -> dict[str, Any]:
+def bot_row(key: CounterKey, found: Told) -> dict[str, Any]:
     """Return what is told of a bot as JSON takes it. ``confidence``: the part of the possible votes that were cast."""
+    verdict, slots = found.verdict, found.marked.slots.values()
     return {
         "type": verdict.type,
         "kind": key.point[0],
         "subject": key.subject,
         "host": key.host,
         "confidence": round(verdict.confidence, 2),
-        "requests": sum(slot.count for slot in marked.slots.values()),
-        "first": min(slot.first_ns for slot in marked.slots.values()) / _GIGA,
-        "last": max(slot.last_ns for slot in marked.slots.values()) / _GIGA,
+        "requests": sum(slot.count for slot in slots),
+        "first": min(slot.first_ns for slot in slots) / _GIGA,
+        "last": max(slot.last_ns for slot in slots) / _GIGA,
         "votes": [
             {
                 "detector": vote.detector,

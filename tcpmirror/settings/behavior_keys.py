@@ -10,7 +10,7 @@ from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATH, URL, Choice, Duration, RejectedError, Text, Whole
 from tcpmirror.settings.policy_keys import EITHER, NAME
 from tcpmirror.settings.schema import Key, ListOf, Section
-from tcpmirror.settings.tree import SECOND, Control
+from tcpmirror.settings.tree import SECOND, Control, ProfileException
 
 DENIED: Final = ("gql_introspection", "gql_debug")  # which a request has or has not
 GRAPHQL: Final = ("gql_depth", "gql_aliases", "gql_docs_per_batch", "gql_doc_size", "gql_value_size", *DENIED)
@@ -119,6 +119,38 @@ CONTROL: Final = (
     Key("mode", Choice(("monitoring", "off")), "`off`: what matches is not counted.", "mode", own=True),
 )
 
+
+def _exception(given: dict[str, Any]) -> ProfileException:
+    exception = ProfileException(**given)
+    if exception == ProfileException():
+        raise RejectedError("it says nothing of the requests that are left out; accepted: `host`, `path`, `networks`")
+    return exception
+
+
+PROFILE_EXCEPTION: Final = (
+    Key("host", GLOB, "Host name.", "host", own=True, example="status.shop.example"),
+    Key("path", EITHER, "Path without query, `{}` for a value in it.", "path", own=True, example="/health*"),
+    Key("networks", ListOf(NETWORK), "Of the client's real address.", "networks", own=True, example=["10.0.0.0/8"]),
+)
+
+PROFILES: Final = (
+    Key(
+        "sensitivity",
+        Choice(("off", "paranoid", "normal", "safe")),
+        "From how many of the possible votes on somebody is told of: 25 % (`paranoid`), 33 % (`normal`), 50 % (`safe`). "
+        "`off`: nobody looks.",
+        "behavior.profiles.sensitivity",
+        own=True,
+    ),
+    Key(
+        "exceptions",
+        ListOf(Section(lambda: PROFILE_EXCEPTION, _exception, fields_of, accepted="a map with one of its keys at least")),
+        "Requests that are left out: of one's own monitoring, of partners. All that one says has to hold.",
+        "behavior.profiles.exceptions",
+        own=True,
+    ),
+)
+
 BEHAVIOR: Final = (
     Key("enabled", FLAG, "Count over many exchanges.", "behavior.enabled", own=True),
     Key(
@@ -128,6 +160,7 @@ BEHAVIOR: Final = (
         "behavior.controls",
         own=True,
     ),
+    Key("profiles", Section(lambda: PROFILES), "Who is a bot, by all that an hour of requests is like.", own=True),
     Key(
         "interval",
         Duration(SECOND, 60 * SECOND),

@@ -248,11 +248,32 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileException:
+    """Requests of which no profile is made. ``path``: a glob, or ``~`` and an expression, of a route.
+
+    All conditions have to hold; an empty one holds for everything, but one says something.
+    """
+
+    host: str = ""
+    path: str = ""
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """What somebody's requests are like in an hour, by which bots are told."""
+
+    sensitivity: str = "off"  # off | paranoid | normal | safe
+    exceptions: tuple[ProfileException, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Behavior:
     """What takes more than one exchange to be seen."""
 
     enabled: bool = True
     controls: tuple[Control, ...] = ()  # beside the built-in ones
+    profiles: Profiles = field(default_factory=Profiles)
     interval_ns: int = 2 * SECOND  # how often a worker hands on what it counted
     breached_passwords: str = ""  # a file of SHA-1 hashes; empty: the most common passwords
     breached_url: str = ""  # where the exporter asks for ranges of hashes; empty: it does not

@@ -23,7 +23,7 @@ metrics: {{enabled: false, legacy_status: {{enabled: false}}}}
 health_check: {{enabled: false}}
 discovery: {{interval: 1s}}
 sessions: {{interval: 1s}}
-behavior: {{interval: 1s, controls: {controls}}}
+behavior: {{interval: 1s, controls: {controls}, profiles: {{sensitivity: {bots}}}}}
 inspection: {{mask: [{{name: pins, parameter: pin}}]}}
 supervisor: {{state_dir: {directory}/state, run_dir: {directory}/run}}
 {more}
@@ -32,15 +32,24 @@ supervisor: {{state_dir: {directory}/state, run_dir: {directory}/run}}
 
 @contextmanager
 def sensor(
-    console: RunningConsole, directory: Path, capture: Path, controls: str = "[]", more: str = ""
+    console: RunningConsole, directory: Path, capture: Path, controls: str = "[]", more: str = "", bots: str = "'off'"
 ) -> Iterator[Callable[[], bool]]:
-    """Have a sensor with *more* settings read *capture*; its state in *directory* is kept. Yield whether it still runs."""
+    """Have a sensor with *more* settings read *capture*; its state in *directory* is kept. Yield whether it still runs.
+
+    *bots*: how sensitive it is to them.
+    """
     token = console.printed(r"deploy token: (\S+)")
     assert token is not None
     settings = directory / "settings.yaml"
     settings.write_text(
         SETTINGS.format(
-            capture=capture, url=console.url, token=token.group(1), directory=directory, controls=controls, more=more
+            capture=capture,
+            url=console.url,
+            token=token.group(1),
+            directory=directory,
+            controls=controls,
+            more=more,
+            bots=bots,
         )
     )
     cache = directory / "state" / "cache"

@@ -148,6 +148,35 @@ def test_discovery_only_tells_of_apis_and_of_no_attack(
     assert problems == []
 
 
+def test_a_bot_is_told_of_with_the_votes_on_it(
+    page: Page, reported: RunningConsole, problems: Problems, tmp_path: Path
+) -> None:
+    host, source = "bots.shop.example", "198.51.100.200"
+    told = shop.told("<h1>a thing</h1>")
+    visits = [
+        shop.visit(4.0 * at, source, (shop.asked(host, f"/things/{at}-of-all", User_Agent="python-requests/2.31"), told))
+        for at in range(240)
+    ]
+    start = time.time() - 1800
+    capture = write_capture(
+        tmp_path / "bot.pcap", *(each.frames(start, 40_000 + number) for number, each in enumerate(visits))
+    )
+    with sensor(reported, tmp_path, capture, bots="normal") as is_running, reported.reader() as reader:
+
+        def is_known() -> bool:
+            assert is_running(), (tmp_path / "sensor.log").read_text()[-3000:]
+            return bool(reader.get("/api/v1/attacks", params={"q": f"d:{host}"}).raise_for_status().json()["attacks"])
+
+        wait_until(is_known, "the bot in the cloud", 90, 0.5)
+    sign_in(page, reported)
+    _open_first(page, reported, f"type:scraping d:{host}", "scraping")
+    expect(page.locator(".tm-main")).to_contain_text(re.compile(r"\d+ of \d+ votes: many_documents 2\d\d \(normal 30\)"))
+    expect(page.locator(".tm-main")).to_contain_text("bad_agent 1 (normal 0.05)")
+    expect(page.locator(".tm-main")).to_contain_text(source)
+    expect(page.locator(".tm-main")).to_contain_text("/things/")
+    assert problems == []
+
+
 def _open_first(page: Page, console: RunningConsole, search: str, kind: str) -> None:
     """Open the newest attack that *search* finds, of the type *kind*."""
     with console.reader() as reader:

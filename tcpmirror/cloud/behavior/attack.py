@@ -21,7 +21,6 @@ from tcpmirror.cloud.schema import attacks, behavior_counters, facets, hits
 from tcpmirror.cloud.trends import count_more
 from tcpmirror.model.point import point_text
 
-CONFIDENCE: Final = 0.9
 # What one source does by itself; what is tried at one place is one attack, however many sources try.
 _OF_SOURCE: Final = frozenset(
     ("multiple_payloads", "resource_consumption", "api_abuse", "security_crawlers", "scraping", "account_takeover")
@@ -31,18 +30,23 @@ _BY_PARAMETER: Final = frozenset(("bola", "enum"))
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """Requests above the threshold of *key*: *known* of this attack before, *total* now, some of them as samples."""
+    """Requests above the threshold of *key*: *known* of this attack before, *total* now, some of them as samples.
+
+    ``why``: what is said of them; empty: what the key counts.
+    """
 
     key: CounterKey
     excess: Excess
     known: int
     total: int
     samples: tuple[Sample, ...]
+    why: str
+    confidence: float
 
 
 def add_marked(connection: Connection, node_id: str, marked: Marked, attack_id: int | None, book: SourceBook) -> int:
     """Add *marked* to the attack *attack_id*, or where that is None to the one it belongs to; return that."""
-    reports = [report for sample in marked.samples if (report := _of_sample(sample, marked.key)) is not None]
+    reports = [report for sample in marked.samples if (report := _of_sample(sample, marked)) is not None]
     if not reports and attack_id is None:
         reports = [_without_sample(marked)]
     stored = _hits_of(connection, [report.fields.id for report in reports])
@@ -101,9 +105,12 @@ def _point(key: CounterKey) -> tuple[str, ...]:
     return key.point if key.type in _BY_PARAMETER else ()
 
 
-def _finding(key: CounterKey) -> FindingIn:
+def _finding(marked: Marked) -> FindingIn:
+    key = marked.key
     text = f"more than {key.threshold} {_what(key)} in {key.window_ns / 1e9:g} s" if key.threshold else _single(key)
-    return FindingIn(type=key.type, point=list(_point(key)), payload=text, rule=key.control, confidence=CONFIDENCE)
+    return FindingIn(
+        type=key.type, point=list(_point(key)), payload=marked.why or text, rule=key.control, confidence=marked.confidence
+    )
 
 
 def _single(key: CounterKey) -> str:
@@ -130,7 +137,7 @@ def _what(key: CounterKey) -> str:
     }[key.unit]
 
 
-def _of_sample(sample: Sample, key: CounterKey) -> SoundReport | None:
+def _of_sample(sample: Sample, marked: Marked) -> SoundReport | None:
     """Return *sample* as a report of the attack; None where it is not sound."""
     try:
         fields = ReportIn.model_validate(orjson.loads(sample.report))
@@ -138,8 +145,8 @@ def _of_sample(sample: Sample, key: CounterKey) -> SoundReport | None:
         response = base64.b64decode(fields.response_b64, validate=True)
     except (ValidationError, ValueError):
         return None
-    report_id = _id(key, sample.id)
-    return SoundReport(fields.model_copy(update={"id": report_id, "findings": [_finding(key)]}), request, response)
+    report_id = _id(marked.key, sample.id)
+    return SoundReport(fields.model_copy(update={"id": report_id, "findings": [_finding(marked)]}), request, response)
 
 
 def _without_sample(marked: Marked) -> SoundReport:
@@ -162,7 +169,7 @@ def _without_sample(marked: Marked) -> SoundReport:
         "response_bytes": 0,
         "application": -1,
         "anomalies": [],
-        "findings": [_finding(key)],
+        "findings": [_finding(marked)],
     }
     return SoundReport(ReportIn(**fields), b"", b"")
 

@@ -11,14 +11,15 @@ import zstandard
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tcpmirror.behavior.counter import Counter, CounterKey, Excess, Sample, merged, read_row, row_of
-from tcpmirror.behavior.history import Find, exceeding, find_in, needed, split
+from tcpmirror.behavior.history import Find, find_in, needed, split
+from tcpmirror.behavior.marks import marks
 from tcpmirror.cloud.behavior.attack import Marked, add_marked
 from tcpmirror.cloud.bulk import chunks
 from tcpmirror.cloud.database import Database
 from tcpmirror.cloud.digest_ids import remember, was_taken
 from tcpmirror.cloud.enrichment.book import SourceBook
 from tcpmirror.cloud.grouping import EXTENDS_NS
-from tcpmirror.cloud.schema import behavior_counters
+from tcpmirror.cloud.schema import attacks, behavior_counters
 
 KEPT_NS: Final = 2 * 86_400 * 10**9  # twice the longest window
 _LIMIT: Final = 1 << 20
@@ -88,23 +89,33 @@ def _merged_row(
 ) -> dict[str, Any]:
     """Return the row of *fresh* added to what was there *before*, after its attack was brought up to date."""
     whole = Counter(fresh.key) if before is None else _unpacked(before.counter)
-    earlier = exceeding(whole, find).excess()
-    whole.merge(fresh)
     row: dict[str, Any] = dict(_NEW if before is None else before._mapping) | {"subject": whole.key.subject}
-    row["base"] += sum(count for number, count in earlier.items() if number not in whole.slots)
-    found = exceeding(whole, find).judged()
+    gone = whole.pushed_out(fresh)
+    if gone:
+        row["base"] += sum(count for number, count in marks(whole, find).counter.excess().items() if number in gone)
+    whole.merge(fresh)
+    counted, why, confidence = marks(whole, find)
+    found = counted.judged()
     total = row["base"] + (found.marked if found is not None else 0)
     if found is not None and total > row["marked"]:
-        if row["attack_id"] is None or found.first_ns > row["attack_ns"] + EXTENDS_NS:
+        if _is_another(connection, row, counted.key.type) or found.first_ns > row["attack_ns"] + EXTENDS_NS:
             row |= {"attack_id": None, "since": row["marked"]}
         is_news = row["attack_id"] is None or total >= 2 * row["marked"]
         samples = _chosen(whole, found, total - row["marked"]) if is_news else ()
-        marked = Marked(whole.key, found, row["marked"] - row["since"], total - row["since"], samples)
+        key = counted.key if why else whole.key
+        marked = Marked(key, found, row["marked"] - row["since"], total - row["since"], samples, why, confidence)
         row |= {"attack_id": add_marked(connection, intake.node_id, marked, row["attack_id"], intake.book), "marked": total}
         row["attack_ns"] = found.last_ns
         whole.samples.clear()  # they are stored as hits
     row |= {"last_ns": max(slot.last_ns for slot in whole.slots.values()), "counter": _packed(whole)}
     return {name: value for name, value in row.items() if name != "key"}
+
+
+def _is_another(connection: Connection, row: dict[str, Any], kind: str) -> bool:
+    """Tell whether the counter of *row* has no attack of *kind* yet: who was told of as one kind of bot may be another."""
+    if row["attack_id"] is None:
+        return True
+    return connection.execute(select(attacks.c.type).where(attacks.c.id == row["attack_id"])).scalar() != kind
 
 
 def _chosen(whole: Counter, found: Excess, most: int) -> tuple[Sample, ...]:
