@@ -138,7 +138,7 @@ cdef bint _close_unpacked(Regions* out, Py_ssize_t start, Py_ssize_t at, Py_ssiz
     while name_end > start and name_end > at - 6 and not TRAITS_OF[out.data[name_end - 1]] & BASE64:
         name_end -= 1  # an equals sign, a colon and a blank, a quote and two ends of lines
     name = name_end
-    while name > start and name > name_end - NAME_BYTES and TRAITS_OF[out.data[name - 1]] & BASE64:
+    while name > start and name > name_end - NAME_BYTES and TRAITS_OF[out.data[name - 1]] & BASE64 and out.data[name - 1] != 47:
         name -= 1
     if name < name_end < at:
         memmove(data + (name_end - name) + 1, data, wrote)

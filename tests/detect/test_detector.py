@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,22 @@ def test_the_first_tier_keeps_a_value_and_its_name_together(
     assert detector.inspect(clean) == []  # and so the name alone is known as clean
     asked = request(b"POST", target, headers, body)
     assert [finding.rule for finding in detector.inspect(asked)] == ["rce-command-field"]
+
+
+ELSEWHERE = b"https://elsewhere.example/"
+IN_HEADS = ("header", "header in base64", "cookie")  # which the rules below leave to others
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"), [("ptrav-remote-root", b"base_path"), ("redir-foreign-site", b"next")], ids=["include", "redirect"]
+)
+@pytest.mark.parametrize("place", [place for place in FIELDS if place not in IN_HEADS])
+def test_the_first_tier_keeps_an_address_and_its_name_together(
+    detector: Detector, place: str, rule: str, name: bytes
+) -> None:
+    instead = {PACKED: b64encode(ELSEWHERE), NAMED.hex().encode(): ELSEWHERE.hex().encode()}
+    instead |= dict.fromkeys((NAMED.replace(b" ", b"+"), NAMED.replace(b" ", b"%20"), NAMED), ELSEWHERE) | {b"shell": name}
+    asked = list(FIELDS[place])
+    for text, other in instead.items():
+        asked = [part.replace(text, other) for part in asked]
+    assert rule in [finding.rule for finding in detector.inspect(request(b"POST", *asked))]
