@@ -30,6 +30,7 @@ def test_list_is_found_in_sorted_and_turned_over(page: Page, console: RunningCon
     search.get_by_label("Sorted by").click()
     page.get_by_role("option", name="Value").click()
     expect(rows.first).to_contain_text("198.51.100.10")
+    expect(page).to_have_url(re.compile("sources-sort=value"))
     page.reload()
     expect(rows).to_have_count(9)
     expect(rows.first).to_contain_text("198.51.100.10")
