@@ -88,6 +88,8 @@ class BehaviorOutbox(Outbox):
                 add(self._unsent, counter)
                 whole.samples.clear()  # they wait with what is unsent
                 self._log(whole)
+            if len(self._new_profiles) > len(self._profiles):
+                self._keep_new()
             if len(self._whole) > self._limit:
                 self._make_room()
 
@@ -128,7 +130,7 @@ class BehaviorOutbox(Outbox):
             return []
         self._judge_s = time.monotonic() + PROFILES_EVERY_S
         self._profiles.forget(self._latest_ns // SLOT_NS - USUAL_SLOTS)
-        self._new_profiles = {key: new for key, new in self._new_profiles.items() if key in self._profiles}
+        self._keep_new()
         odd = []
         for key in self._new_profiles:
             whole = self._profiles.get(key)
@@ -138,6 +140,10 @@ class BehaviorOutbox(Outbox):
                 if found is not None:
                     self._write(found.marked.key, whole)
         return odd
+
+    def _keep_new(self) -> None:
+        """Let go of what is new of profiles that are followed no more."""
+        self._new_profiles = {key: new for key, new in self._new_profiles.items() if key in self._profiles}
 
     def _is_near(self, whole: Counter) -> bool:
         return exceeding(whole, self._find, NEAR).peak * NEAR >= max(1, whole.key.threshold)

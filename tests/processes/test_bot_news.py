@@ -166,6 +166,7 @@ def test_the_exporter_keeps_within_its_bound(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(behavior_outbox, "PROFILE_SLOTS", 100)
     sensor = Sensor(workers=1)
     sensor.see(scraper(0.01, 2_000, PYTHON, lambda number: f"10.0.{number % 8}.{number % 250}"))
+    assert len(sensor.outbox._new_profiles) <= 100  # what waits is bounded before any of it is looked at
     sensor.outbox.next()
     assert len(sensor.outbox._profiles) <= 100
     assert sensor.outbox._new_profiles.keys() <= {profile.key for profile in sensor.outbox._profiles}
