@@ -15,9 +15,8 @@ from tcpmirror.behavior.counter import SLOTS_A_WINDOW, Counter, Slot
 from tcpmirror.behavior.detectors import LEAST_CALLS, Detector, Vote
 from tcpmirror.behavior.history import Find
 from tcpmirror.behavior.window import Window, host_key, is_of_host, window_of
+from tcpmirror.settings.tree import SENSITIVITIES
 
-# How sure one has to be, in percent of the votes: of eleven detectors that may vote, three, four or six. Off: nobody looks.
-SENSITIVITIES: Final = {"off": 0, "paranoid": 25, "normal": 33, "safe": 50}
 CONFIDENCE: Final = SENSITIVITIES["normal"]
 CLIENT_ADDRESSES: Final = 3  # of clients that look alike: what fewer do is told of each of them
 SUSPICIOUS: Final = "api_abuse"  # told where no other kind is

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from tcpmirror.behavior.bots import SENSITIVITIES
 from tcpmirror.behavior.breached import BreachedPasswords, breached_passwords
 from tcpmirror.behavior.controls import controls_in_force
 from tcpmirror.behavior.counter import Counter, CounterKey, Sample
@@ -20,7 +19,7 @@ from tcpmirror.export.wire import wire_report
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.report import Report
-from tcpmirror.settings.tree import Settings
+from tcpmirror.settings.tree import SENSITIVITIES, Settings
 from tcpmirror.telemetry.counters import CounterPage
 
 RECORD_BYTES: Final = 256 * 1024

@@ -10,7 +10,7 @@ from tcpmirror.settings.inspection_keys import fields_of
 from tcpmirror.settings.kinds import FLAG, GLOB, NETWORK, PATH, URL, Choice, Duration, RejectedError, Text, Whole
 from tcpmirror.settings.policy_keys import EITHER, NAME
 from tcpmirror.settings.schema import Key, ListOf, Section
-from tcpmirror.settings.tree import SECOND, Control, ProfileException
+from tcpmirror.settings.tree import SECOND, SENSITIVITIES, Control, ProfileException
 
 DENIED: Final = ("gql_introspection", "gql_debug")  # which a request has or has not
 GRAPHQL: Final = ("gql_depth", "gql_aliases", "gql_docs_per_batch", "gql_doc_size", "gql_value_size", *DENIED)
@@ -136,7 +136,7 @@ PROFILE_EXCEPTION: Final = (
 PROFILES: Final = (
     Key(
         "sensitivity",
-        Choice(("off", "paranoid", "normal", "safe")),
+        Choice(tuple(SENSITIVITIES)),
         "From how many of the possible votes on somebody is told of: 25 % (`paranoid`), 33 % (`normal`), 50 % (`safe`). "
         "`off`: nobody looks.",
         "behavior.profiles.sensitivity",

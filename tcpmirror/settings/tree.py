@@ -7,6 +7,7 @@ in bytes, times in nanoseconds unless the name says otherwise; a count of 0 mean
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 SECOND = 1_000_000_000
 MIB = 1 << 20
@@ -259,11 +260,15 @@ class ProfileException:
     networks: tuple[str, ...] = ()
 
 
+# How sure one has to be, in percent of the votes: of eleven detectors that may vote, three, four or six. Off: nobody looks.
+SENSITIVITIES: Final = {"off": 0, "paranoid": 25, "normal": 33, "safe": 50}
+
+
 @dataclass(frozen=True, slots=True)
 class Profiles:
     """What somebody's requests are like in an hour, by which bots are told."""
 
-    sensitivity: str = "off"  # off | paranoid | normal | safe
+    sensitivity: str = "off"  # one of SENSITIVITIES
     exceptions: tuple[ProfileException, ...] = ()
 
 

@@ -98,7 +98,8 @@ def _merged_row(
     found = counted.judged()
     total = row["base"] + (found.marked if found is not None else 0)
     if found is not None and total > row["marked"]:
-        if _is_another(connection, row, counted.key.type) or found.first_ns > row["attack_ns"] + EXTENDS_NS:
+        is_another = row["attack_id"] is None or (why and _type_of(connection, row["attack_id"]) != counted.key.type)
+        if is_another or found.first_ns > row["attack_ns"] + EXTENDS_NS:
             row |= {"attack_id": None, "since": row["marked"]}
         is_news = row["attack_id"] is None or total >= 2 * row["marked"]
         samples = _chosen(whole, found, total - row["marked"]) if is_news else ()
@@ -111,11 +112,9 @@ def _merged_row(
     return {name: value for name, value in row.items() if name != "key"}
 
 
-def _is_another(connection: Connection, row: dict[str, Any], kind: str) -> bool:
-    """Tell whether the counter of *row* has no attack of *kind* yet: who was told of as one kind of bot may be another."""
-    if row["attack_id"] is None:
-        return True
-    return connection.execute(select(attacks.c.type).where(attacks.c.id == row["attack_id"])).scalar() != kind
+def _type_of(connection: Connection, attack_id: int) -> str | None:
+    """Return the type of the attack: who was told of as one kind of bot may be another now."""
+    return connection.execute(select(attacks.c.type).where(attacks.c.id == attack_id)).scalar()
 
 
 def _chosen(whole: Counter, found: Excess, most: int) -> tuple[Sample, ...]:
