@@ -40,7 +40,7 @@ def segment(port: int, size: int = 10) -> bytes:
     return bytes(Ether(**MAC) / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=port, dport=80, seq=1) / (b"x" * size))
 
 
-def read_until(receive: Callable[[], object], claim: Callable[[], bool], deadline_s: float = 5.0) -> None:
+def read_until(receive: Callable[[], object], claim: Callable[[], bool], deadline_s: float = 30.0) -> None:
     """Call *receive* until *claim* holds; AssertionError after *deadline_s*."""
     end = time.monotonic() + deadline_s
     while not claim():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tcpmirror.cloud.api.access import COOKIE
 from tests.cloud.running import until
@@ -21,6 +21,8 @@ from tests.console.browsing import CHROMIUM, Problems
 
 COMMAND = [sys.executable, "-c", "import sys; from tcpmirror.console.command import main; sys.exit(main())"]
 ROOT = Path(__file__).resolve().parents[2]
+WAIT_MS = 30_000  # for what a page shall come to show: a machine with other work is slow
+expect.set_options(timeout=WAIT_MS)
 
 
 class RunningConsole(AbstractContextManager["RunningConsole"]):
@@ -44,7 +46,7 @@ class RunningConsole(AbstractContextManager["RunningConsole"]):
     def __exit__(self, *raised: object) -> None:
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         finally:
             self.process.kill()
 
@@ -95,7 +97,7 @@ class RunningConsole(AbstractContextManager["RunningConsole"]):
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.output
@@ -131,7 +133,7 @@ def problems() -> Problems:
 def context(browser: Browser, console: RunningConsole) -> Iterator[BrowserContext]:
     """Yield a browser window of its own: no cookies, nothing kept."""
     opened = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=console.url)
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(WAIT_MS)
     yield opened
     opened.close()
 

@@ -19,7 +19,7 @@ def cloud() -> Iterator[TestCloud]:
 def eventually() -> Callable[..., None]:
     """Return a function that polls a claim until it holds, and fails when it does not within the deadline."""
 
-    def poll(claim: Callable[[], object], deadline_s: float = 10.0) -> None:
+    def poll(claim: Callable[[], object], deadline_s: float = 60.0) -> None:
         until_s = time.monotonic() + deadline_s
         while not claim():
             assert time.monotonic() < until_s, "did not happen in time"

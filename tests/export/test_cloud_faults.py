@@ -60,7 +60,7 @@ def test_each_fault_is_counted_by_its_reason_and_logged_and_costs_nothing(
     with caplog.at_level(logging.WARNING, "tcpmirror.export.sender"):
         road.sender.start()
         eventually(lambda: road.is_empty)
-        assert road.sender.rounds.finish(5.0)
+        assert road.sender.rounds.finish(30.0)
     assert set(cloud.stored) == ids(1, 2)
     counted = {each: road.counters.get(f"failed_{each}") for each in REASONS if road.counters.get(f"failed_{each}")}
     assert counted == {reason: 1}
@@ -225,7 +225,7 @@ class Day:
     def pass_by(self) -> TestCloud:
         self.sender.start()
         assert self.over.wait(60.0)
-        assert self.sender.rounds.finish(10.0)
+        assert self.sender.rounds.finish(30.0)
         assert self.cloud is not None
         self.cloud.close()
         return self.cloud

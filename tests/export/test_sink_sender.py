@@ -68,7 +68,7 @@ def make_road(tmp_path: Path) -> Iterator[Callable[..., Road]]:
 
     yield make
     for road in made:
-        assert road.sender.rounds.finish(5.0)
+        assert road.sender.rounds.finish(30.0)
 
 
 def ids(*numbers: int) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 from tcpmirror.supervisor.control import ask
 
 REPOSITORY = Path(__file__).parents[2]
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 PAUSE_S = 0.01
 
 T = TypeVar("T")

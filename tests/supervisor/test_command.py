@@ -96,7 +96,7 @@ def test_a_sensor_in_the_background_keeps_nothing_of_its_caller_open(operator: O
         close_fds=False,
     )
     os.close(writing)
-    assert command.wait(15) == EXIT_OK
+    assert command.wait(60) == EXIT_OK
     assert os.read(reading, 1) == b"", "the pipe has no writer any more"
     os.close(reading)
 
@@ -211,7 +211,7 @@ def test_run_stays_in_front_and_ends_in_order_on_interrupt(operator: Operator) -
         assert told[0].startswith("tcpmirror runs:")
         assert PASSWORD.search(told[2])
         process.send_signal(signal.SIGINT)
-        assert process.wait(15) == EXIT_OK
+        assert process.wait(60) == EXIT_OK
     assert list(operator.run_dir.iterdir()) == []
 
 
@@ -231,7 +231,7 @@ def test_run_goes_on_when_nobody_reads_what_it_prints(operator: Operator) -> Non
             assert (operator.directory / "state/admin-password").exists(), "it was not shown to anybody"
         finally:
             process.terminate()
-        assert process.wait(15) == EXIT_OK
+        assert process.wait(60) == EXIT_OK
 
 
 def test_memory_that_is_not_there_is_named_with_its_keys(operator: Operator) -> None:

@@ -108,7 +108,7 @@ def test_too_many_callers_are_turned_away_and_room_comes_back(served: Served) ->
         assert one_more.recv(1) == b""
     for caller in callers:
         caller.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while True:
         try:
             assert ask(served.run_dir, {"a": 1})["you said"] == {"a": 1}

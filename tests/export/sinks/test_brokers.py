@@ -42,7 +42,7 @@ def test_kafka_keeps_each_hit_under_the_id_of_its_request(kafka: str, hits: list
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": "test", "auto.offset.reset": "earliest", "log_level": 0})
     consumer.subscribe(["hits"])
     found: dict[str, str] = {}
-    until_s = time.monotonic() + 20
+    until_s = time.monotonic() + 60
     while len(found) < 3 and time.monotonic() < until_s:
         read = consumer.poll(0.2)
         if read is not None and read.error() is None:
@@ -80,7 +80,7 @@ def nats_server(tmp_path: Path, free_port: int, request: pytest.FixtureRequest) 
         pytest.skip("nats-server is not installed")
     options = ["-js", "-a", "127.0.0.1", "-p", str(free_port), "-sd", str(tmp_path), "-auth", "s3cret"]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen([command, *options], stdout=log, stderr=log) as running:
-        until_s = time.monotonic() + 10
+        until_s = time.monotonic() + 60
         while socket.socket().connect_ex(("127.0.0.1", free_port)):
             assert time.monotonic() < until_s
             time.sleep(0.01)

@@ -105,7 +105,7 @@ class Collector:
         self._listener.close()
 
 
-def await_true(claim: Callable[[], object], deadline_s: float = 10.0) -> None:
+def await_true(claim: Callable[[], object], deadline_s: float = 60.0) -> None:
     until_s = time.monotonic() + deadline_s
     while not claim():
         assert time.monotonic() < until_s, "did not happen in time"
