@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -83,9 +84,12 @@ def _faulty(product: str, version: str, told: str) -> Iterator[Sign]:
 
 
 _SESSION: Final = re.compile(
-    r"(?i)(?:^|[_.-])(?:sess\w*|sid|auth|jwt|token|login|remember\w*)(?:$|[_.-])|sess(?:ion)?_?id|connect\.sid"
+    r"(?i)(?:^|[_.:-])(?:s?sess\w*|sid|auth|jwt|token|login|logged_in|remember\w*|identity|typo_user|(?:asp)?x?auth)(?:$|[_.:-])"
+    r"|sess(?:ion)?_?id|session$|connect\.sid|aspnetcore\.|oauth2_proxy|^cakephp$"
 )
-_NO_SESSION: Final = re.compile(r"(?i)csrf|xsrf|anon|lang|locale|consent|track|visitor|analytics|^_ga|push|device")
+_NO_SESSION: Final = re.compile(
+    r"(?i)csrf|xsrf|anon|lang|locale|consent|track|visitor|analytics|^_ga|push|device|start$|^(?:__stripe|amp|ai|mp|sc|s)_"
+)
 _GONE: Final = re.compile(rb"(?i)max-age=(?:0|-)|expires=[^;]*(?:1970|1969|2000)")
 
 
@@ -206,14 +210,37 @@ def _is_public(request: Request, name: str, value: str, found: str) -> bool:
 
 
 _SIMPLE: Final = (b"", b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")
-_GUARD_HEADER: Final = re.compile(rb"(?i)\n(?:authorization|x-requested-with|[\w-]*(?:csrf|xsrf|token)[\w-]*|x-api-key):")
+# Headers that browsers and proxies set; any other is one that a page of another site may not add (Fetch, section 2.2.2).
+_COMMON_HEADER: Final = re.compile(
+    r"(?i)accept(?:-.*)?|alt-used|cache-control|cdn-.*|cf-.*|client-ip|connection|content-.*|cookie|date|device-memory|dnt|downlink"
+    r"|early-data|ect|expect|fastly-.*|forwarded|from|host|if-.*|keep-alive|max-forwards|origin|pragma|priority|proxy-.*|purpose"
+    r"|range|referer|rtt|save-data|sec-.*|te|trailer|transfer-encoding|true-client-ip|upgrade(?:-.*)?|user-agent|via|viewport-width"
+    r"|width|baggage|b3|traceparent|tracestate|uber-trace-id|x-(?:akamai|amz|amzn|azure|appengine|b3|client|cloud|cluster|datadog"
+    r"|edge|envoy|forwarded|google|https?|newrelic|nginx|original|proto|real|request|scheme|varnish)(?:-.*)?"
+)
+_GUARD_HEADER: Final = re.compile(r"(?i)authorization|x-requested-with|.*(?:csrf|xsrf|token)")
 _GUARD_FIELD: Final = re.compile(
     rb"(?i)csrf|xsrf|token|nonce|authenticity|requestverification|captcha|formkey|form_key|_wpnonce|sesskey"
 )
-_OPEN_PATH: Final = re.compile(
-    rb"(?i)log[-_]?(?:in|on|out)|sign[-_]?(?:in|up|out)|regist|auth|token|search|subscri|contact|track|collect|beacon|log$|csp"
-    rb"|saml|sso|acs$|callback|webhook|notif|return"
+# A value that nobody guesses; a UUID names a thing and is no secret.
+_GUARD_VALUE: Final = re.compile(
+    rb"(?:(?<!pass)(?<!password)(?<!pwd)=|\r\n\r\n)"
+    rb"(?:(?=[^&=\r]{0,80}?[0-9])(?=[^&=\r]{0,80}?[a-z])(?=[^&=\r]{0,80}?[A-Z])[\w+/.:%-]{20,}+={0,2}|[0-9a-f]{32,}+)(?:$|&|\r\n--)"
 )
+_SIGNS_ON: Final = (
+    rb"log[-_]?(?:in|on|out)|sign[-_]?(?:in|up|on|out)|auth|o?auth\d?|openid|sso|saml\d?|register|registration|session"
+)
+_OPEN_PATH: Final = re.compile(
+    rb"(?i)/(?:" + _SIGNS_ON + rb")(?:$|[/._-])"  # who is not signed in yet, and may come from elsewhere
+    rb"|/(?:token|search|suggest|subscribe|newsletter|contact(?:[-_]us)?|track|tracking|collect|beacon|logs?|csp[-_]?\w*|acs|callback"
+    rb"|webhook|notify|notification|ipn|return)/?$"
+)
+
+
+@lru_cache(4096)
+def _guards(name: str) -> bool:
+    """Tell whether a header of this *name* is none that a page of another site can make a browser send."""
+    return _GUARD_HEADER.match(name) is not None or _COMMON_HEADER.fullmatch(name) is None
 
 
 def of_forms(request: Request, response: Response, host: str, is_open: Callable[[str], bool]) -> Iterator[Sign]:
@@ -222,13 +249,14 @@ def of_forms(request: Request, response: Response, host: str, is_open: Callable[
     That they do is seen: *is_open* tells of a cookie that the host was seen to hand out without SameSite (RFC 6265bis,
     section 5.5.7), or a page of another site sent this one with it, and it was accepted.
     """
-    if request.method != b"POST" or not 200 <= response.status < 400 or request.body_length == 0:
+    if request.method != b"POST" or not 200 <= response.status < 400:
         return
     kind = (request.header(b"content-type") or b"").partition(b";")[0].strip().lower()
     path, _, query = request.target.partition(b"?")
-    if kind not in _SIMPLE or _OPEN_PATH.search(path) or _GUARD_HEADER.search(request.head):
+    if kind not in _SIMPLE or _OPEN_PATH.search(path) or any(_guards(name.decode("latin-1")) for name, _ in request.headers):
         return
-    if _GUARD_FIELD.search(request.body[:LOOK]) or _GUARD_FIELD.search(query):
+    body = request.body[:LOOK]
+    if _GUARD_FIELD.search(body) or _GUARD_FIELD.search(query) or _GUARD_VALUE.search(body):
         return
     origin = (request.header(b"origin") or b"").decode("latin-1")
     is_foreign = "://" in origin and _site(origin) != _site(host)
