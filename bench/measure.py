@@ -21,7 +21,7 @@ from typing import Any, Final
 from bench.traffic import Capture
 
 # Of `analyze --until`, in the order of the road.
-STAGES: Final = ("capture", "reassembly", "http", "detect", "apis", "sessions")
+STAGES: Final = ("capture", "reassembly", "http", "detect", "apis", "sessions", "behavior")
 RUN_S: Final = 600.0
 
 
@@ -60,7 +60,7 @@ class Figures:
 def analyze(capture: Path, workers: int, until: str = "") -> Run:
     """Return the cost and the summary of `tcpmirror analyze` over *capture*, up to the stage *until* if one is named."""
     command = [sys.executable, "-m", "tcpmirror.cli", "analyze", "--workers", str(workers)]
-    command += ["--until", until] if until else ["--findings", os.devnull, "--apis", os.devnull]
+    command += ["--until", until] if until else ["--findings", os.devnull, "--apis", os.devnull, "--weaknesses", os.devnull]
     before, started = children_cpu_s(), time.monotonic()
     done = subprocess.run([*command, str(capture)], capture_output=True, timeout=RUN_S, check=False)
     wall_s = time.monotonic() - started
@@ -135,10 +135,10 @@ def measure(capture: Capture, title: str, small: Capture, workers: int, times: i
 
 
 def stage_us(capture: Capture, small: Capture, workers: int, times: int, whole_s: float) -> dict[str, float]:
-    """Return CPU microseconds an exchange for each stage, start-up left out, and for what follows the last (``report``).
+    """Return CPU microseconds an exchange for each stage, start-up left out, and for what follows the last (``rest``).
 
     They are differences between runs that end after one stage and after the next, so a stage carries what it makes the ones
-    before it do. What follows is behaviour, which is counted, and findings, which are written.
+    before it do. What follows is weaknesses, which are looked for, and findings, which are written.
     *whole_s*: CPU seconds of the whole road.
     """
     costs: dict[str, float] = {}
@@ -148,4 +148,4 @@ def stage_us(capture: Capture, small: Capture, workers: int, times: int, whole_s
         sofar = 1e6 * statistics.median(turn.cpu_s for turn in taken) / capture.exchanges
         costs[stage] = round(sofar - reached, 2)
         reached = sofar
-    return {**costs, "report": round(1e6 * whole_s / capture.exchanges - reached, 2)}
+    return {**costs, "rest": round(1e6 * whole_s / capture.exchanges - reached, 2)}

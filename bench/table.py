@@ -11,7 +11,7 @@ HEAD: Final = (
     "exchanges per CPU-second over all processes, start-up included and left out; "
     "microseconds an exchange by stage\n"
     f"{'kind':<56}{'exchanges':>10}{'packets':>10}{'/CPU-s':>9}{'no start':>9}"
-    + "".join(f"{stage:>12}" for stage in (*STAGES, "report"))
+    + "".join(f"{stage:>12}" for stage in (*STAGES, "rest"))
     + f"{'MiB':>6}"
 )
 

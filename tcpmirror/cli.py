@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--exchanges", metavar="OUT.jsonl", help="write a line for every exchange (- for standard output)")
     analyze.add_argument("--findings", metavar="OUT.jsonl", help="write a line for every finding (- for standard output)")
     analyze.add_argument("--apis", metavar="OUT.jsonl", help="write a line for every API endpoint (- for standard output)")
+    analyze.add_argument("--weaknesses", metavar="OUT.jsonl", help="write a line for every weakness of the servers")
     analyze.add_argument("--bots", metavar="OUT.jsonl", help="write a line for each bot, with the evidence")
     analyze.add_argument("--key-log", default="", metavar="FILE", help="decrypt TLS with the secrets of an SSLKEYLOGFILE")
     analyze.add_argument("--until", default="all", metavar="STAGE", help=argparse.SUPPRESS)
@@ -171,6 +172,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
             exchanges=_output(files, arguments.exchanges),
             findings=_output(files, arguments.findings),
             apis=_output(files, arguments.apis),
+            weaknesses=_output(files, arguments.weaknesses),
             bots=_output(files, arguments.bots),
             until=arguments.until,
             cache_dir=cache_directory(),

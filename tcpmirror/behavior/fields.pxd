@@ -12,7 +12,9 @@ cdef class Fields:
     cdef uint64_t[KNOWN] unwanted   # hashes of names that are not followed
 
     cdef list names(self, bytes body)
-    cdef void _find(self, const char* data, const char* end, bint is_json, list found)
+    cdef void _find_members(self, const char* data, const char* end, list found)
+    cdef void _find_pairs(self, const char* data, const char* end, bint has_parts, list found)
+    cdef void _take(self, const char* name, Py_ssize_t size, list found)
     cdef uint64_t _hashed(self, const char* name, Py_ssize_t size) noexcept
     cdef bint _is_wanted(self, const char* name, Py_ssize_t size)
 

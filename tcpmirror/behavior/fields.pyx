@@ -18,17 +18,17 @@ import re
 from tcpmirror.behavior.counter import Counter, Slot
 from tcpmirror.behavior.history import FIELDS_BLOCK_NS, answers_key, requests_key
 
-DEF BODY_BYTES = 16_384
+DEF ANSWER_BYTES = 16_384
+DEF REQUEST_BYTES = 262_144   # a larger body is not read
 DEF SMALL_BYTES = 1024        # answers up to it are all read, of larger ones one in SAMPLED
 DEF SAMPLED = 8
 DEF NAME_BYTES = 40
-DEF EDGE_BYTES = 2048
 DEF NAMES = 8                 # of one body
 DEF COUNTS = 64               # of a resource between two digests
 
 cdef uint64_t BLOCK = FIELDS_BLOCK_NS
 # A role that is no right: who speaks in a conversation with a language model.
-cdef object OTHER_ROLE = re.compile(rb'"role"\s*:(?!\s*"(?:user|assistant|system|developer|tool|function|model)")|(?:^|&)role=')
+cdef object OTHER_ROLE = re.compile(rb'"role"\s*:(?!\s*"(?:user|assistant|system|developer|tool|function|model)")|(?:^|&)role=|name="role"')
 
 
 cdef class Fields:
@@ -39,42 +39,64 @@ cdef class Fields:
         self.key0, self.key1 = int.from_bytes(os.urandom(8), "little"), int.from_bytes(os.urandom(8), "little")
 
     cdef list names(self, bytes body):
-        """Return the names that are followed of the fields in *body*, of JSON or of a form; of a long one, at its edges."""
+        """Return the names that are followed of the fields in *body*: of JSON, of a form, or of one in parts (multipart)."""
         cdef const char* data = PyBytes_AS_STRING(body)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
-        cdef bint is_json = data[0] == 123 or data[0] == 91
         cdef list found = []
-        if size <= 2 * EDGE_BYTES:
-            self._find(data, data + size, is_json, found)
+        if data[0] == b"{" or data[0] == b"[":
+            self._find_members(data, data + size, found)
         else:
-            self._find(data, data + EDGE_BYTES, is_json, found)
-            self._find(data + size - EDGE_BYTES, data + size, is_json, found)
+            self._find_pairs(data, data + size, data[0] == b"-", found)
         return found
 
-    cdef void _find(self, const char* data, const char* end, bint is_json, list found):
-        """Add to *found* the names from *data* to *end*."""
+    cdef void _find_members(self, const char* data, const char* end, list found):
+        """Add to *found* the names of members of the JSON from *data* to *end*: what stands in quotes before a colon."""
         cdef const char* at = data
         cdef const char* stop
         cdef const char* begin
         while len(found) < NAMES:
-            at = <const char*>memchr(at, 58 if is_json else 61, end - at)  # : or =
+            at = <const char*>memchr(at, b":", end - at)
             if at == NULL:
                 break
             stop = at
             at += 1
-            if is_json:
-                while stop > data and (stop - 1)[0] <= 32:
-                    stop -= 1
-                if stop == data or (stop - 1)[0] != 34:
-                    continue
+            while stop > data and (stop - 1)[0] <= 32:
                 stop -= 1
+            if stop == data or (stop - 1)[0] != b'"':
+                continue
+            stop -= 1
             begin = stop
-            while begin > data and stop - begin <= NAME_BYTES and (begin - 1)[0] != (34 if is_json else 38):
+            while begin > data and stop - begin <= NAME_BYTES and (begin - 1)[0] != b'"':
                 begin -= 1
-            if 0 < stop - begin <= NAME_BYTES and self._is_wanted(begin, stop - begin):
-                name = PyBytes_FromStringAndSize(begin, stop - begin).decode("latin-1")
-                if name not in found:
-                    found.append(name)
+            self._take(begin, stop - begin, found)
+
+    cdef void _find_pairs(self, const char* data, const char* end, bint has_parts, list found):
+        """Add to *found* the names before an equals sign, or those in quotes behind it in a form of parts."""
+        cdef const char* at = data
+        cdef const char* begin
+        while len(found) < NAMES:
+            at = <const char*>memchr(at, b"=", end - at)
+            if at == NULL:
+                break
+            begin = at
+            at += 1
+            if has_parts:
+                if at - data > 6 and at < end and at[0] == b'"' and (at - 2)[0] == b"e" and (at - 6)[0] == b" ":  # name="
+                    begin = at + 1
+                    at = <const char*>memchr(begin, b'"', end - begin)
+                    if at == NULL:
+                        break
+                    self._take(begin, at - begin, found)
+                continue
+            while begin > data and at - begin <= NAME_BYTES + 1 and (begin - 1)[0] != b"&":
+                begin -= 1
+            self._take(begin, at - 1 - begin, found)
+
+    cdef void _take(self, const char* name, Py_ssize_t size, list found):
+        if 0 < size <= NAME_BYTES and self._is_wanted(name, size):
+            text = PyBytes_FromStringAndSize(name, size).decode("latin-1")
+            if text not in found:
+                found.append(text)
 
     cdef bint _is_wanted(self, const char* name, Py_ssize_t size):
         cdef uint64_t hashed = self._hashed(name, size) | 1
@@ -108,7 +130,7 @@ cdef class Resource:
     cdef void learn(self, Request request, Response response):
         """Count the names in *response* that are no echo of *request*."""
         cdef Py_ssize_t size = PyBytes_GET_SIZE(response.body)
-        if not 200 <= response.status < 300 or not 2 < size <= BODY_BYTES or PyBytes_AS_STRING(response.body)[0] not in b"{[":
+        if not 200 <= response.status < 300 or not 2 < size <= ANSWER_BYTES or PyBytes_AS_STRING(response.body)[0] not in b"{[":
             return
         if size > SMALL_BYTES and mixed(response.time_ns) % SAMPLED:
             return
@@ -119,7 +141,7 @@ cdef class Resource:
     cdef list sent(self, Request request, uint32_t source):
         """Return the names that are followed of the fields in *request*, and count it for what is usual."""
         cdef list names
-        if not 2 < PyBytes_GET_SIZE(request.body) <= BODY_BYTES:
+        if not 2 < PyBytes_GET_SIZE(request.body) <= REQUEST_BYTES:
             return []
         method = request.method.decode("latin-1")
         names = self.fields.names(request.body)

@@ -10,8 +10,8 @@ import orjson
 
 from tcpmirror.model.exchange import Request
 
-BODY_BYTES: Final = 4 * 1024  # of a body that is read; credentials come in small ones
-LEAVES: Final = 64
+BODY_BYTES: Final = 64 * 1024  # of a body that is read
+LEAVES: Final = 512
 DEPTH: Final = 6
 Parameter = tuple[tuple[str, ...], str, bytes]  # point, name, value
 

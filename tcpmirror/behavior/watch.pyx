@@ -38,7 +38,8 @@ DEF MEDIA = 256           # media types, judged
 DEF PLACES = 32           # in a path whose values are counted
 DEF PAIRS = 64            # parameters of a query
 DEF NAME_BYTES = 64
-DEF BODY_BYTES = 4096     # of a body that is read, as parameters.BODY_BYTES
+DEF BODY_BYTES = 65_536    # of a body that is read where a control may count what is in it, as parameters.BODY_BYTES
+DEF SMALL_BYTES = 4096     # of one that is read to learn whether there is such a control
 DEF SEEN_ALL = 16         # bodies of a route that are read to learn whether it has parameters that count
 DEF SEEN_STEP = 16        # then one in so many, and all where there are
 
@@ -401,8 +402,9 @@ cdef class Watch:
                     found.append((name.point, name.text,
                                   PyBytes_FromStringAndSize(self.pair_values[at].data, self.pair_values[at].size)))
         if 0 < PyBytes_GET_SIZE(request.body) <= BODY_BYTES and (
-                route.reads_body or route.seen <= SEEN_ALL or route.seen % SEEN_STEP == 0
-                or holds(request.body, b"assw")):
+                route.reads_body or holds(request.body, b"assw")
+                or PyBytes_GET_SIZE(request.body) <= SMALL_BYTES and (
+                    route.seen <= SEEN_ALL or route.seen % SEEN_STEP == 0)):
             sent = body_parameters(request)
             if not route.reads_body:
                 for _, text, _ in sent:

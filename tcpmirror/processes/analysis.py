@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -46,17 +46,30 @@ from tcpmirror.processes.lines import EXCHANGES, FINDINGS, line_records, read_li
 from tcpmirror.processes.masking import concealing, concealing_counters
 from tcpmirror.processes.session_news import SessionNews
 from tcpmirror.processes.sorting import LineSorter
+from tcpmirror.processes.weakness_summary import WeaknessSummary
 from tcpmirror.processes.worker import DECRYPTION_COUNTERS, Publisher, finish_waiting, open_table, take_segments
 from tcpmirror.processes.worker_road import WorkerRoad
 from tcpmirror.protocols.connection import ProtocolFactory
-from tcpmirror.ring.ring import KIND_APIS, KIND_BEHAVIOR, KIND_DRAIN, KIND_IGNORED, KIND_LINE, KIND_SOURCE_END
+from tcpmirror.ring.ring import (
+    KIND_APIS,
+    KIND_BEHAVIOR,
+    KIND_DRAIN,
+    KIND_IGNORED,
+    KIND_LINE,
+    KIND_SOURCE_END,
+    KIND_WEAKNESSES,
+)
 from tcpmirror.settings.memory import divided
 from tcpmirror.settings.tree import Settings
+from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.ledger import ledgers
 
-STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "apis", "sessions", "all")
-_JUDGING: Final = ("detect", "apis", "sessions", "all")
-_LEARNING: Final = ("apis", "sessions")
+if TYPE_CHECKING:
+    from tcpmirror.processes.weakness_news import WeaknessNews
+
+STAGES: Final = ("capture", "ring", "reassembly", "http", "detect", "apis", "sessions", "behavior", "all")
+_JUDGING: Final = STAGES[4:]
+_LEARNING: Final = STAGES[5:-1]
 WAIT_MS: Final = 100
 
 
@@ -77,11 +90,13 @@ class Analysis:
     cache_dir: Path | None = None
     key_log: str = ""
     apis: IO[bytes] | None = None
+    weaknesses: IO[bytes] | None = None
     bots: IO[bytes] | None = None
     _secrets: TlsSecrets = field(default_factory=lambda: TlsSecrets(0))
     _types: Counter[str] = field(default_factory=Counter)
     _ignored: IgnoredCounts = field(default_factory=Counter)
     _inventory: Inventory = field(default_factory=Inventory)
+    _weaknesses: WeaknessSummary = field(default_factory=WeaknessSummary)
     _behavior: BehaviorSummary = field(default_factory=BehaviorSummary)
 
     def run(self) -> dict[str, Any]:
@@ -108,6 +123,9 @@ class Analysis:
         if self.apis is not None:
             for line in api_lines(self._inventory.table.values()):
                 self.apis.write(line + b"\n")
+        if self.weaknesses is not None:
+            for line in self._weaknesses.lines():
+                self.weaknesses.write(line + b"\n")
         if self.bots is not None:
             for row in self._behavior.bots():
                 self.bots.write(orjson.dumps(row) + b"\n")
@@ -151,16 +169,19 @@ class Analysis:
             return judge.report(exchange, findings)
 
         apis = ApiNews(self.settings.discovery.endpoints, page) if self.apis is not None or self.until in _LEARNING else None
-        counts_behavior = self.until == "all" and self.settings.behavior.enabled
+        counts_behavior = self.until in ("behavior", "all") and self.settings.behavior.enabled
         sessions = SessionNews(self.settings, page) if counts_behavior or self.until == "sessions" else None
         confidence = CONFIDENCE if self.bots is not None else 0
         behavior = BehaviorNews(self.settings, page, reported, confidence) if counts_behavior else None
-        learning = Learning(page, apis=apis, sessions=sessions, behavior=behavior)
+        weaknesses = self._weakness_news(page)
+        learning = Learning(page, apis=apis, weaknesses=weaknesses, sessions=sessions, behavior=behavior)
         judge = Judge(self.settings, detector, keep, page, self.exchanges is not None, learning)
         if behavior is not None:
             behavior.conceal = concealing_counters(judge.masks)
         if apis is not None:
             apis.conceal = concealing(judge.masks)
+        if weaknesses is not None:
+            weaknesses.masks_of = judge.masks_of
         factory = self._factory(judge)
         table = open_table(factory, self.settings, self.workers)
         counts = Publisher(page, table, factory)
@@ -181,6 +202,8 @@ class Analysis:
         counts.publish()
         for record in apis.records(writer.largest_payload) if apis is not None else ():
             send(KIND_APIS, record)
+        for record in weaknesses.records(writer.largest_payload) if weaknesses is not None else ():
+            send(KIND_WEAKNESSES, record)
         for record in behavior.records(writer.largest_payload) if behavior is not None else ():
             send(KIND_BEHAVIOR, record)
         for row, count in judge.ignored.items():
@@ -188,6 +211,13 @@ class Analysis:
         send(KIND_DRAIN, b"")
         out.ring()
         return EXIT_OK
+
+    def _weakness_news(self, page: CounterPage) -> WeaknessNews | None:
+        if self.weaknesses is None:
+            return None
+        from tcpmirror.processes.weakness_news import WeaknessNews  # its tables take a tenth of a second to make
+
+        return WeaknessNews(page, self.settings.limits)
 
     def _factory(self, judge: Judge) -> SinkFactory:
         if self.until == "reassembly":
@@ -221,6 +251,8 @@ class Analysis:
                             self._types[orjson.loads(line)["type"]] += 1
                     elif record[0] == KIND_APIS:
                         self._inventory.add(*decode_rows(record[1]))
+                    elif record[0] == KIND_WEAKNESSES:
+                        self._weaknesses.add(record[1])
                     elif record[0] == KIND_BEHAVIOR:
                         self._behavior.add(record[1])
                     elif record[0] == KIND_IGNORED:

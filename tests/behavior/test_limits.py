@@ -223,6 +223,29 @@ def test_a_field_that_only_answers_know_is_marked() -> None:
     assert {name: excess.marked for name, excess in found.items()} == {"assigned-fields": 1}
 
 
+def padded(body: bytes) -> bytes:
+    """Put 10 KB before and behind the last member of a document."""
+    at = body.rindex(b",")
+    filler = b"".join(b', "k%d": "%s"' % (number, b"x" * 90) for number in range(100))
+    return body[:at] + filler + body[at:-1] + filler + b"}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        padded(b'{"name": "n", "isAdmin": true}'),
+        b"a=%s&isAdmin=1&b=%s" % (b"x" * 9000, b"y" * 9000),
+        b'--x\r\nContent-Disposition: form-data; name="isAdmin"\r\n\r\n1\r\n--x--\r\n',
+        b'--x\r\nContent-Disposition: form-data; name="a"; filename="is_admin"\r\n\r\n%s\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="isAdmin"\r\n\r\n1\r\n--x--\r\n' % (b"x" * 9000),
+    ],
+    ids=["JSON", "a form", "parts", "parts with a file"],
+)
+def test_a_field_is_found_wherever_it_stands(body: bytes) -> None:
+    attack = exchange("/api/users/1", "PATCH", body, at_s=60)
+    assert list(assigned([*profile_changes(40), attack]).values()) == [1]
+
+
 OWN_FIELDS = {
     "requests have always carried it": lambda: profile_changes(100, extra=b', "role": "user"'),
     "a field that answers do not know": lambda: [*profile_changes(40), *profile_changes(1, 40, b', "owner": 1')],

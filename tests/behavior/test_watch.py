@@ -16,6 +16,7 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.settings.tree import SECOND, Control
 from tests.behavior.exchanges import NOON, above, counted, every, exchange, judged
 
+PADDED = b"".join(b"k%d=%s&" % (number, b"x" * 90) for number in range(300)) + b"user=bob&passwd=guess-%d"
 JSON, FORM = b'{"username": "bob", "password": "guess-%d"}', b"user=bob&passwd=guess-%d"
 COMMON = frozenset({b"123456", b"qwerty"})
 
@@ -27,6 +28,7 @@ def logins(count: int, pause_s: float = 1.0, status: int = 401, body: bytes = JS
 ATTACKS = {
     "passwords guessed, in JSON": (lambda: logins(40), "brute-passwords", 30),
     "passwords guessed, in a form": (lambda: logins(40, body=FORM), "brute-passwords", 30),
+    "passwords guessed, behind 30 KB of other fields": (lambda: logins(40, body=PADDED), "brute-passwords", 30),
     "passwords guessed, every answer 200": (lambda: logins(90, 0.2, 200), "brute-any-answer", 60),
     "pages guessed": (
         lambda: every(0.2, 90, target=lambda n: f"/{'abcdefghij'[n % 10]}{n}", status=404),

@@ -169,3 +169,23 @@ def test_bots_are_told_of_with_their_evidence(tmp_path: Path) -> None:
     silent = io.BytesIO()
     Analysis(Settings(), [str(write_capture(tmp_path / "reader.pcap", *reader))], 2, bots=silent).run()
     assert silent.getvalue() == b""
+
+
+def test_weaknesses_are_told_the_gravest_first(tmp_path: Path) -> None:
+    cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: sessionid=0123456789abcdef; Path=/\r\nContent-Length: 2\r\n\r\nok"
+    talks = [
+        conversation([(0, request(f"/news/{number}?access_token=8f14e45fceea167a5a36")), (1, cookie)], port=41000 + number)
+        for number in range(4)
+    ]
+    told = []
+    for workers in (1, 3):
+        out = io.BytesIO()
+        pcaps = [str(write_capture(tmp_path / "weak.pcap", *talks))]
+        Analysis(Settings(), pcaps, workers, weaknesses=out).run()
+        told.append([json.loads(line) for line in out.getvalue().splitlines()])
+    for lines in told:  # how many of a place are looked at depends on the worker
+        assert [(line["kind"], line["severity"], line["path"]) for line in lines] == [
+            ("secret-in-url", "medium", "/news/{}"),
+            ("cookie-flags", "low", "/"),
+        ]
+    assert "8f14e45fceea167a5a36" not in told[0][0]["evidence"]
