@@ -15,8 +15,7 @@ cdef class Fields:
     cdef void _find_members(self, const char* data, const char* end, list found)
     cdef void _find_pairs(self, const char* data, const char* end, bint has_parts, list found)
     cdef void _take(self, const char* name, Py_ssize_t size, list found)
-    cdef uint64_t _hashed(self, const char* name, Py_ssize_t size) noexcept
-    cdef bint _is_wanted(self, const char* name, Py_ssize_t size)
+    cdef void _take_new(self, const char* name, Py_ssize_t size, uint64_t hashed, list found)
 
 
 cdef class Resource:

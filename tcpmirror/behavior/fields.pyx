@@ -18,6 +18,46 @@ import re
 from tcpmirror.behavior.counter import Counter, Slot
 from tcpmirror.behavior.history import FIELDS_BLOCK_NS, answers_key, requests_key
 
+# Sixteen bytes at a time. The lowest byte of a word comes first, as on all processors that this runs on.
+cdef extern from *:
+    """
+    typedef unsigned char field_lanes __attribute__((vector_size(16)));
+    typedef unsigned long long field_halves __attribute__((vector_size(16)));
+
+    /* The first colon from `at` on that follows a quote or a blank, or `end`; there is a byte before `at`. */
+    static inline const char *name_colon(const char *at, const char *end) {
+        field_lanes here, before;
+        field_halves found;
+        for (; end - at >= 16; at += 16) {
+            __builtin_memcpy(&here, at, 16);
+            __builtin_memcpy(&before, at - 1, 16);
+            found = (field_halves) ((field_lanes) (here == ':') & ((field_lanes) (before == '"') | (field_lanes) (before <= ' ')));
+            if (found[0])
+                return at + (__builtin_ctzll(found[0]) >> 3);
+            if (found[1])
+                return at + 8 + (__builtin_ctzll(found[1]) >> 3);
+        }
+        while (at < end && (*at != ':' || (at[-1] != '"' && (unsigned char) at[-1] > ' ')))
+            at++;
+        return at;
+    }
+
+    /* Where the name that ends before `stop` begins: behind the last quote of the sixteen bytes before it, or NULL. */
+    static inline const char *behind_quote(const char *stop) {
+        field_lanes here;
+        field_halves quotes;
+        __builtin_memcpy(&here, stop - 16, 16);
+        quotes = (field_halves) (here == '"');
+        if (quotes[1])
+            return stop - (__builtin_clzll(quotes[1]) >> 3);
+        if (quotes[0])
+            return stop - 8 - (__builtin_clzll(quotes[0]) >> 3);
+        return 0;
+    }
+    """
+    const char* name_colon(const char* at, const char* end) noexcept nogil
+    const char* behind_quote(const char* stop) noexcept nogil
+
 DEF ANSWER_BYTES = 16_384
 DEF REQUEST_BYTES = 262_144   # a larger body is not read
 DEF SMALL_BYTES = 1024        # answers up to it are all read, of larger ones one in SAMPLED
@@ -29,6 +69,19 @@ DEF COUNTS = 64               # of a resource between two digests
 cdef uint64_t BLOCK = FIELDS_BLOCK_NS
 # A role that is no right: who speaks in a conversation with a language model.
 cdef object OTHER_ROLE = re.compile(rb'"role"\s*:(?!\s*"(?:user|assistant|system|developer|tool|function|model)")|(?:^|&)role=|name="role"')
+
+
+cdef inline uint64_t _hashed(uint64_t key0, uint64_t key1, const char* name, Py_ssize_t size) noexcept:
+    """Return a hash of *name*, not 0: two words that overlap hold one of up to sixteen bytes."""
+    cdef uint64_t first, last = 0
+    if size > 16:
+        return siphash13(key0, key1, <const uint8_t*>name, size) | 1
+    if size >= 8:
+        memcpy(&first, name, 8)
+        memcpy(&last, name + size - 8, 8)
+    else:
+        first = short_word(<const uint8_t*>name, size)
+    return mixed(mixed(first ^ key0) ^ last ^ key1 ^ <uint64_t>size << 56) | 1
 
 
 cdef class Fields:
@@ -51,24 +104,29 @@ cdef class Fields:
 
     cdef void _find_members(self, const char* data, const char* end, list found):
         """Add to *found* the names of members of the JSON from *data* to *end*: what stands in quotes before a colon."""
-        cdef const char* at = data
+        cdef const char* at = data + 1
         cdef const char* stop
+        cdef uint64_t hashed
         cdef const char* begin
         while len(found) < NAMES:
-            at = <const char*>memchr(at, b":", end - at)
-            if at == NULL:
+            at = name_colon(at, end)
+            if at == end:
                 break
-            stop = at
+            stop = at - 1
             at += 1
-            while stop > data and (stop - 1)[0] <= 32:
+            while stop > data and <uint8_t>stop[0] <= 32:
                 stop -= 1
-            if stop == data or (stop - 1)[0] != b'"':
+            if stop[0] != b'"':
                 continue
-            stop -= 1
-            begin = stop
-            while begin > data and stop - begin <= NAME_BYTES and (begin - 1)[0] != b'"':
-                begin -= 1
-            self._take(begin, stop - begin, found)
+            begin = behind_quote(stop) if stop - data >= 16 else NULL
+            if begin == NULL:
+                begin = stop
+                while begin > data and stop - begin <= NAME_BYTES and (begin - 1)[0] != b'"':
+                    begin -= 1
+            if 0 < stop - begin <= NAME_BYTES:
+                hashed = _hashed(self.key0, self.key1, begin, stop - begin)
+                if self.unwanted[hashed >> 1 & (KNOWN - 1)] != hashed:  # in line, because it happens to each member
+                    self._take_new(begin, stop - begin, hashed, found)
 
     cdef void _find_pairs(self, const char* data, const char* end, bint has_parts, list found):
         """Add to *found* the names before an equals sign, or those in quotes behind it in a form of parts."""
@@ -92,32 +150,20 @@ cdef class Fields:
                 begin -= 1
             self._take(begin, at - 1 - begin, found)
 
-    cdef void _take(self, const char* name, Py_ssize_t size, list found):
-        if 0 < size <= NAME_BYTES and self._is_wanted(name, size):
-            text = PyBytes_FromStringAndSize(name, size).decode("latin-1")
-            if text not in found:
-                found.append(text)
+    cdef inline void _take(self, const char* name, Py_ssize_t size, list found):
+        """Add *name* to *found*, if it is followed."""
+        cdef uint64_t hashed
+        if 0 < size <= NAME_BYTES:
+            hashed = _hashed(self.key0, self.key1, name, size)
+            if self.unwanted[hashed >> 1 & (KNOWN - 1)] != hashed:
+                self._take_new(name, size, hashed, found)
 
-    cdef bint _is_wanted(self, const char* name, Py_ssize_t size):
-        cdef uint64_t hashed = self._hashed(name, size) | 1
-        if self.unwanted[hashed >> 1 & (KNOWN - 1)] == hashed:
-            return False
-        if self.wanted(PyBytes_FromStringAndSize(name, size).decode("latin-1")):
-            return True
-        self.unwanted[hashed >> 1 & (KNOWN - 1)] = hashed
-        return False
-
-    cdef uint64_t _hashed(self, const char* name, Py_ssize_t size) noexcept:
-        """Return a hash of *name*: two words that overlap hold one of up to sixteen bytes."""
-        cdef uint64_t first, last = 0
-        if size > 16:
-            return siphash13(self.key0, self.key1, <const uint8_t*>name, size)
-        if size >= 8:
-            memcpy(&first, name, 8)
-            memcpy(&last, name + size - 8, 8)
-        else:
-            first = short_word(<const uint8_t*>name, size)
-        return mixed(mixed(first ^ self.key0) ^ last ^ self.key1 ^ <uint64_t>size << 56)
+    cdef void _take_new(self, const char* name, Py_ssize_t size, uint64_t hashed, list found):
+        text = PyBytes_FromStringAndSize(name, size).decode("latin-1")
+        if not self.wanted(text):
+            self.unwanted[hashed >> 1 & (KNOWN - 1)] = hashed
+        elif text not in found:
+            found.append(text)
 
 
 cdef class Resource:

@@ -41,7 +41,7 @@ DEF NAME_BYTES = 64
 DEF BODY_BYTES = 65_536    # of a body that is read where a control may count what is in it, as parameters.BODY_BYTES
 DEF SMALL_BYTES = 4096     # of one that is read to learn whether there is such a control
 DEF SEEN_ALL = 16         # bodies of a route that are read to learn whether it has parameters that count
-DEF SEEN_STEP = 16        # then one in so many, and all where there are
+DEF SEEN_STEP = 64        # then one in so many, and all where there are
 
 cdef tuple SHOWN = (b"image/", b"font/", b"video/", b"audio/", b"text/css", b"application/javascript", b"text/javascript")
 cdef tuple AGENT = ("header", "user-agent")

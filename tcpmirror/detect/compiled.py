@@ -19,6 +19,7 @@ from typing import Final
 import hyperscan
 
 from tcpmirror.detect.pack import Rule
+from tcpmirror.detect.text_search import OnMatch, Scan
 from tcpmirror.errors import SettingsError
 
 # Where an installation puts the databases of the rules that it came with.
@@ -40,7 +41,6 @@ _BOUND: Final = 16
 _ANCHOR: Final = re.compile(rb"\\.|\[(?:\\.|\[:\w+:\]|[^\]\\])*\]|\(\?|[\^$]", re.DOTALL)
 
 # Called with (expression index, start, end, flags, context); a true return ends the scan.
-OnMatch = Callable[[int, int, int, int, object], bool | None]
 
 
 class Role(IntEnum):
@@ -79,12 +79,9 @@ class Matcher:
                 return False
         return True
 
-    def scanner(self, on_match: OnMatch) -> Callable[[bytes], object]:
+    def scanner(self, on_match: OnMatch) -> Scan:
         """Return what `scan` does with *on_match* as one call; ScanTerminated if that ended it."""
-        if self._database is None:
-            return len
-        scan, scratch = self._database.scan, self._scratch
-        return lambda data: scan(data, on_match, 0, None, scratch)  # arguments by name take twice the time
+        return Scan(self._database, self._scratch, on_match)
 
 
 def value_expressions(rules: Sequence[Rule]) -> list[Expression]:

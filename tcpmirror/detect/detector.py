@@ -8,19 +8,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
-from tcpmirror.detect import entities, error_probe, graphql, smuggling, tokens
+from tcpmirror.detect import entities, error_probe, graphql, tokens
 from tcpmirror.detect.compiled import Expression, value_expressions
+from tcpmirror.detect.detector_road import DetectorRoad
 from tcpmirror.detect.gates import Gates
 from tcpmirror.detect.grade import grade, severity
-from tcpmirror.detect.ignoring import Ignored, Ignoring, Sieve
-from tcpmirror.detect.needles import holds_token
+from tcpmirror.detect.ignoring import Sieve
 from tcpmirror.detect.pack import Pack, Rule
 from tcpmirror.detect.page_injection import shows_text
 from tcpmirror.detect.search import Conditions, Searches, by_role
 from tcpmirror.detect.site import is_foreign
+from tcpmirror.detect.text_search import FormSearch
 from tcpmirror.detect.verdict import Sign, Verdict, counting, is_document, is_file, judge, key_of
 from tcpmirror.model.anomaly import Anomaly
-from tcpmirror.model.exchange import Exchange, Request, Response
+from tcpmirror.model.exchange import Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.point import Point
 from tcpmirror.settings.tree import Limits
@@ -63,17 +64,10 @@ class Views(Protocol):
     def fold(self, value: bytes) -> bytes: ...
 
 
-class Detector:
-    """Finds attacks in exchanges, one at a time; not to be shared between threads.
-
-    ``tier2`` counts the requests that the first tier let through; ``inspected`` all of them. ``ignored``: what of the last
-    exchange was found and is not to be reported, because ``ignoring`` says so.
-    """
+class Detector(DetectorRoad):
+    """Finds attacks in exchanges, one at a time; not to be shared between threads."""
 
     def __init__(self, pack: Pack, limits: Limits, views: Views, cache_dir: Path | None = None) -> None:
-        self.others: tuple[Callable[[Exchange], list[Finding]], ...] = ()  # what else judges requests, such as SecLang rules
-        self.ignoring: Ignoring | None = None
-        self.ignored: list[Ignored] = []
         self.masks = pack.masks
         matched = [rule for rule in pack.rules if rule.patterns]
         request_rules = [rule for rule in matched if not rule.is_for_responses]
@@ -91,9 +85,7 @@ class Detector:
         self.views = views
         self._tokens = tokens.TokenCheck()
         self._signs: dict[bytes, list[Sign]] = {}
-        self._opened: Sequence[Expression] = ()
-        self.inspected = 0
-        self.tier2 = 0
+        super().__init__(views, self.gates.search, self._responses.search)
 
     @property
     def cache_names(self) -> frozenset[str]:
@@ -105,52 +97,38 @@ class Detector:
     @property
     def opened_by(self) -> frozenset[str]:
         """The ids of the rules whose signs made the last suspect suspect; empty: something else did."""
-        return frozenset(self.gates.rules[item.rule].id for item in self._opened)
+        return frozenset(self.gates.rules[item.rule].id for item in self.opened)
 
-    def inspect(self, exchange: Exchange) -> list[Finding]:
-        """Return what *exchange* shows, strongest sign per value and type; empty for a clean one."""
-        findings: list[Finding] = []
-        sieve = None if self.ignoring is None else self.ignoring.of(exchange)
-        request = exchange.request
-        if request is not None:
-            self.inspected += 1
-            self._opened = ()
-            bomb = (exchange.anomalies | request.anomalies) & _BOMB
-            findings += smuggling.findings(exchange)
-            if bomb or self.is_suspect(request):
-                self.tier2 += 1
-                findings += self.judge_request(request, bomb, sieve)
-            for inspect in self.others:
-                findings += inspect(exchange)
-        if exchange.response is not None and exchange.response.body:
-            told = self._judge_response(exchange.response)
-            findings += told
-            if told and request is not None:
-                findings += error_probe.findings(request, findings)
-        if sieve is not None:
-            findings = list(filter(sieve.passes, findings)) if findings else findings
-            self.ignored = sieve.ignored
+    def told(self, findings: list[Finding]) -> list[Finding]:
+        """Return as many of *findings* as one exchange may tell, with the severity that their rules state."""
         return [self._with_severity(finding) for finding in findings[:FINDINGS_LIMIT]]
+
+    def sifted(self, findings: list[Finding], sieve: Sieve) -> list[Finding]:
+        """Return what *sieve* lets pass; the rest of what it held back goes to ``ignored``."""
+        passed = list(filter(sieve.passes, findings)) if findings else findings
+        self.ignored = sieve.ignored
+        return passed
 
     def _with_severity(self, finding: Finding) -> Finding:
         """Return *finding* with the severity that its rule states, where what computed it states none."""
         known = "" if finding.severity else self._severities.get(finding.rule, "")
         return replace(finding, severity=known) if known else finding
 
-    def is_suspect(self, request: Request) -> bool:
-        """Tell whether *request* needs the full path. False is certain: the full path would find nothing."""
-        form = self.views.normal_form(request)
-        if form is None:
-            return True
-        seen = self.gates.matched(form)
-        if seen and self.gates.adds_up(seen):
-            self._opened = seen
-            return True
-        if holds_token(form) and any(map(self._tokens.is_suspect, form)):
-            return True
-        self.views.learn_clean()
-        body = request.body
-        return bool(body) and (entities.is_suspect(body) or graphql.is_suspect(body))
+    def adds_up(self, form: tuple[bytes, ...], found: int) -> bool:
+        """Tell whether the gates that were seen in *form* open it, and note which they are."""
+        seen = self.gates.completed(form, found)
+        if not self.gates.adds_up(seen):
+            return False
+        self.opened = seen
+        return True
+
+    def has_weak_token(self, form: tuple[bytes, ...]) -> bool:
+        return any(map(self._tokens.is_suspect, form))
+
+    def is_text(self, response: Response) -> bool:
+        """Tell whether *response* is, or may be, text."""
+        kind = response.header(b"content-type")
+        return kind is None or _is_textual(kind[:_KIND_BYTES])
 
     def explain(self, request: Request) -> list[tuple[Point, list[str]]]:
         """Return every point of *request* with the ids of all rules that count there, decisive or not."""
@@ -259,17 +237,13 @@ class Detector:
         folded = self.views.fold(value)
         return (value,) if folded is value else (value, folded)
 
-    def _judge_response(self, response: Response) -> list[Finding]:
-        kind = response.header(b"content-type")
-        if kind is not None and not _is_textual(kind[:_KIND_BYTES]):
-            return []
+    def judge_response(self, response: Response, request: Request | None, findings: list[Finding]) -> list[Finding]:
+        """Return what *response* tells, and where that answers something in *request*, what that is. *findings*: so far."""
         body = response.body[:RESPONSE_LOOK]
-        signs = self._responses.signs(body)
-        if not signs:
-            return []
         point = Point(("response_body",), body)
-        verdicts = judge(point, signs, self._responses.rules, self._responses.expressions)
-        return [_finding(point, verdict, lambda value: value) for verdict in verdicts]
+        verdicts = judge(point, self._responses.signs(body), self._responses.rules, self._responses.expressions)
+        told = [_finding(point, verdict, lambda value: value) for verdict in verdicts]
+        return [*told, *error_probe.findings(request, [*findings, *told])] if told and request is not None else told
 
 
 class Tier:
@@ -284,25 +258,20 @@ class Tier:
         asked = Conditions(conditions, len(signs), cache_dir)
         self.cache_names = search.cache_names | asked.cache_names
         self.expressions = (*search.expressions, *conditions)
-        self._seen: list[Sign] = []
-        self._scanners = search.scanners(self._note)
+        self.search = FormSearch([search.scanners(self._note)])
         self._conditions = asked.scanners(self._note)
 
     def signs(self, *forms: bytes) -> list[Sign]:
         """Return what matches in any of *forms*, the ways in which one value is read; nothing where no rule has a sign."""
-        self._seen = []
-        for form in forms:
-            if form:
-                for scan in self._scanners:
-                    scan(form)
-        if self._seen:
-            for rule in {self.expressions[sign.expression].rule for sign in self._seen} & self._conditions.keys():
+        seen: list[Sign] = self.search.each_of(forms)
+        if seen:
+            for rule in {self.expressions[sign.expression].rule for sign in seen} & self._conditions.keys():
                 for form in forms:
                     self._conditions[rule](form)
-        return self._seen
+        return seen
 
     def _note(self, index: int, start: int, end: int, flags: int, context: object) -> None:
-        self._seen.append(Sign(index, end))
+        self.search.seen.append(Sign(index, end))
 
 
 class _Findings:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tcpmirror.detect.compiled import Expression, OnMatch, Role, ScanTerminated, gate_expressions
+from tcpmirror.detect.compiled import Expression, Role, gate_expressions
 from tcpmirror.detect.pack import Rule
 from tcpmirror.detect.search import OTHERS, SORTED, UNSORTED, Conditions, Searches, by_role
+from tcpmirror.detect.text_search import FormSearch, OnMatch
 from tcpmirror.detect.verdict import THRESHOLD
 from tcpmirror.model.alphabet import ALPHABETS
 
@@ -27,7 +28,7 @@ class Gates:
         note = self._noting(texts.expressions)
         by_alphabet = [texts.scanners(note, alphabet) for alphabet in SORTED]
         of_files = files.scanners(self._noting(files.expressions))
-        self._scanners = (*(by_alphabet[min(place, OTHERS)] for place in range(len(ALPHABETS))), of_files)
+        self.search = FormSearch([*(by_alphabet[min(place, OTHERS)] for place in range(len(ALPHABETS))), of_files])
 
     def _noting(self, expressions: Sequence[Expression]) -> OnMatch:
         """Return what notes a match of *expressions*, and ends the scan after one that decides alone."""
@@ -37,26 +38,24 @@ class Gates:
         ]
 
         def note(index: int, start: int, end: int, flags: int, context: object) -> bool | None:
-            self._seen.append(expressions[index])
+            self.search.seen.append(expressions[index])
             return decides[index] or None
 
         return note
 
-    def matched(self, form: Sequence[bytes]) -> list[Expression]:
+    def matched(self, form: tuple[bytes, ...]) -> list[Expression]:
         """Return the expressions that match somewhere in *form*, up to the first that decides alone."""
-        self._seen = []
-        try:
-            for text, scanners in zip(form, self._scanners, strict=True):
-                if text:
-                    for scan in scanners:
-                        scan(text)
-        except ScanTerminated:
-            return self._seen
-        if self._seen:
-            for rule in {item.rule for item in self._seen} & self._conditions.keys():
+        found = self.search(form)
+        return self.completed(form, found) if found else []
+
+    def completed(self, form: tuple[bytes, ...], found: int) -> list[Expression]:
+        """Return what ``search`` saw in *form*, and conditions of the rules; *found* is what it returned."""
+        seen: list[Expression] = self.search.seen
+        if found == 1:
+            for rule in {item.rule for item in seen} & self._conditions.keys():
                 for text in filter(None, form):
                     self._conditions[rule](text)
-        return self._seen
+        return seen
 
     def adds_up(self, seen: Iterable[Expression]) -> bool:
         """Tell whether the rules of the expressions in *seen*, wherever they matched, could make a finding of one type."""

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""What a text holds, asked at little cost: bytes of families, and words that hardly any request holds."""
+"""What a text holds, asked at little cost: bytes of families, and words."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
 from libc.string cimport memchr
@@ -31,6 +31,10 @@ _fill_tables()
 
 def families(bytes text not None):
     """Return the mask of the FAMILIES of which *text* holds a byte."""
+    return families_of(text)
+
+
+cdef uint8_t families_of(bytes text) noexcept:
     cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(text)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(text), look = size if size < LOOK else LOOK
     cdef uint8_t held = _held(data, look)
@@ -56,15 +60,6 @@ cdef bint _holds_one_of(int place, const uint8_t* data, Py_ssize_t size) noexcep
     cdef int at
     for at in range(COUNT_OF[place]):
         if memchr(data, BYTES_OF[place][at], size) != NULL:
-            return True
-    return False
-
-
-def holds_token(tuple texts not None):
-    """Tell whether one of *texts* (bytes) holds ``.ey``, which every signed token does: its claims begin with a brace."""
-    cdef bytes text
-    for text in texts:
-        if holds(text, b".ey"):
             return True
     return False
 

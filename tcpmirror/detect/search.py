@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tcpmirror.detect.alphabet import FAMILIES, can_match, first_alphabet
-from tcpmirror.detect.compiled import Expression, Matcher, OnMatch, Role, kept_text
+from tcpmirror.detect.compiled import Expression, Matcher, Role, kept_text
 from tcpmirror.detect.factors import family, literals
-from tcpmirror.detect.needles import families
+from tcpmirror.detect.text_search import OnMatch, Scan, TextSearch
 from tcpmirror.model.alphabet import ALPHABETS, PLAIN
 
-# Texts up to this are searched in one database: below it the calls cost more than the bytes. Those with brackets, quotes and
-# the like are not: the database of all that they allow would be that of all patterns.
-SHORT: Final = 256
 _WORDS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789_"
 _PLAIN: Final = ALPHABETS.index(PLAIN)
 OTHERS: Final = _PLAIN + 1  # texts that hold bytes which are not plain
@@ -98,7 +95,7 @@ class Search:
             if need.alphabet <= min(alphabet, _PLAIN) or (alphabet == OTHERS and need.is_short)
         ]
 
-    def scanner(self, on_match: OnMatch, alphabet: int = OTHERS) -> Callable[[bytes], None]:
+    def scanner(self, on_match: OnMatch, alphabet: int = OTHERS) -> TextSearch:
         """Return what searches a text and tells *on_match* of each expression's index; ScanTerminated if that ends it.
 
         *alphabet*: which of ALPHABETS the texts are written in; of those beyond the plain one they are asked themselves.
@@ -108,29 +105,16 @@ class Search:
         def on_literal(index: int, start: int, end: int, flags: int, context: object) -> None:
             asked.add(self.expressions[index].rule)
 
-        places = UNSORTED if alphabet == OTHERS else (alphabet,)
+        is_sorted = alphabet != OTHERS
+        places = (alphabet,) if is_sorted else UNSORTED
         first = [(self._literals[place].scanner(on_literal), self._always[place].scanner(on_match)) for place in places]
         by_family = [part.scanner(on_match) for part in self._families]
-        asked_for = {rule: part.scanner(on_match) for rule, part in self._asked_for.items()}
         searches = [
             (*first[1 if held else 0], *(scan for bit, scan in enumerate(by_family, 1) if held >> bit & 1))
-            for held in range(1 << len(FAMILIES) if alphabet == OTHERS else 1)
+            for held in range(1 if is_sorted else 1 << len(FAMILIES))
         ]
-        short = [self._short[place].scanner(on_match) for place in places]
-
-        def scan(text: bytes) -> None:
-            held = families(text) if alphabet == OTHERS else 0
-            if held < len(short) and len(text) <= SHORT:
-                short[held](text)
-                return
-            asked.clear()
-            for search in searches[held]:
-                search(text)
-            if asked:
-                for rule in sorted(asked):
-                    asked_for[rule](text)
-
-        return scan
+        asked_for = {rule: part.scanner(on_match) for rule, part in self._asked_for.items()}
+        return TextSearch([self._short[place].scanner(on_match) for place in places], searches, asked_for, asked, is_sorted)
 
 
 class Searches:
@@ -148,7 +132,7 @@ class Searches:
         self._own = Search(own, cache_dir, alphabets) if own else None
         self.cache_names = self._built_in.cache_names | (self._own.cache_names if self._own else frozenset())
 
-    def scanners(self, on_match: OnMatch, alphabet: int = OTHERS) -> list[Callable[[bytes], None]]:
+    def scanners(self, on_match: OnMatch, alphabet: int = OTHERS) -> list[TextSearch]:
         """Return the searches as calls; *on_match* is told the index in ``expressions``; ScanTerminated if that ends one."""
         first_own = len(self._built_in.expressions)
         own = self._own
@@ -175,7 +159,7 @@ class Conditions:
         self._parts = {rule: _Part(items, cache_dir) for rule, items in by_rule.items()}
         self.cache_names = frozenset[str]().union(*(part.matcher.cache_names for part in self._parts.values()))
 
-    def scanners(self, on_match: OnMatch) -> dict[int, Callable[[bytes], object]]:
+    def scanners(self, on_match: OnMatch) -> dict[int, Scan]:
         """Return for each rule that has conditions what searches a text for them."""
         return {rule: part.scanner(on_match) for rule, part in self._parts.items()}
 
@@ -196,7 +180,7 @@ class _Part:
         self.matcher = Matcher([item for _, item in items], cache_dir)
         self._places = [place for place, _ in items]
 
-    def scanner(self, on_match: OnMatch) -> Callable[[bytes], object]:
+    def scanner(self, on_match: OnMatch) -> Scan:
         places = self._places
         return self.matcher.scanner(
             lambda index, start, end, flags, context: on_match(places[index], start, end, flags, context)

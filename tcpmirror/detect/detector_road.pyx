@@ -1,0 +1,104 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The compiled road of a detector: what every exchange costs that nothing is found in."""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memchr
+
+from tcpmirror.detect.text_search cimport FormSearch
+from tcpmirror.model.exchange cimport Exchange, Request, Response
+from tcpmirror.model.needle cimport holds
+
+from tcpmirror.detect import entities, graphql, smuggling
+from tcpmirror.model.anomaly import Anomaly
+
+DEF RESPONSE_LOOK = 65_536
+
+cdef unsigned long long BOMB = 1 << Anomaly.DECOMPRESSION_LIMIT
+
+
+cdef class DetectorRoad:
+    """Counts and inspects exchanges; what is rare is asked of the detector that is made of this.
+
+    ``tier2`` counts the requests that the first tier let through; ``inspected`` all of them. ``ignored``: what of the last
+    exchange was found and is not to be reported, because ``ignoring`` says so. ``others``: what else judges requests.
+    """
+
+    cdef public unsigned long long inspected, tier2
+    cdef public tuple others
+    cdef public object ignoring, opened
+    cdef public list ignored
+    cdef object normal_form, learn_clean
+    cdef FormSearch gates, responses
+
+    def __init__(self, views, FormSearch gates not None, FormSearch responses not None):
+        """*gates* searches a request's normal form, *responses* the body of a response."""
+        self.normal_form, self.learn_clean = views.normal_form, views.learn_clean
+        self.gates, self.responses = gates, responses
+        self.ignoring, self.ignored, self.others, self.opened = None, [], (), ()
+
+    def inspect(self, Exchange exchange not None):
+        """Return what *exchange* shows, strongest sign per value and type; empty for a clean one."""
+        cdef Request request = exchange.request
+        cdef list findings = []
+        cdef unsigned long long bomb
+        sieve = None if self.ignoring is None else self.ignoring.of(exchange)
+        if request is not None:
+            self.inspected += 1
+            self.opened = ()
+            bomb = (exchange.anomalies | request.anomalies) & BOMB
+            if _may_smuggle(request):
+                findings += smuggling.findings(exchange)
+            if bomb or self._is_suspect(request):
+                self.tier2 += 1
+                findings += self.judge_request(request, bomb, sieve)
+            for inspect in self.others:
+                findings += inspect(exchange)
+        if exchange.response is not None and self._has_signs(exchange.response):
+            findings += self.judge_response(exchange.response, request, findings)
+        if sieve is not None:
+            findings = self.sifted(findings, sieve)
+        return self.told(findings) if findings else findings
+
+    def is_suspect(self, Request request not None):
+        """Tell whether *request* needs the full path. False is certain: the full path would find nothing."""
+        return self._is_suspect(request)
+
+    cdef bint _is_suspect(self, Request request) except -1:
+        cdef tuple form = self.normal_form(request)
+        cdef int found
+        if form is None:
+            return True
+        found = self.gates.run(form)
+        if found and self.adds_up(form, found):
+            return True
+        for text in form:
+            if holds(<bytes>text, b".ey"):  # as every signed token does: its claims begin with a brace
+                if self.has_weak_token(form):
+                    return True
+                break
+        self.learn_clean()
+        if PyBytes_GET_SIZE(request.body) == 0:
+            return False
+        return (_holds(request.body, b"<") and entities.is_suspect(request.body)) or graphql.is_suspect(request.body)
+
+    cdef bint _has_signs(self, Response response) except -1:
+        cdef bytes body = response.body
+        if PyBytes_GET_SIZE(body) == 0 or not self.is_text(response):
+            return False
+        if PyBytes_GET_SIZE(body) > RESPONSE_LOOK:
+            body = body[:RESPONSE_LOOK]
+        return self.responses.run((body,)) != 0
+
+
+cdef inline bint _holds(bytes text, char byte) noexcept:
+    return memchr(PyBytes_AS_STRING(text), byte, PyBytes_GET_SIZE(text)) != NULL
+
+
+cdef bint _may_smuggle(Request request) except -1:
+    """Tell whether `smuggling.findings` could find something: servers disagree, or there is a body of a certain kind."""
+    cdef unsigned char first
+    if request.disagreement is not None or request.version == b"HTTP/2":
+        return True
+    if PyBytes_GET_SIZE(request.body) == 0:
+        return False
+    first = <unsigned char>PyBytes_AS_STRING(request.body)[0]
+    return first == 10 or first == 13 or 65 <= (first & 0xDF) <= 90 or holds(request.head, b"100-")

@@ -1,0 +1,3 @@
+from libc.stdint cimport uint8_t
+
+cdef uint8_t families_of(bytes text) noexcept
