@@ -51,6 +51,7 @@ tcp_stream:
   from_interface: {{enabled: true, interface: mon0, engine: {engine}, snap_len: {snaplen}, buffer_size: {buffer}MiB}}
 workers: {workers}
 supervisor: {{state_dir: {directory}/state, run_dir: {directory}/run}}
+cloud: {{sampling: "off"}}  # else it only counts what is like a thousand others
 """
 
 

@@ -39,8 +39,8 @@ P99_S: Final = 1.0
 GROWTH: Final = 1.05  # of memory from the second row to the last
 FINDINGS: Final = """
     SELECT hits.id, reports.time_ns + coalesce(reports.duration_ns, 0)
-    FROM hits JOIN reports ON reports.id = hits.report_id WHERE hits.id > ? ORDER BY hits.id
-"""
+    FROM hits JOIN reports ON reports.id = hits.report_id WHERE hits.id > ? AND hits.type = 'ptrav' ORDER BY hits.id
+"""  # what this traffic's attacks are; what is counted over time is told when enough of it was counted
 
 
 @dataclass(frozen=True, slots=True)
