@@ -35,7 +35,6 @@ _NS_PER_POINT: Final = 4000
 # Clients repeat header values, names and keys with every request: their signs are not looked for again.
 _REMEMBERED: Final = 8192
 _REMEMBERED_BYTES: Final = 96
-_BOMB: Final = 1 << Anomaly.DECOMPRESSION_LIMIT
 _KIND_BYTES: Final = 128  # of a Content-Type
 _TEXTUAL: Final = (b"text/", b"json", b"xml", b"javascript", b"html")
 

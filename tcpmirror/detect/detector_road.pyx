@@ -10,7 +10,7 @@ from tcpmirror.model.needle cimport holds
 from tcpmirror.detect import entities, graphql, smuggling
 from tcpmirror.model.anomaly import Anomaly
 
-DEF RESPONSE_LOOK = 65_536
+DEF RESPONSE_LOOK = 65_536  # as detector.RESPONSE_LOOK
 
 cdef unsigned long long BOMB = 1 << Anomaly.DECOMPRESSION_LIMIT
 
