@@ -7,6 +7,7 @@ is under way between two of them counts as waiting and never as missing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +15,9 @@ from typing import Any, Final
 from tcpmirror.telemetry.counters import CounterPage
 from tcpmirror.telemetry.names import CAPTURE
 
-TRIES: Final = 20  # to find the writer of a page between two packets
+TRIES: Final = 100  # to find the writer of a page between two packets
+AT_ONCE: Final = 5  # of them; then it may be waiting for its processor, and is given time
+PAUSE_S: Final = 0.001
 LOSSES: Final = tuple(name for name in CAPTURE if name.startswith("lost_"))
 PACKET_ENDS: Final = ("segments", "duplicates", "fragments_joined", "fragments_held", *LOSSES)
 CAPTURED_BYTE_ENDS: Final = (
@@ -158,9 +161,11 @@ def _exchanges(worked: _Sums, workers: int) -> Ledger:
 def _settled(page: CounterPage, difference: Callable[[Counts], int]) -> dict[str, int]:
     """Return a snapshot taken while the writer was not in the middle of something, unless it always is."""
     snapshot = page.snapshot()
-    for _ in range(TRIES):
+    for number in range(TRIES):
         if not difference(snapshot):
             break
+        if number >= AT_ONCE:
+            time.sleep(PAUSE_S)
         snapshot = page.snapshot()
     return snapshot
 

@@ -108,8 +108,9 @@ def test_300_000_tiny_segments_cost_what_each_costs(case: str) -> None:
         assert table.held_bytes < 4 << 20
         return time.process_time() - started
 
-    small = min(cost(100_000) for _ in range(3))
-    assert min(cost(300_000) for _ in range(2)) < 4.5 * small + 0.02
+    cost(100_000)
+    taken = [(cost(100_000), cost(300_000)) for _ in range(4)]  # the two of a pair by a processor of the same speed
+    assert any(large < 4.5 * small + 0.02 for small, large in taken), taken
 
 
 def half_open(table: FlowTable, number: int) -> None:

@@ -90,3 +90,15 @@ def test_a_page_is_read_as_of_one_moment() -> None:
         is_over.set()
         writer.join()
     assert set(differences) <= {0, 1}, "at most the packet in hand is in no place"
+
+
+def test_a_writer_that_waits_for_its_processor_in_the_middle_is_given_time() -> None:
+    capture, worker = pages()
+    worker.add("published_bytes", 46_125)  # and of what they were it has not told yet
+    later = threading.Timer(0.02, worker.add, ("stream_bytes", 46_125))
+    capture.add("tcp_bytes", 46_125)
+    capture.add("segment_bytes", 46_125)
+    later.start()
+    found = read_ledgers([capture], [worker])
+    later.join()
+    assert [ledger.difference for ledger in found] == [0, 0, 0]
