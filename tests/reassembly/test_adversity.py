@@ -84,17 +84,15 @@ CASES: dict[str, Callable[[FlowTable, int], None]] = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_twice_the_input_costs_twice_the_time(case: Callable[[FlowTable, int], None], policy: str) -> None:
     def cost(count: int) -> float:
-        best = 1e9
-        for _ in range(3):
-            table = open_table(SilentFactory(), overlap_policy=policy)
-            opened(table)
-            started = time.process_time()
-            case(table, count)
-            best = min(best, time.process_time() - started)
-            assert table.held_bytes < 4 << 20
-        return best
+        table = open_table(SilentFactory(), overlap_policy=policy)
+        opened(table)
+        started = time.process_time()
+        case(table, count)
+        assert table.held_bytes < 4 << 20
+        return time.process_time() - started
 
-    assert cost(60_000) < 3.2 * cost(30_000) + 0.02
+    taken = [(cost(30_000), cost(60_000)) for _ in range(4)]  # the two of a pair by a processor of the same speed
+    assert any(large < 3.2 * small + 0.02 for small, large in taken), taken
 
 
 @pytest.mark.slow
