@@ -14,7 +14,6 @@ cdef class Fields:
     cdef list names(self, bytes body)
     cdef void _find_members(self, const char* data, const char* end, list found)
     cdef void _find_pairs(self, const char* data, const char* end, bint has_parts, list found)
-    cdef void _take(self, const char* name, Py_ssize_t size, list found)
     cdef void _take_new(self, const char* name, Py_ssize_t size, uint64_t hashed, list found)
 
 

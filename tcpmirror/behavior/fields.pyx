@@ -106,7 +106,6 @@ cdef class Fields:
         """Add to *found* the names of members of the JSON from *data* to *end*: what stands in quotes before a colon."""
         cdef const char* at = data + 1
         cdef const char* stop
-        cdef uint64_t hashed
         cdef const char* begin
         while len(found) < NAMES:
             at = name_colon(at, end)
@@ -123,10 +122,7 @@ cdef class Fields:
                 begin = stop
                 while begin > data and stop - begin <= NAME_BYTES and (begin - 1)[0] != b'"':
                     begin -= 1
-            if 0 < stop - begin <= NAME_BYTES:
-                hashed = _hashed(self.key0, self.key1, begin, stop - begin)
-                if self.unwanted[hashed >> 1 & (KNOWN - 1)] != hashed:  # in line, because it happens to each member
-                    self._take_new(begin, stop - begin, hashed, found)
+            _take(self, begin, stop - begin, found)
 
     cdef void _find_pairs(self, const char* data, const char* end, bint has_parts, list found):
         """Add to *found* the names before an equals sign, or those in quotes behind it in a form of parts."""
@@ -144,19 +140,11 @@ cdef class Fields:
                     at = <const char*>memchr(begin, b'"', end - begin)
                     if at == NULL:
                         break
-                    self._take(begin, at - begin, found)
+                    _take(self, begin, at - begin, found)
                 continue
             while begin > data and at - begin <= NAME_BYTES + 1 and (begin - 1)[0] != b"&":
                 begin -= 1
-            self._take(begin, at - 1 - begin, found)
-
-    cdef inline void _take(self, const char* name, Py_ssize_t size, list found):
-        """Add *name* to *found*, if it is followed."""
-        cdef uint64_t hashed
-        if 0 < size <= NAME_BYTES:
-            hashed = _hashed(self.key0, self.key1, name, size)
-            if self.unwanted[hashed >> 1 & (KNOWN - 1)] != hashed:
-                self._take_new(name, size, hashed, found)
+            _take(self, begin, at - 1 - begin, found)
 
     cdef void _take_new(self, const char* name, Py_ssize_t size, uint64_t hashed, list found):
         text = PyBytes_FromStringAndSize(name, size).decode("latin-1")
@@ -164,6 +152,16 @@ cdef class Fields:
             self.unwanted[hashed >> 1 & (KNOWN - 1)] = hashed
         elif text not in found:
             found.append(text)
+
+
+cdef inline int _take(Fields fields, const char* name, Py_ssize_t size, list found) except -1:
+    """Add *name* to *found*, if it is followed; no method, so that it is in line: it happens to each member."""
+    cdef uint64_t hashed
+    if 0 < size <= NAME_BYTES:
+        hashed = _hashed(fields.key0, fields.key1, name, size)
+        if fields.unwanted[hashed >> 1 & (KNOWN - 1)] != hashed:
+            fields._take_new(name, size, hashed, found)
+    return 0
 
 
 cdef class Resource:

@@ -28,7 +28,6 @@ from tcpmirror.settings.tree import Limits
 
 FINDINGS_LIMIT: Final = 32  # of one exchange: more tell nothing new and could flood the reports
 PAYLOAD_BYTES: Final = 512
-RESPONSE_LOOK: Final = 64 * 1024
 # What tier 2 costs at most, measured: reading and matching a byte in every form, and a point's own overhead.
 _NS_PER_BYTE: Final = 20
 _NS_PER_POINT: Final = 4000
@@ -236,11 +235,13 @@ class Detector(DetectorRoad):
         folded = self.views.fold(value)
         return (value,) if folded is value else (value, folded)
 
-    def judge_response(self, response: Response, request: Request | None, findings: list[Finding]) -> list[Finding]:
-        """Return what *response* tells, and where that answers something in *request*, what that is. *findings*: so far."""
-        body = response.body[:RESPONSE_LOOK]
+    def judge_response(self, body: bytes, request: Request | None, findings: list[Finding]) -> list[Finding]:
+        """Return what a response's *body*, which was just searched, tells, and what in *request* that answers.
+
+        *findings*: those so far.
+        """
         point = Point(("response_body",), body)
-        verdicts = judge(point, self._responses.signs(body), self._responses.rules, self._responses.expressions)
+        verdicts = judge(point, self._responses.completed((body,)), self._responses.rules, self._responses.expressions)
         told = [_finding(point, verdict, lambda value: value) for verdict in verdicts]
         return [*told, *error_probe.findings(request, [*findings, *told])] if told and request is not None else told
 
@@ -262,7 +263,12 @@ class Tier:
 
     def signs(self, *forms: bytes) -> list[Sign]:
         """Return what matches in any of *forms*, the ways in which one value is read; nothing where no rule has a sign."""
-        seen: list[Sign] = self.search.each_of(forms)
+        self.search.each_of(forms)
+        return self.completed(forms)
+
+    def completed(self, forms: tuple[bytes, ...]) -> list[Sign]:
+        """Return what ``search`` saw in *forms*, and conditions of the rules."""
+        seen: list[Sign] = self.search.seen
         if seen:
             for rule in {self.expressions[sign.expression].rule for sign in seen} & self._conditions.keys():
                 for form in forms:

@@ -10,7 +10,7 @@ from tcpmirror.model.needle cimport holds
 from tcpmirror.detect import entities, graphql, smuggling
 from tcpmirror.model.anomaly import Anomaly
 
-DEF RESPONSE_LOOK = 65_536  # as detector.RESPONSE_LOOK
+DEF RESPONSE_LOOK = 65_536  # bytes of a response
 
 cdef unsigned long long BOMB = 1 << Anomaly.DECOMPRESSION_LIMIT
 
@@ -52,8 +52,9 @@ cdef class DetectorRoad:
                 findings += self.judge_request(request, bomb, sieve)
             for inspect in self.others:
                 findings += inspect(exchange)
-        if exchange.response is not None and self._has_signs(exchange.response):
-            findings += self.judge_response(exchange.response, request, findings)
+        body = None if exchange.response is None else self._with_signs(exchange.response)
+        if body is not None:
+            findings += self.judge_response(body, request, findings)
         if sieve is not None:
             findings = self.sifted(findings, sieve)
         return self.told(findings) if findings else findings
@@ -80,13 +81,14 @@ cdef class DetectorRoad:
             return False
         return (_holds(request.body, b"<") and entities.is_suspect(request.body)) or graphql.is_suspect(request.body)
 
-    cdef bint _has_signs(self, Response response) except -1:
+    cdef bytes _with_signs(self, Response response):
+        """Return what is looked at of the body of *response*, or None: nothing matches in it."""
         cdef bytes body = response.body
         if PyBytes_GET_SIZE(body) == 0 or not self.is_text(response):
-            return False
+            return None
         if PyBytes_GET_SIZE(body) > RESPONSE_LOOK:
             body = body[:RESPONSE_LOOK]
-        return self.responses.run((body,)) != 0
+        return body if self.responses.run((body,)) else None
 
 
 cdef inline bint _holds(bytes text, char byte) noexcept:

@@ -84,7 +84,7 @@ def _faulty(product: str, version: str, told: str) -> Iterator[Sign]:
 
 
 _SESSION: Final = re.compile(
-    r"(?i)(?:^|[_.:-])(?:s?sess\w*|sid|auth|jwt|token|login|logged_in|remember\w*|identity|typo_user|(?:asp)?x?auth)(?:$|[_.:-])"
+    r"(?i)(?:^|[_.:-])(?:s?sess\w*|sid|jwt|token|login|logged_in|remember\w*|identity|typo_user|(?:asp)?x?auth)(?:$|[_.:-])"
     r"|sess(?:ion)?_?id|session$|connect\.sid|aspnetcore\.|oauth2_proxy|^cakephp$"
 )
 _NO_SESSION: Final = re.compile(
@@ -218,7 +218,7 @@ _COMMON_HEADER: Final = re.compile(
     r"|width|baggage|b3|traceparent|tracestate|uber-trace-id|x-(?:akamai|amz|amzn|azure|appengine|b3|client|cloud|cluster|datadog"
     r"|edge|envoy|forwarded|google|https?|newrelic|nginx|original|proto|real|request|scheme|varnish)(?:-.*)?"
 )
-_GUARD_HEADER: Final = re.compile(r"(?i)authorization|x-requested-with|.*(?:csrf|xsrf|token)")
+_GUARD_HEADER: Final = re.compile(r"(?i).*(?:csrf|xsrf|token)")  # of those that proxies set, too
 _GUARD_FIELD: Final = re.compile(
     rb"(?i)csrf|xsrf|token|nonce|authenticity|requestverification|captcha|formkey|form_key|_wpnonce|sesskey"
 )
@@ -228,7 +228,7 @@ _GUARD_VALUE: Final = re.compile(
     rb"(?:(?=[^&=\r]{0,80}?[0-9])(?=[^&=\r]{0,80}?[a-z])(?=[^&=\r]{0,80}?[A-Z])[\w+/.:%-]{20,}+={0,2}|[0-9a-f]{32,}+)(?:$|&|\r\n--)"
 )
 _SIGNS_ON: Final = (
-    rb"log[-_]?(?:in|on|out)|sign[-_]?(?:in|up|on|out)|auth|o?auth\d?|openid|sso|saml\d?|register|registration|session"
+    rb"log[-_]?(?:in|on|out)|sign[-_]?(?:in|up|on|out)|o?auth\d?|openid|sso|saml\d?|register|registration|session"
 )
 _OPEN_PATH: Final = re.compile(
     rb"(?i)/(?:" + _SIGNS_ON + rb")(?:$|[/._-])"  # who is not signed in yet, and may come from elsewhere
