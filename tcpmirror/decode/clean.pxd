@@ -9,7 +9,7 @@ cdef extern from *:
     void __builtin_prefetch(const void* address) noexcept nogil
 
 cdef enum:
-    KEPT_BYTES = 300  # the longest text that is remembered
+    KEPT_BYTES = 2048  # the longest text that is remembered
     KEYS = 2 * (KEPT_BYTES // 16 + 1) + 4
     PLACES = 65536
     FRESH = 4096      # texts of one message that can be learned

@@ -6,7 +6,7 @@ change with each process: NH (Black et al., "UMAC: Fast and Secure Message Authe
 by a chance of 2^-64, whoever chose them, because nobody sees a hash or a key. The table has two places for each hash and keeps
 the last two that came to them: memory is fixed, and nothing has to be thrown out.
 """
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from tcpmirror.model.hashing cimport siphash13
@@ -29,9 +29,9 @@ cdef class CleanTexts:
     cdef void _draw_keys(self):
         # The interpreter's own hash of a text is keyed by chance at start.
         cdef uint64_t key0 = <uint64_t>hash(b"tcpmirror clean 0"), key1 = <uint64_t>hash(b"tcpmirror clean 1")
-        cdef uint8_t index
+        cdef uint16_t index
         for index in range(KEYS):
-            self._keys[index] = siphash13(key0, key1, &index, 1)
+            self._keys[index] = siphash13(key0, key1, <const uint8_t*>&index, sizeof(index))
 
     cdef void forget_fresh(self) noexcept nogil:
         self._fresh_count = 0

@@ -9,19 +9,23 @@ never look like a shell's separators. They are sorted by the alphabet that they 
 few patterns.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
 from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts, knows, mark_of
 from tcpmirror.decode.document cimport add_document
 from tcpmirror.decode.expansion cimport SEGMENTS, expand
+from tcpmirror.decode.parameters cimport add_cookies, add_form, add_request_line
 from tcpmirror.decode.regions cimport SEPARATOR, Regions, append, by_alphabet, close, cut, release, reserve, start
 from tcpmirror.decode.text cimport uchar
 from tcpmirror.model.exchange cimport Request
+from tcpmirror.model.hashing cimport short_word
 
 from tcpmirror.decode import grpc
 from tcpmirror.decode.body import texts as body_texts
 from tcpmirror.decode.body import whole as whole_body
 
+DEF HEADERS = 64          # of one head whose names are compared; of more it is supposed that one comes again
 DEF SLACK = 65536         # the form may grow to four times the request and this much
 
 cdef enum BodyKind:
@@ -30,18 +34,6 @@ cdef enum BodyKind:
     PARTS
     MESSAGES
     DOCUMENT
-
-
-cdef bint _append_parted(Regions* out, const uchar* data, Py_ssize_t size, uchar separator) noexcept nogil:
-    """Add *data* as a region with the neutral byte for each *separator*."""
-    cdef Py_ssize_t at
-    cdef uchar* begin
-    if not reserve(out, size + 1):
-        return False
-    begin = out.data + out.size
-    for at in range(size):
-        begin[at] = SEPARATOR if data[at] == separator else data[at]
-    return close(out, size)
 
 
 cdef Py_ssize_t _count(const uchar* data, Py_ssize_t size, uchar byte) noexcept nogil:
@@ -88,22 +80,12 @@ cdef BodyKind _body_kind(const uchar* body, Py_ssize_t size, BodyKind said) noex
     return FORM if at < size and body[at] == 61 and memchr(body, 10, size) == NULL else UNSAID
 
 
-cdef bint _is_repeated(const uchar* line, Py_ssize_t size) noexcept nogil:
-    """Tell whether a client sends this header line the same again and again: not those that name a page or a length."""
-    cdef uchar first = line[0] | 32
-    if size < 4 or size > KEPT_BYTES:
-        return False
-    if first == 99:
-        return not (size > 14 and (line[8] | 32) == 108)  # Content-Length
-    return first != 114 and first != 105  # Referer, If-*
-
-
 cdef class Normalizer:
-    """Makes normal forms, and leaves out header lines and members of documents that it was told are clean.
+    """Makes normal forms, and leaves out header lines, parameters and members of documents that it was told are clean.
 
-    Browsers send the same dozen lines with every request, programs the same keys and words. A text in which no rule saw anything
-    says nothing the next time either, because rules judge values one by one; so `learn` after a scan without any match makes
-    the next scan shorter.
+    Browsers send the same dozen lines with every request, programs the same paths, keys and words. A text in which no rule saw
+    anything says nothing the next time either, because rules judge values one by one; so `learn` after a scan without any match
+    makes the next scan shorter.
     """
 
     cdef CleanTexts _clean
@@ -120,12 +102,14 @@ cdef class Normalizer:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(request.head) + PyBytes_GET_SIZE(request.body)
         cdef Regions out
         cdef BodyKind said = UNSAID
+        cdef Names names
         cdef bint is_whole
         self._clean.forget_fresh()
         if not start(&out, 4 * size + 64 if size < 8192 else size + 8192, 4 * size + SLACK):
             raise MemoryError
         try:
-            is_whole = (_add_head(&out, self._clean, request.head, &said)
+            is_whole = (_add_head(&out, self._clean, request.head, &said, &names)
+                        and (not names.may_come_again or _add_joined_headers(&out, request))
                         and _add_body(&out, self._clean, request, said)
                         and (said != MESSAGES or _add_messages(&out, request)))
             return by_alphabet(&out) if is_whole else None
@@ -133,11 +117,18 @@ cdef class Normalizer:
             release(&out)
 
 
-cdef bint _add_head(Regions* out, CleanTexts clean, bytes head, BodyKind* said) noexcept:
+cdef struct Names:
+    uint64_t[HEADERS] keys
+    Py_ssize_t count
+    bint may_come_again
+
+
+cdef bint _add_head(Regions* out, CleanTexts clean, bytes head, BodyKind* said, Names* names) noexcept:
     """Add the head line by line, leaving out the lines known as clean."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(head), at = 0, end, begin
     cdef const uchar* data = <const uchar*>PyBytes_AS_STRING(head)
     cdef const void* found
+    names.count, names.may_come_again = 0, False
     while at < size:
         found = memchr(data + at, 10, size - at)
         end = size if found == NULL else <const uchar*>found - data
@@ -147,40 +138,69 @@ cdef bint _add_head(Regions* out, CleanTexts clean, bytes head, BodyKind* said) 
         if end == begin:
             continue
         if begin:
+            _note_name(names, data + begin, end - begin)
             if said[0] == UNSAID:
                 said[0] = _said_kind(data + begin, end - begin)
-            if _is_repeated(data + begin, end - begin) and knows(clean, mark_of(clean._keys, data + begin, end - begin, False, 0)):
+            if end - begin <= KEPT_BYTES and knows(clean, mark_of(clean._keys, data + begin, end - begin, False, 0)):
                 continue
-        if not _add_line(out, data + begin, end - begin, begin == 0):
+        if not _add_line(out, clean, data + begin, end - begin, begin == 0):
             return False
     return True
 
 
-cdef bint _add_line(Regions* out, const uchar* line, Py_ssize_t size, bint is_first) noexcept nogil:
+cdef inline void _note_name(Names* names, const uchar* line, Py_ssize_t size) noexcept nogil:
+    """Note whether the header of *line* may have come before: the ends of its name are compared."""
+    cdef const void* colon = memchr(line, 58, size)
+    cdef Py_ssize_t length = size if colon == NULL else <const uchar*>colon - line, at
+    cdef uint32_t first, last
+    cdef uint64_t key
+    if length < 8:
+        key = short_word(line, length)
+    else:
+        memcpy(&first, line, 4)
+        memcpy(&last, line + length - 4, 4)
+        key = <uint64_t>last << 32 | first
+    key = (key | <uint64_t>0x2020202020202020) + length
+    if names.count == HEADERS:
+        names.may_come_again = True
+        return
+    for at in range(names.count):
+        names.may_come_again |= names.keys[at] == key
+    names.keys[names.count] = key
+    names.count += 1
+
+
+cdef bint _add_joined_headers(Regions* out, Request request) except -1:
+    """Add the values of each header that comes again joined, as the full path judges them, too; False: it has to look."""
+    cdef dict grouped = {}
+    cdef bytes name, joined
+    cdef list values
+    cdef Py_ssize_t begin
+    for name, value in request.headers:
+        grouped.setdefault(name.upper(), []).append(value)
+    for name, values in grouped.items():
+        if len(values) < 2:
+            continue
+        if name == b"COOKIE":
+            return False
+        joined = name + b": " + b",".join(values)
+        begin = out.size
+        if not append(out, <const uchar*>PyBytes_AS_STRING(joined), PyBytes_GET_SIZE(joined)):
+            return False
+        if not expand(out, begin, out.size - begin - 1, name == b"REFERER", 0):
+            return False
+    return True
+
+
+cdef bint _add_line(Regions* out, CleanTexts clean, const uchar* line, Py_ssize_t size, bint is_first) noexcept nogil:
     """Add the request line or a header line."""
     cdef Py_ssize_t begin = out.size
-    cdef bint plus = is_first or (line[0] | 32) == 114  # Referer holds a target too
     if is_first:
-        if _count(line, size, 47) > SEGMENTS or not _append_parted(out, line, size, 38):
-            return False
-        _part_method(out.data + begin, size)
-    elif _is_cookie(line, size):
-        plus = True
-        if not _append_parted(out, line, size, 59):
-            return False
-    elif not _append_field(out, line, size):
-        return False
-    return expand(out, begin, out.size - begin - 1, plus, 0)
-
-
-cdef void _part_method(uchar* line, Py_ssize_t size) noexcept nogil:
-    """Put the neutral byte between the method and the target: each is a value of its own."""
-    cdef Py_ssize_t at = 0
-    while at < size and line[at] != 32 and line[at] != 9:
-        at += 1
-    while at < size and (line[at] == 32 or line[at] == 9):
-        line[at] = SEPARATOR
-        at += 1
+        return _count(line, size, 47) <= SEGMENTS and add_request_line(out, clean, line, size)
+    if _is_cookie(line, size):
+        return add_cookies(out, clean, line, size)
+    # Referer holds a target.
+    return _append_field(out, line, size) and expand(out, begin, out.size - begin - 1, (line[0] | 32) == 114, 0)
 
 
 cdef bint _append_field(Regions* out, const uchar* line, Py_ssize_t size) noexcept nogil:
@@ -234,9 +254,9 @@ cdef bint _add_body(Regions* out, CleanTexts clean, Request request, BodyKind sa
         if add_document(out, clean, data, size):
             return True
         cut(out, begin, count)
-    if not (_append_parted(out, data, size, 38) if kind == FORM else append(out, data, size)):
-        return False
-    return expand(out, begin, size, True, 0)
+    if kind == FORM:
+        return add_form(out, clean, data, size)
+    return append(out, data, size) and expand(out, begin, size, True, 0)
 
 
 cdef bint _add_messages(Regions* out, Request request) except -1:
