@@ -1,14 +1,18 @@
+from collections.abc import Callable
 from typing import Protocol
 
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.telemetry.counters import CounterPage
+from tcpmirror.vulns.signs import Sign
 
 class ApiLearner(Protocol):
     def observe(self, exchange: Exchange, is_attack: bool, /) -> None: ...
 
 class WeaknessLearner(Protocol):
-    def observe(self, exchange: Exchange, findings: list[Finding], /) -> None: ...
+    def note(self, exchange: Exchange, found: list[Sign], /) -> None: ...
+    @property
+    def look(self) -> Callable[[Exchange, list[Finding]], list[Sign]]: ...
 
 class SessionLearner(Protocol):
     def observe(self, exchange: Exchange, findings: list[Finding], /) -> bytes | None: ...

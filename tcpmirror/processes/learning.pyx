@@ -25,7 +25,7 @@ cdef tuple COUNTERS = ("api_ns", "weakness_ns", "session_ns", "behavior_ns")
 
 
 cdef class Learning:
-    """*apis* and the others: news with `observe`, None where nothing is learnt of it.
+    """*apis* and the others: news with `observe`, those of weaknesses with `look` and `note`; None where nothing is learnt of it.
 
     A fault of ours costs one of them one exchange, and nobody its findings: it is counted, and logged without what was sent.
     """
@@ -66,6 +66,11 @@ cdef class Learning:
             return self.learners[which].observe(exchange, is_attack)
         if which == BEHAVIOR:
             return self.learners[which].observe(exchange, findings, session)
+        if which == WEAKNESSES:
+            signs = self.learners[which].look(exchange, findings)
+            if signs:
+                self.learners[which].note(exchange, signs)
+            return None
         return self.learners[which].observe(exchange, findings)
 
     cdef object _note(self, int which, fault):

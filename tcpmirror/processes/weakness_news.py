@@ -11,7 +11,6 @@ from tcpmirror.detect.masks import CompiledMask
 from tcpmirror.discovery.sensitive import class_of, classes_within
 from tcpmirror.discovery.shape import segment_key
 from tcpmirror.model.exchange import Exchange
-from tcpmirror.model.finding import Finding
 from tcpmirror.model.rows import chunks, encode_rows
 from tcpmirror.processes.masking import veil_of
 from tcpmirror.settings.tree import Limits
@@ -34,10 +33,11 @@ def template(target: bytes) -> tuple[str, ...]:
 
 
 class WeaknessNews:
-    """Looks at a worker's exchanges; `records` are what the exporter is to know, each under an id that comes once."""
+    """``look`` looks at a worker's exchanges; `records` tell the exporter of it, each under an id that comes once."""
 
     def __init__(self, page: CounterPage, limits: Limits) -> None:
         self._assessor = Assessor(class_of, classes_within, template)
+        self.look = self._assessor.look
         self._page = page
         self._limits = limits
         self.masks_of: MasksOf = lambda exchange: []
@@ -45,13 +45,8 @@ class WeaknessNews:
         self._sent = 0
         self._too_large = 0
 
-    def observe(self, exchange: Exchange, findings: list[Finding]) -> None:
-        """Look at *exchange*."""
-        found = self._assessor.look(exchange, findings)
-        if found:
-            self._note(exchange, found)
-
-    def _note(self, exchange: Exchange, found: list[Sign]) -> None:
+    def note(self, exchange: Exchange, found: list[Sign]) -> None:
+        """Take up what `look` *found* in *exchange*."""
         request = exchange.request
         host, target = exchange.host or exchange.server, b"" if request is None else request.target
         masks = self.masks_of(exchange)

@@ -1,8 +1,7 @@
 """Weaknesses of many exchanges: which are looked at, what several of them come to, and records that are bounded.
 
-Looking costs tens of microseconds, so of each place (host, method, status, path without digits) the first exchanges are
-looked at and then one in 64; what findings tell is taken from every exchange. Whose object is read by whom is followed for
-one object in 16, for all of its readers.
+Of each place (host, method, status, path without digits) some exchanges are looked at (`places`); what findings tell is
+taken from every exchange. Whose object is read by whom is followed for one object in 16, for all of its readers.
 """
 
 from __future__ import annotations
@@ -18,12 +17,10 @@ from tcpmirror.model.finding import Finding
 from tcpmirror.vulns import signs
 from tcpmirror.vulns.authentication import Guards
 from tcpmirror.vulns.catalog import KINDS
-from tcpmirror.vulns.places import Places, may_be_owned
+from tcpmirror.vulns.places import PlaceRoad
 from tcpmirror.vulns.signs import ClassOf, Sign
 from tcpmirror.vulns.weakness import EVIDENCE, SEGMENTS, TEXT, Sample, Weakness, WeaknessKey, add
 
-FIRST: Final = 3  # exchanges of a place that are looked at
-EVERY: Final = 64
 RECORDS: Final = 1_024  # waiting to be handed on; further ones are counted
 OWNERS: Final = 4_096
 COOKIES: Final = 4_096
@@ -34,14 +31,14 @@ Template = Callable[[bytes], tuple[str, ...]]
 Within = Callable[[str], Iterator[tuple[int, int, str]]]
 
 
-class Assessor:
+class Assessor(PlaceRoad):
     """What one worker saw. *template* makes a path of a target, values as ``{}``; not to be shared between threads."""
 
     def __init__(self, class_of: ClassOf, within: Within, template: Template) -> None:
+        super().__init__()
         self._class_of = class_of
         self._within = within
         self._template = template
-        self._places = Places()
         self._owners: OrderedDict[tuple[str, bytes], str] = OrderedDict()
         self._open: set[tuple[str, str]] = set()  # hosts and session cookies that are no SameSite ones
         self._guards = Guards(within, template)
@@ -49,21 +46,19 @@ class Assessor:
         self.looked_at = 0
         self.refused = 0
 
-    def look(self, exchange: Exchange, findings: list[Finding]) -> list[Sign]:
-        """Return the signs that *exchange* shows."""
+    def examined(self, exchange: Exchange, findings: list[Finding], is_due: bool, is_new: bool) -> list[Sign]:
+        """Return the signs that *exchange*, which has both messages, shows; *is_due*: it is its place's turn."""
         request, response = exchange.request, exchange.response
-        if request is None or response is None:
-            return []
-        seen = self._places.seen(request, response)
+        assert request is not None and response is not None
         found = list(signs.of_findings(findings, response.status)) if findings else []
-        if may_be_owned(request, response) and signs.is_owned(request, response):
+        if signs.is_owned(request, response):
             path = request.target.partition(b"?")[0]
             if zlib.crc32(path) & _OBJECTS == 0:
                 found += self._of_readers(exchange, request, response, path)
-        if seen <= FIRST or seen % EVERY == 0:
+        if is_due:
             self.looked_at += 1
             is_clean = not findings or all(finding.type in NO_ATTACK_TYPES for finding in findings)
-            found += self._signs(exchange, request, response, is_clean, seen <= FIRST)
+            found += self._signs(exchange, request, response, is_clean, is_new)
         return found
 
     def _signs(

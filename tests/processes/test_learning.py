@@ -27,6 +27,13 @@ class Learner:
             raise ValueError("secret of a client")
         return self._answer
 
+    def look(self, exchange: Exchange, findings: list[Finding]) -> list[str]:
+        self.observe(exchange, findings)
+        return ["a sign"] if findings else []
+
+    def note(self, *told: object) -> None:
+        self.noted = told
+
 
 def test_each_is_told_what_it_learns_from() -> None:
     apis, weaknesses, sessions, behavior = Learner(), Learner(), Learner(b"bob's"), Learner()
@@ -35,6 +42,7 @@ def test_each_is_told_what_it_learns_from() -> None:
     learning(one, findings, True)
     assert (apis.told, weaknesses.told, sessions.told) == ([(one, True)], [(one, findings)], [(one, findings)])
     assert behavior.told == [(one, findings, b"bob's")]
+    assert weaknesses.noted == (one, ["a sign"])
 
 
 @pytest.mark.parametrize("faulty", ["apis", "weaknesses", "sessions", "behavior"])

@@ -10,8 +10,9 @@ from tcpmirror.discovery.sensitive import class_of, classes_within
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tcpmirror.model.finding import Finding
 from tcpmirror.processes.weakness_news import template
-from tcpmirror.vulns.assessor import FIRST, RECORDS, Assessor
+from tcpmirror.vulns.assessor import RECORDS, Assessor
 from tcpmirror.vulns.components import Component, fault_of, files_in, known_faults, ordered
+from tcpmirror.vulns.places import FIRST
 
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 SESSION = "Cookie: sessionid=0123456789abcdef\r\n"
