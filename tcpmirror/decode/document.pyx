@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The members of a JSON document in the normal form: each value behind its key, unless the two are known as clean."""
 from libc.stdint cimport uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts, ask_later, knows, mark_of
 from tcpmirror.decode.expansion cimport KEY_BYTES, expand
@@ -27,10 +27,30 @@ cdef struct Batch:
     uint64_t marks[BATCH]
 
 
-cdef bint add_document(Regions* out, CleanTexts clean, const uchar* data, Py_ssize_t size) noexcept nogil:
+cdef void _note(MemberNames* names, const Member* key) noexcept nogil:
+    """Note a key that no other of the same name came before: the place of its mark, or the next free one, tells."""
+    cdef int place = key.mark >> 1 & (NAME_PLACES - 1)
+    while names.marks[place]:
+        if names.marks[place] == key.mark:
+            return
+        place = (place + 1) & (NAME_PLACES - 1)
+    if key.is_escaped or names.count == NAME_PLACES // 2 or names.size + key.size + 3 > NAMES_BYTES:
+        names.is_whole = False
+        return
+    names.marks[place] = key.mark
+    names.count += 1
+    names.text[names.size] = 34
+    memcpy(names.text + names.size + 1, key.data, key.size)
+    names.text[names.size + 1 + key.size] = 34
+    names.text[names.size + 2 + key.size] = 58
+    names.size += key.size + 3
+
+
+cdef bint add_document(Regions* out, CleanTexts clean, const uchar* data, Py_ssize_t size, MemberNames* names) noexcept nogil:
     """Add the members of a JSON document; False if it is none or its form grows too large.
 
     A value stands behind its key, because some rules ask for both; an element of an array behind the key of the array.
+    *names* become those of its members.
     """
     cdef JsonScan scan
     cdef Member keys[JSON_DEPTH + 1]
@@ -42,6 +62,9 @@ cdef bint add_document(Regions* out, CleanTexts clean, const uchar* data, Py_ssi
     cdef Batch batch
     batch.count = 0
     no_key.mark = 0
+    names.is_whole, names.count, names.size = True, 0, 1
+    names.text[0] = 123
+    memset(names.marks, 0, sizeof(names.marks))
     json_start(&scan, data, size)
     while True:
         token = json_next(&scan)
@@ -54,9 +77,13 @@ cdef bint add_document(Regions* out, CleanTexts clean, const uchar* data, Py_ssi
         if token == JSON_END:
             return _flush(out, clean, &batch)
         member.data, member.size, member.is_escaped = scan.data + scan.begin, scan.size, scan.is_escaped
+        if member.is_escaped:
+            names.is_whole = False  # a quote in a text may end what looks like a name
         if token == JSON_KEY:
             if member.size < KEY_BYTES:
                 member.mark = mark_of(clean._keys, member.data, member.size, member.is_escaped, 0)
+                if names.is_whole:
+                    _note(names, &member)
             keys[scan.depth] = member
             open_key = &keys[scan.depth]
         elif not _add_text(out, clean, &batch, key, &member):

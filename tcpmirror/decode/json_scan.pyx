@@ -12,42 +12,6 @@ from tcpmirror.decode.text cimport uchar
 
 DEF CUT_SCALAR = 64       # bytes of a number or constant that was cut; a longer one is none
 
-# Sixteen bytes at a time: which of them is a quote or a backslash. The lowest byte of a word comes first, as on all
-# processors that this runs on.
-cdef extern from *:
-    """
-    typedef unsigned char lanes __attribute__((vector_size(16)));
-    typedef unsigned long long halves __attribute__((vector_size(16)));
-
-    /* Where the first quote or backslash from `at` on is, or `stop`. */
-    static inline Py_ssize_t string_end(const unsigned char *data, Py_ssize_t at, Py_ssize_t stop) {
-        lanes here;
-        halves ends;
-        for (; at + 16 <= stop; at += 16) {
-            __builtin_memcpy(&here, data + at, 16);
-            ends = (halves) ((lanes) (here == '"') | (lanes) (here == 92));
-            if (ends[0])
-                return at + (__builtin_ctzll(ends[0]) >> 3);
-            if (ends[1])
-                return at + 8 + (__builtin_ctzll(ends[1]) >> 3);
-        }
-        while (at < stop && data[at] != '"' && data[at] != 92)
-            at++;
-        return at;
-    }
-    """
-    Py_ssize_t string_end(const uchar* data, Py_ssize_t at, Py_ssize_t stop) noexcept nogil
-
-cdef enum State:
-    WANT_VALUE        # at the start, after a colon
-    WANT_FIRST        # after [: a value or ]
-    WANT_FIRST_KEY    # after {: a key or }
-    WANT_KEY          # after a comma in an object
-    WANT_ELEMENT      # after a comma in an array
-    WANT_COLON
-    WANT_MORE         # after a value: a comma or the end of what it is in
-
-
 cdef void json_start(JsonScan* scan, const uchar* data, Py_ssize_t size) noexcept nogil:
     scan.data = data
     scan.stop = size
@@ -56,8 +20,8 @@ cdef void json_start(JsonScan* scan, const uchar* data, Py_ssize_t size) noexcep
     scan.state = WANT_VALUE
 
 
-cdef JsonToken json_next(JsonScan* scan) noexcept nogil:
-    """Return the next token; JSON_END after a whole document, JSON_BAD where it is none: `at` and `state` say where."""
+cdef JsonToken json_step(JsonScan* scan) noexcept nogil:
+    """Return what `json_next` does."""
     cdef const uchar* data = scan.data
     cdef Py_ssize_t at = scan.at, stop = scan.stop
     cdef int state = scan.state

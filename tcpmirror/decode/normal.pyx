@@ -8,12 +8,12 @@ Regions are separated by 0x01, which also stands for the ``&`` between parameter
 never look like a shell's separators. They are sorted by the alphabet that they are written in (`model.alphabet`): few bytes allow
 few patterns.
 """
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
 from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts, knows, mark_of
-from tcpmirror.decode.document cimport add_document
+from tcpmirror.decode.document cimport MemberNames, add_document
 from tcpmirror.decode.expansion cimport SEGMENTS, expand
 from tcpmirror.decode.parameters cimport add_cookies, add_form, add_request_line
 from tcpmirror.decode.regions cimport SEPARATOR, Regions, append, by_alphabet, close, cut, release, reserve, start
@@ -241,6 +241,7 @@ cdef bint _add_body(Regions* out, CleanTexts clean, Request request, BodyKind sa
     cdef Py_ssize_t size = PyBytes_GET_SIZE(body), begin = out.size, count = out.count
     cdef const uchar* data = <const uchar*>PyBytes_AS_STRING(body)
     cdef BodyKind kind
+    cdef MemberNames names
     if size == 0:
         return True
     if size > 3 and data[0] == 0x1F and data[1] == 0x8B and data[2] == 8:  # gzip that no header names
@@ -251,7 +252,9 @@ cdef bint _add_body(Regions* out, CleanTexts clean, Request request, BodyKind sa
         if texts is not None:
             return _add_texts(out, texts)
     if kind == DOCUMENT:
-        if add_document(out, clean, data, size):
+        if add_document(out, clean, data, size, &names):
+            if names.is_whole and body is request.body and data[0] in (123, 91):
+                request.member_names = PyBytes_FromStringAndSize(<char*>names.text, names.size)
             return True
         cut(out, begin, count)
     if kind == FORM:

@@ -15,6 +15,7 @@ cdef class Request(Message):
     cdef public bytes target
     cdef public bytes version
     cdef public object disagreement
+    cdef public bytes member_names
 
 
 cdef class Response(Message):

@@ -25,6 +25,7 @@ class Request(Message):
     target: bytes
     version: bytes
     disagreement: Disagreement | None
+    member_names: bytes | None
     def __init__(
         self,
         head: bytes = ...,

@@ -137,7 +137,9 @@ cdef class Message:
 cdef class Request(Message):
     """A request; ``target`` is the request target as sent (RFC 9112, section 3.2).
 
-    ``disagreement``: a Disagreement if servers in a row may see different ends of it, else None.
+    ``disagreement``: a Disagreement if servers in a row may see different ends of it, else None. ``member_names``: None, or
+    what `decode.document` saw while it read a body in JSON: a brace, and the names of all members, each once, in quotes and
+    with a colon behind (of names of KEY_BYTES and more none).
     """
 
     def __init__(self, bytes head=b"", bytes body=b"", unsigned long long time_ns=0, bytes method=b"GET", bytes target=b"/",

@@ -23,6 +23,33 @@ DOCUMENTS = st.recursive(
 ).filter(lambda document: isinstance(document, dict | list))
 
 
+WORDS = ["a", "role", "x" * 15, "y" * 16, "k" * 63, "k" * 64, "\\u00e4", "\\", "\0", "\xff", "\n", ": ", ", "]
+PIECES = [
+    *'{}[]:,"\\ \n0',
+    '"',
+    ", ",
+    ": ",
+    "17",
+    "-0.5e3",
+    "12345678901234567",
+    "true",
+    "null",
+    "NaN",
+    "nul",
+    "1.",
+    "01",
+    *WORDS,
+]
+PIECES += (
+    [f'"{word}"' for word in WORDS]
+    + [f', "{word}": ' for word in WORDS]
+    + ['{"rows": [{', "}, {", "}]}", "[1, 2, ", '["', '"]']
+)
+NOISE = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.binary(max_size=80).map(
+    lambda data: data.decode("latin-1")
+)
+
+
 class Members(list[tuple[str, object]]):
     """The members of an object, also those whose key comes again."""
 
@@ -61,6 +88,95 @@ def test_wherever_it_is_cut_the_texts_before_stay(
 def test_a_whole_document_stays_as_it_is(document: object) -> None:
     whole = json.dumps(document).encode()
     assert closed(whole) == whole
+
+
+def members(text: str) -> object:
+    """Return the document *text* as RFC 8259 has it, each object as its members; ValueError if it is none."""
+
+    def refuse(constant: str) -> object:
+        raise ValueError(constant)
+
+    return json.loads(text, strict=False, object_pairs_hook=Members, parse_constant=refuse)
+
+
+def is_document(text: str) -> bool:
+    try:
+        members(text)
+    except ValueError:
+        return False
+    return True
+
+
+def keys(document: object) -> list[str]:
+    """Return the names of all members, each once, in order."""
+    found: dict[str, None] = {}
+    if isinstance(document, Members):
+        for key, value in document:
+            found |= dict.fromkeys([key, *keys(value)])
+    elif isinstance(document, list):
+        for value in document:
+            found |= dict.fromkeys(keys(value))
+    return list(found)
+
+
+def names_of(body: bytes) -> bytes | None:
+    """Return the names that were noted of a request's *body*."""
+    request = Request(b"POST / HTTP/1.1\r\n\r\n", body)
+    Normalizer().normal_form(request)
+    return request.member_names
+
+
+@given(text=NOISE)
+def test_what_is_no_document_is_taken_for_none(text: str) -> None:
+    data = text.encode("latin-1")
+    assert (closed(data) == data) == is_document(text)
+
+
+@given(document=DOCUMENTS, indent=st.sampled_from([None, 2]), at=st.floats(0, 1), gone=st.integers(0, 3), noise=NOISE)
+def test_nor_is_a_document_with_something_wrong_in_it(
+    document: object, indent: int | None, at: float, gone: int, noise: str
+) -> None:
+    text = json.dumps([document, document], indent=indent)
+    place = int(at * len(text))
+    text = text[:place] + noise + text[place + gone :]
+    data = text.encode("latin-1")
+    assert (closed(data) == data) == is_document(text)
+
+
+@given(text=NOISE, separators=st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " :\t")]), document=DOCUMENTS)
+def test_names_are_noted_once(text: str, separators: tuple[str, str], document: object) -> None:
+    body = json.dumps([{text: document, "n": 1}, document, {text: 2}], separators=separators, ensure_ascii=False)
+    data = body.encode("utf-8", "surrogatepass")
+    expected = keys(members(data.decode("latin-1")))
+    if "\\" in body or len(expected) > 32 or sum(map(len, expected)) > 900:
+        return
+    assert names_of(data) == ("{" + "".join(f'"{name}":' for name in expected if len(name) < 64)).encode("latin-1")
+
+
+UNNOTED = {
+    "an escape in a name": b'{"a\\n":1}',
+    "an escape in a value": b'[{"a":"\\""}]',
+    "more names than are noted": json.dumps({str(number): 1 for number in range(33)}).encode(),
+    "longer names than are noted": json.dumps({str(number) * 25: 1 for number in range(10, 32)}).encode(),
+    "no document": b'{"a":1',
+    "blanks before it": b' {"a":1}',
+    "a form": b"a=1",
+}
+
+
+@pytest.mark.parametrize("body", UNNOTED.values(), ids=UNNOTED)
+def test_names_that_are_not_all_known_are_not_noted(body: bytes) -> None:
+    assert names_of(body) is None
+
+
+@pytest.mark.parametrize("deep", [127, 128, 129])
+@pytest.mark.parametrize(
+    ("begin", "end"), [("[", "]"), ('{"a":', "}"), ('[{"a": ', "}]")], ids=["arrays", "objects", "both"]
+)
+def test_how_deep_a_document_may_be(deep: int, begin: str, end: str) -> None:
+    times = deep if len(end) == 1 else deep // 2
+    data = (begin * times + "1" + end * times).encode()
+    assert (closed(data) == data) == (times * len(end) <= 128)
 
 
 CUT = {
