@@ -8,6 +8,7 @@ cdef class Message:
     cdef public unsigned long long end_ns
     cdef public unsigned long long anomalies
     cdef tuple _headers
+    cdef object value_of(self, bytes name)
 
 
 cdef class Request(Message):

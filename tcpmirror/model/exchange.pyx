@@ -125,6 +125,10 @@ cdef class Message:
 
     def header(self, bytes name):
         """Return the first value of header *name* (lower case), or None."""
+        return self.value_of(name)
+
+    cdef object value_of(self, bytes name):
+        """`header`, for compiled callers."""
         if self._headers is None:
             return find_header(self.head, name)
         for candidate, value in self._headers:

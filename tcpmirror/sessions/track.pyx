@@ -21,12 +21,13 @@ from tcpmirror.sessions.digest import Event, SessionDigest
 
 DEF PATH_CHARS = 200
 DEF HOST_CHARS = 128
-DEF DAY = 86_400_000_000_000
 DEF MANY = 64             # addresses and hosts of one session between two digests
 DEF PATHS = 256           # and paths
 DEF EVENTS = 64           # of one session between two digests, and as many with attacks
 DEF KNOWN = 16_384        # heads whose session is known
 DEF BODY_BYTES = 16_384   # of an answer that may hand out a key, as keys.BODY_BYTES
+
+cdef uint64_t DAY = 86_400_000_000_000
 
 
 cdef class Noted:

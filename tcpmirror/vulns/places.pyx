@@ -18,7 +18,7 @@ DEF PATH_BYTES = 256      # of a path that count
 
 PLACES = ROOM // 2
 FIRST = 3  # exchanges of a place that are looked at
-cdef unsigned int FIRST_ONES = FIRST, EVERY = 64  # after those one in so many
+cdef unsigned int FIRST_ONES = FIRST, EVERY = 64, MANY = 4096, EVERY_OF_MANY = 256  # then one in so many, and of many fewer
 cdef uint8_t[256] LETTER
 for _byte in range(256):
     LETTER[_byte] = 0 if _byte in b"0123456789abcdefABCDEF" else 1
@@ -75,7 +75,7 @@ cdef class Places:
         cdef uint8_t[PATH_BYTES] path
         cdef Py_ssize_t at, size = PyBytes_GET_SIZE(request.target), kept = 0
         cdef uint64_t key
-        host = request.header(b"host")
+        host = request.value_of(b"host")
         for at in range(size):
             if target[at] == 63 or kept == PATH_BYTES:
                 break
@@ -85,7 +85,7 @@ cdef class Places:
         key = siphash13(key, self.key1, <const uint8_t*>PyBytes_AS_STRING(request.method), PyBytes_GET_SIZE(request.method))
         if host is not None:
             key = siphash13(key, self.key0, <const uint8_t*>PyBytes_AS_STRING(host), PyBytes_GET_SIZE(host))
-        return key | 1 << 63  # 0: nothing lies there
+        return key | <uint64_t>1 << 63  # 0: nothing lies there
 
 
 cdef class PlaceRoad:
@@ -99,8 +99,8 @@ cdef class PlaceRoad:
     def look(self, Exchange exchange not None, list findings not None):
         """Return the signs that *exchange* shows.
 
-        Looking costs tens of microseconds, so of each place the first exchanges are looked at and then one in 64, and those with
-        findings or with an address that may be one user's.
+        Looking costs tens of microseconds, so of each place the first exchanges are looked at, then one in 64, after 4,096 one
+        in 256; and those with findings or with an address that may be one user's.
         """
         cdef unsigned int seen
         cdef bint is_due, is_new
@@ -108,7 +108,7 @@ cdef class PlaceRoad:
             return []
         seen = self.places.count(exchange.request, exchange.response)
         is_new = seen <= FIRST_ONES
-        is_due = is_new or seen % EVERY == 0
+        is_due = is_new or seen % (EVERY if seen <= MANY else EVERY_OF_MANY) == 0
         if is_due or findings or _may_be_owned(exchange.request, exchange.response):
             return self.examined(exchange, findings, is_due, is_new)
         return []
