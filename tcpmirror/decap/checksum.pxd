@@ -1,14 +1,30 @@
-# The Internet checksum (RFC 1071). One's-complement sums do not depend on byte order, so whole words are added as they lie.
+# The Internet checksum (RFC 1071). One's-complement sums do not depend on byte order, so whole words are added as they lie, and
+# of any multiple of 16 bits: what carries over counts one in all of them.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from tcpmirror.model.segment cimport Segment
 
+cdef extern from *:
+    int carries "__builtin_add_overflow"(uint64_t, uint64_t, uint64_t*) nogil
+
 
 cdef inline uint64_t add_bytes(uint64_t total, const uint8_t* data, Py_ssize_t length) noexcept nogil:
+    cdef uint64_t quad, quads = 0, carried = 0
     cdef uint32_t word
     cdef uint16_t half
     cdef Py_ssize_t at = 0
+    while at + 32 <= length:
+        memcpy(&quad, data + at, 8)
+        carried += carries(quads, quad, &quads)
+        memcpy(&quad, data + at + 8, 8)
+        carried += carries(quads, quad, &quads)
+        memcpy(&quad, data + at + 16, 8)
+        carried += carries(quads, quad, &quads)
+        memcpy(&quad, data + at + 24, 8)
+        carried += carries(quads, quad, &quads)
+        at += 32
+    total += carried + (quads >> 32) + <uint32_t>quads
     while at + 4 <= length:
         memcpy(&word, data + at, 4)
         total += word

@@ -148,6 +148,11 @@ def test_an_offload_frame_without_ip_length_ends_with_the_frame() -> None:
     assert segment["payload"] == b"y" * 3000
 
 
+def _run(of: tuple[int, int]) -> bytes:
+    """Return (byte, so many times)."""
+    return bytes([of[0]]) * of[1]
+
+
 CHECKSUMS = {
     "right": (ether() / tcp4(), False),
     "right over ipv6, odd length": (ether() / IPv6(src="2001:db8::1", dst="2001:db8::2") / TCP() / b"odd", False),
@@ -164,6 +169,23 @@ def test_a_wrong_checksum_is_noted_and_the_segment_taken_all_the_same(name: str)
     assert reason == ""
     assert segment is not None
     assert segment["has_bad_checksum"] is is_bad
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(st.binary(max_size=200), st.tuples(st.sampled_from([0, 1, 0xFF]), st.integers(0, 1500)).map(_run)),
+    st.integers(0, 1500),
+    st.integers(1, 255),
+)
+def test_a_checksum_tells_of_any_changed_byte_of_any_length(payload: bytes, place: int, change: int) -> None:
+    frame = bytearray(bytes(ether() / tcp4(payload)))
+    decapsulator = Decapsulator(ETHERNET)
+    right = decapsulator.read_frame(bytes(frame))[1]
+    frame[-1 - place % (len(payload) + 8)] ^= change  # one of the payload, or of the end of the header
+    wrong = decapsulator.read_frame(bytes(frame))[1]
+    assert right is not None
+    assert not right["has_bad_checksum"]
+    assert wrong is None or wrong["has_bad_checksum"]
 
 
 def test_the_checksum_of_a_cut_segment_is_not_judged() -> None:
