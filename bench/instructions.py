@@ -1,8 +1,9 @@
 """`python -m bench.instructions`: how many instructions an exchange takes on the road, whatever else the machine does.
 
-A fixed run of small exchanges, larger responses and JSON bodies goes through capture, rings, reassembly, HTTP and
-detection in one process under callgrind, which counts inside two calls only: a frame taken, a worker's turn. The counts are
-compared with those in `instructions.json`, kept for the same interpreter, compiler and libraries.
+A fixed run of small exchanges, larger responses (the same again and again, and each a new one) and JSON bodies goes through
+capture, rings, reassembly, HTTP and detection in one process under callgrind, which counts inside two calls only: a frame
+taken, a worker's turn. The counts are compared with those in `instructions.json`, kept for the same interpreter, compiler
+and libraries.
 ``--keep`` writes them there.
 
 Exit code 1: over the limit; 4: no valgrind here.
@@ -33,7 +34,8 @@ from tcpmirror.settings.tree import Settings
 
 ROOT: Final = Path(__file__).parent.parent
 KEPT: Final = ROOT / "bench" / "instructions.json"
-KINDS_COUNTED: Final = "acd"
+NEW_ANSWERS: Final = "n"  # as c, but no response comes twice
+KINDS_COUNTED: Final = "acd" + NEW_ANSWERS
 EXCHANGES: Final = 400  # of each kind
 WARM_UP: Final = 2000  # before them: until the inventory knows the endpoints and the repeated texts are known as clean
 CONNECTION_EXCHANGES: Final = 100
@@ -48,6 +50,7 @@ RESPONSE: Final = (
     b'{"id":4711,"name":"Anvil","price":"19.90","stock":12,"tags":["iron","heavy"]}'
 )
 CHUNK_BYTES: Final = 8192
+_PAGES: Final = list(pages().values())
 
 # Asks callgrind to count from here on; before that the program runs many times faster.
 BEGIN: Final = "#include <valgrind/callgrind.h>\nvoid begin(void) { CALLGRIND_START_INSTRUMENTATION; }\n"
@@ -159,35 +162,37 @@ def drive(kind: str) -> int:
 
     gc.disable()
     road = Road(RULES)
-    responses = page_responses() if kind == "c" else [RESPONSE]
+    made = KINDS["c" if kind == NEW_ANSWERS else kind].request
+    responses = [page_response(number) for number in range(3 * PAGES)] if kind == "c" else [RESPONSE]
     begin_counting = compiled(BEGIN).begin
     for begin in range(0, WARM_UP + EXCHANGES, CONNECTION_EXCHANGES):
         if begin == WARM_UP:
             begin_counting()
         turns: list[tuple[int, bytes]] = []
         for number in range(begin, begin + CONNECTION_EXCHANGES):
-            turns += [(0, KINDS[kind].request(number).data), (1, responses[number % len(responses)])]
+            response = page_response(number, is_new=True) if kind == NEW_ANSWERS else responses[number % len(responses)]
+            turns += [(0, made(number).data), (1, response)]
         road.send(connection(turns, begin))
     print(road.judged - WARM_UP)
     return 0
 
 
-def page_responses() -> list[bytes]:
-    """Return answers with the files that the kind `c` asks for: one in three as it is, the others gzip in chunks."""
+def page_response(number: int, *, is_new: bool = False) -> bytes:
+    """Return an answer with a file that the kind `c` asks for: one in three as it is, the others gzip in chunks.
+
+    *is_new*: its number stands in it.
+    """
     head = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: application/json\r\n"
-    plain = list(pages().values())
-    responses = []
-    for number in range(3 * PAGES):
-        body = plain[number % PAGES]
-        if number % 3 == 0:
-            responses.append(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-            continue
-        packed = gzip.compress(body, 1, mtime=0)
-        parts = [packed[at : at + CHUNK_BYTES] for at in range(0, len(packed), CHUNK_BYTES)]
-        chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
-        coded = b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
-        responses.append(head + coded + chunks + b"0\r\n\r\n")
-    return responses
+    body = _PAGES[number % PAGES]
+    if is_new:
+        body = b'{"number": %d, %b' % (number, body[1:])
+    if number % 3 == 0:
+        return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    packed = gzip.compress(body, 1, mtime=0)
+    parts = [packed[at : at + CHUNK_BYTES] for at in range(0, len(packed), CHUNK_BYTES)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    coded = b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + coded + chunks + b"0\r\n\r\n"
 
 
 def compiled(source: str) -> ctypes.CDLL:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,7 +20,7 @@ from tcpmirror.detect.site import is_foreign
 from tcpmirror.detect.text_search import FormSearch
 from tcpmirror.detect.verdict import Sign, Verdict, counting, is_document, is_file, judge, key_of
 from tcpmirror.model.anomaly import Anomaly
-from tcpmirror.model.exchange import Request, Response
+from tcpmirror.model.exchange import Request
 from tcpmirror.model.finding import Finding
 from tcpmirror.model.point import Point
 from tcpmirror.settings.tree import Limits
@@ -34,8 +33,6 @@ _NS_PER_POINT: Final = 4000
 # Clients repeat header values, names and keys with every request: their signs are not looked for again.
 _REMEMBERED: Final = 8192
 _REMEMBERED_BYTES: Final = 96
-_KIND_BYTES: Final = 128  # of a Content-Type
-_TEXTUAL: Final = (b"text/", b"json", b"xml", b"javascript", b"html")
 
 
 class DecodedMessage(Protocol):
@@ -122,11 +119,6 @@ class Detector(DetectorRoad):
 
     def has_weak_token(self, form: tuple[bytes, ...]) -> bool:
         return any(map(self._tokens.is_suspect, form))
-
-    def is_text(self, response: Response) -> bool:
-        """Tell whether *response* is, or may be, text."""
-        kind = response.header(b"content-type")
-        return kind is None or _is_textual(kind[:_KIND_BYTES])
 
     def explain(self, request: Request) -> list[tuple[Point, list[str]]]:
         """Return every point of *request* with the ids of all rules that count there, decisive or not."""
@@ -312,12 +304,6 @@ def _finding(point: Point, verdict: Verdict, fold: Callable[[bytes], bytes]) -> 
     found = grade(verdict.type, fold(point.value))
     badness = severity(verdict.rule.severity, found, verdict.confidence, key_of(point.path), is_document(point.value))
     return Finding(verdict.type, point.path, payload, verdict.rule.id, verdict.confidence, grade=found, severity=badness)
-
-
-@lru_cache(maxsize=1024)
-def _is_textual(kind: bytes) -> bool:
-    kind = kind.lower()
-    return any(mark in kind for mark in _TEXTUAL)
 
 
 def _limit_findings(anomalies: int) -> list[Finding]:

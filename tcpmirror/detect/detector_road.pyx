@@ -4,15 +4,19 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memchr
 
 from tcpmirror.detect.text_search cimport FormSearch
-from tcpmirror.model.exchange cimport Exchange, Request, Response
+from tcpmirror.model.exchange cimport Exchange, KnownBody, Request, Response
 from tcpmirror.model.needle cimport holds
 
 from tcpmirror.detect import entities, graphql, smuggling
 from tcpmirror.model.anomaly import Anomaly
 
 DEF RESPONSE_LOOK = 65_536  # bytes of a response
+DEF KIND_BYTES = 128  # of a Content-Type
+DEF KINDS = 1024  # remembered
+cdef tuple TEXTUAL = (b"text/", b"json", b"xml", b"javascript", b"html")
 
 cdef unsigned long long BOMB = 1 << Anomaly.DECOMPRESSION_LIMIT
+cdef unsigned long long roads = 0  # made in this process
 
 
 cdef class DetectorRoad:
@@ -28,12 +32,18 @@ cdef class DetectorRoad:
     cdef public list ignored
     cdef object normal_form, learn_clean
     cdef FormSearch gates, responses
+    cdef unsigned long long number  # of this one: others may find what it does not
+    cdef dict kinds  # Content-Type -> whether it is one of text
 
     def __init__(self, views, FormSearch gates not None, FormSearch responses not None):
         """*gates* searches a request's normal form, *responses* the body of a response."""
+        global roads
         self.normal_form, self.learn_clean = views.normal_form, views.learn_clean
         self.gates, self.responses = gates, responses
         self.ignoring, self.ignored, self.others, self.opened = None, [], (), ()
+        self.kinds = {}
+        roads += 1
+        self.number = roads
 
     def inspect(self, Exchange exchange not None):
         """Return what *exchange* shows, strongest sign per value and type; empty for a clean one."""
@@ -84,11 +94,30 @@ cdef class DetectorRoad:
     cdef bytes _with_signs(self, Response response):
         """Return what is looked at of the body of *response*, or None: nothing matches in it."""
         cdef bytes body = response.body
-        if PyBytes_GET_SIZE(body) == 0 or not self.is_text(response):
+        cdef KnownBody known = response.known
+        if PyBytes_GET_SIZE(body) == 0 or known is not None and known.clean_for == self.number or not self.is_text(response):
             return None
         if PyBytes_GET_SIZE(body) > RESPONSE_LOOK:
             body = body[:RESPONSE_LOOK]
-        return body if self.responses.run((body,)) else None
+        if self.responses.run((body,)):
+            return body
+        if known is not None:
+            known.clean_for = self.number
+        return None
+
+    cdef bint is_text(self, Response response) except -1:
+        """Tell whether *response* is, or may be, text."""
+        cdef bytes kind = response.header(b"content-type")
+        if kind is None:
+            return True
+        kind = kind[:KIND_BYTES]
+        found = self.kinds.get(kind)
+        if found is None:
+            if len(self.kinds) >= KINDS:
+                self.kinds.clear()
+            lower = kind.lower()
+            found = self.kinds[kind] = any([mark in lower for mark in TEXTUAL])
+        return found
 
 
 cdef inline bint _holds(bytes text, char byte) noexcept:

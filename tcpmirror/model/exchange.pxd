@@ -1,3 +1,13 @@
+cdef class KnownBody:
+    cdef readonly bytes body
+    cdef bytes sent                     # `body` in its codings
+    cdef tuple codings                  # to be undone, None: none
+    cdef unsigned long long mark
+    cdef Py_ssize_t held_bytes
+    cdef bint was_found                 # since room was last made
+    cdef public unsigned long long clean_for  # the number of the search that found nothing in it
+
+
 cdef class Message:
     cdef public bytes head
     cdef public bytes body
@@ -7,6 +17,7 @@ cdef class Message:
     cdef public unsigned long long time_ns
     cdef public unsigned long long end_ns
     cdef public unsigned long long anomalies
+    cdef public KnownBody known
     cdef tuple _headers
     cdef object value_of(self, bytes name)
 

@@ -6,6 +6,10 @@ TUNNEL_NAMES: tuple[str, ...]
 def ip_text(packed: bytes) -> str: ...
 def endpoint_text(packed: bytes, port: int) -> str: ...
 
+class KnownBody:
+    body: bytes
+    clean_for: int
+
 class Message:
     head: bytes
     body: bytes
@@ -15,6 +19,7 @@ class Message:
     time_ns: int
     end_ns: int
     anomalies: int
+    known: KnownBody | None
     def __init__(self, head: bytes = ..., body: bytes = ..., time_ns: int = ...) -> None: ...
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]: ...

@@ -97,6 +97,11 @@ def ip_text(bytes packed):
     return str(ipaddress.IPv6Address(packed))
 
 
+@cython.no_gc
+cdef class KnownBody:
+    """A whole body that several messages have: readers remember here what they found in ``body``."""
+
+
 # Messages and exchanges refer to bytes and each other downwards, never in a cycle: the collector need not look at them.
 @cython.no_gc
 cdef class Message:
@@ -104,8 +109,8 @@ cdef class Message:
 
     ``head``: start line and headers as received, ending in the blank line; ``body``: content after transfer and content
     codings were undone, cut at the body limit; ``body_length``: bytes of decoded body seen, kept or not; ``wire_length``:
-    bytes of body as sent; ``body_sha256``: 32 bytes over the whole decoded body, or None unless asked for; ``time_ns``,
-    ``end_ns``: packet times of the first and last byte.
+    bytes of body as sent; ``body_sha256``: 32 bytes over the whole decoded body, or None unless asked for; ``known``: the
+    KnownBody that ``body`` is of, or None; ``time_ns``, ``end_ns``: packet times of the first and last byte.
     """
 
     def __init__(self, bytes head=b"", bytes body=b"", unsigned long long time_ns=0):

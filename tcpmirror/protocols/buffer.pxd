@@ -34,6 +34,16 @@ cdef inline int buffer_append(ByteBuffer* buffer, const uint8_t* data, Py_ssize_
     return 0
 
 
+cdef inline void buffer_exchange(ByteBuffer* buffer, ByteBuffer* other) noexcept:
+    """Let *buffer* have the block of *other*, which is large enough for what it holds, and *other* its own."""
+    cdef ByteBuffer given = buffer[0]
+    memcpy(other.data, buffer.data, buffer.size)
+    other.size = buffer.size
+    buffer[0] = other[0]
+    given.size = 0
+    other[0] = given
+
+
 cdef inline void buffer_drop_front(ByteBuffer* buffer, Py_ssize_t size) noexcept:
     """Forget the first *size* bytes."""
     memmove(buffer.data, buffer.data + size, buffer.size - size)

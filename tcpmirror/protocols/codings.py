@@ -8,7 +8,7 @@ was cut makes no difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from tcpmirror.model.anomaly import Anomaly
@@ -228,10 +228,9 @@ class ContentDecoder:
     from there on, because what lies under it cannot be known.
     """
 
-    def __init__(self, codings: list[bytes], layers: int, limit: int, ratio: int) -> None:
+    def __init__(self, codings: Sequence[bytes], layers: int, limit: int, ratio: int) -> None:
         self._anomalies = 0
         self._layers: list[Layer] = []
-        self._held = bytearray()
         self._late = b""  # what came out too late to be returned at once
         self._is_begun = False  # something was decoded, or is missing
         for coding in codings:
@@ -252,29 +251,25 @@ class ContentDecoder:
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes of the coded body; return what is decoded by now, in order."""
-        self._held += chunk
-        return self._decode_held() if len(self._held) >= HELD_BYTES else b""
+        return self._decode(chunk, is_all=False)
 
-    def finish(self) -> bytes:
-        """Return what was held back until the end."""
-        decoded = self._decode_held(is_all=not self._is_begun)
+    def finish(self, rest: bytes = b"") -> bytes:
+        """Take the last bytes of the coded body; return what is decoded of them, and what was held back until the end."""
+        decoded = self._decode(rest, is_all=not self._is_begun)
         output = b""
         for layer in self._layers:
             output = (layer.decode(output) if output else b"") + layer.finish()
-        return decoded + output
+        return decoded + output if output else decoded
 
-    def lose(self) -> None:
-        """Tell that bytes of the coded body are missing: nothing after them can be decoded."""
-        self._is_begun = True
-        self._late = self._decode_held()
+    def lose(self, chunk: bytes = b"") -> None:
+        """Tell that after *chunk* bytes of the coded body are missing: nothing after them can be decoded."""
+        self._late = self._decode(chunk, is_all=False)
         for layer in self._layers[:1]:
             layer.lose()
 
-    def _decode_held(self, *, is_all: bool = False) -> bytes:
-        """Return what was late and what the held bytes decode to; *is_all*: they are the whole body."""
-        chunk, output = bytes(self._held), self._late
-        self._held.clear()
-        self._late = b""
+    def _decode(self, chunk: bytes, *, is_all: bool) -> bytes:
+        """Return what was late and what *chunk* decodes to; *is_all*: it is the whole body."""
+        output, self._late = self._late, b""
         self._is_begun = True
         for layer in self._layers:
             whole = layer.decode_whole(chunk) if is_all else None

@@ -1,8 +1,10 @@
 from libc.stdint cimport uint64_t
 
-from tcpmirror.model.exchange cimport Exchange, Request, Response
+from tcpmirror.model.exchange cimport Exchange, Message, Request, Response
 from tcpmirror.model.stream cimport FlowInfo, SinkFactory
+from tcpmirror.protocols.buffer cimport ByteBuffer
 from tcpmirror.protocols.decryption cimport Decryption
+from tcpmirror.protocols.known_bodies cimport KnownBodies
 
 
 cdef inline Exchange exchange_of(FlowInfo flow, bint is_turned, unsigned int index, Request request, Response response,
@@ -37,6 +39,8 @@ cdef class ExchangeFactory(SinkFactory):
     cdef uint64_t response_timeout_ns
     cdef bint parse_responses
     cdef bint hash_bodies
+    cdef readonly KnownBodies known_bodies  # of responses
+    cdef ByteBuffer spare                  # a block for the next body that is long: it need not grow step by step
     cdef readonly Decryption decryption    # None: there are no secrets
     cdef public unsigned long long requests
     cdef public unsigned long long responses
@@ -50,7 +54,8 @@ cdef class ExchangeFactory(SinkFactory):
     cdef public unsigned long long websocket_messages
     cdef public unsigned long long tls_flows
     cdef public unsigned long long tls_bytes
-    cdef object decoder(self, tuple headers)
+    cdef tuple codings(self, Message message, bint is_plain)
+    cdef object decoder(self, tuple codings)
 
 
 cdef inline int send(ExchangeFactory factory, FlowInfo flow, bint is_turned, unsigned int index, Request request,

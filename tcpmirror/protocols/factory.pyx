@@ -1,8 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """What all connections of one worker share: where exchanges go, the limits, the counters."""
+from tcpmirror.model.exchange cimport Message
 from tcpmirror.model.stream cimport SinkFactory
+from tcpmirror.protocols.buffer cimport buffer_free
+from tcpmirror.protocols.known_bodies cimport KnownBodies
 
 from tcpmirror.protocols.codings import ContentDecoder, codings_of
+
+cdef tuple GZIP = (b"gzip",)
 
 
 cdef class ExchangeFactory(SinkFactory):
@@ -22,11 +27,21 @@ cdef class ExchangeFactory(SinkFactory):
         self.response_timeout_ns = response_timeout_ns
         self.parse_responses = parse_responses
         self.hash_bodies = hash_bodies
+        self.known_bodies = KnownBodies()
 
-    cdef object decoder(self, tuple headers):
-        """Return what undoes the codings that *headers* name, or None if they name none."""
-        cdef list names = codings_of(headers)
-        if not names:
-            return None
+    def __dealloc__(self):
+        buffer_free(&self.spare)
+
+    cdef tuple codings(self, Message message, bint is_plain):
+        """Return the codings of the body of *message*, in the order in which they have to be undone, or None if it names none.
+
+        *is_plain*: it has one Content-Encoding, names none elsewhere, and nothing about its head is odd.
+        """
+        if is_plain and message.header(b"content-encoding") == b"gzip":
+            return GZIP
+        return tuple(codings_of(message.headers)) or None
+
+    cdef object decoder(self, tuple codings):
+        """Return what undoes *codings*."""
         limits = self.limits
-        return ContentDecoder(names, limits.coding_layers, limits.decompressed_bytes, limits.decompression_ratio)
+        return ContentDecoder(codings, limits.coding_layers, limits.decompressed_bytes, limits.decompression_ratio)

@@ -62,7 +62,7 @@ cdef class Half:
     cdef HalfEvent advance(self, const uint8_t** data, Py_ssize_t* size, uint64_t time_ns) except? WANTS_DATA
     cdef bint skip(self, uint64_t length) noexcept
     cdef bint can_cut_head(self) noexcept
-    cdef void open_body(self, FramingKind kind, object codings) noexcept
+    cdef void open_body(self, FramingKind kind, tuple codings) noexcept
     cdef void pass_over(self) noexcept
     cdef void hunt(self) noexcept
     cdef void close(self) noexcept

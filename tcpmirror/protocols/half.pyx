@@ -10,6 +10,7 @@ from libc.string cimport memchr, memcpy
 
 from tcpmirror.protocols.bodies cimport Body
 from tcpmirror.protocols.buffer cimport buffer_append, buffer_clear, buffer_drop_front, buffer_free
+from tcpmirror.protocols.factory cimport ExchangeFactory
 from tcpmirror.protocols.framing cimport (
     BODY_BROKEN, BODY_DONE, BODY_LENGTH, BODY_MORE, framing_advance, framing_open, framing_skip)
 from tcpmirror.protocols.head cimport (
@@ -31,11 +32,12 @@ cdef enum:
 
 
 cdef class Half:
-    def __init__(self, Role role, bint is_joined, limits, bint is_hashed):
+    def __init__(self, Role role, bint is_joined, ExchangeFactory factory):
+        limits = factory.limits
         self.role = role
         self.is_joined = is_joined
         self.is_line_start = True
-        self.body = Body(limits.body_bytes, is_hashed)
+        self.body = Body(factory)
         self.head_limit = limits.head_bytes
         self.hunt_limit = min(HUNT_LINE, self.head_limit)
         self.header_limit = limits.header_count
@@ -84,10 +86,10 @@ cdef class Half:
         parse_header_lines(&self.head, self.head_data, self.head_size, self.header_limit)
         return True
 
-    cdef void open_body(self, FramingKind kind, object codings) noexcept:
+    cdef void open_body(self, FramingKind kind, tuple codings) noexcept:
         """Go on with the body of the message whose head is whole."""
         framing_open(&self.framing, kind, self.head.length if kind == BODY_LENGTH else 0)
-        self.body.begin(codings)
+        self.body.begin(codings, self.role == ROLE_SERVER)
         buffer_clear(&self.buffer)
         self.state = IN_BODY
 
@@ -109,7 +111,7 @@ cdef class Half:
         """Count what follows, nothing else."""
         self.skipped += self.buffer.size
         buffer_free(&self.buffer)
-        self.body.begin(None)
+        self.body.begin(None, False)
         self.has_whole_line = False
         self.message = None
         self.entry = None

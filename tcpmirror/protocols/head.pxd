@@ -30,7 +30,7 @@ cdef struct Head:
     int64_t length                  # Content-Length; -1: none, -2: not a number
     bint is_chunked
     bint is_transfer_coded          # a Transfer-Encoding besides chunked
-    bint is_content_coded
+    Py_ssize_t content_codings      # headers that name some
     bint is_upgrade
     bint is_event_stream            # Server-Sent Events: a body without end
     bint is_http2_preface

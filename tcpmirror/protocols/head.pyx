@@ -134,7 +134,7 @@ cdef void parse_header(Head* head, const uint8_t* line, Py_ssize_t size, Py_ssiz
             head.anomalies |= HIDDEN_FRAMING
     elif name == 16:
         if strncasecmp(<const char*>line, b"content-encoding", 16) == 0:
-            head.is_content_coded = True
+            head.content_codings += 1
     elif name == 17:
         if strncasecmp(<const char*>line, b"transfer-encoding", 17) == 0:
             parse_transfer_coding(head, colon, size)

@@ -277,17 +277,19 @@ cdef class Http1Connection(Http1Exchanges):
         return half.head.status // 100 == 2 and asked is not None and asked.method == b"CONNECT"
 
     cdef int open_body(self, Half half, FramingKind kind) except -1:
-        cdef object codings = None
+        cdef Head* head = &half.head
+        cdef tuple codings = None
         half.message.time_ns = half.begin_ns
-        if kind != BODY_NONE and (half.head.is_content_coded or half.head.is_transfer_coded):
-            codings = self.factory.decoder(half.message.headers)
-        if half.head.anomalies & HEAD_LIMIT:
+        if kind != BODY_NONE and (head.content_codings or head.is_transfer_coded):
+            codings = self.factory.codings(
+                half.message, head.content_codings == 1 and not head.is_transfer_coded and not head.anomalies)
+        if head.anomalies & HEAD_LIMIT:
             kind = BODY_NONE
         half.open_body(kind, codings)
         if half.role == ROLE_SERVER:
-            self.is_endless = half.head.is_event_stream
+            self.is_endless = head.is_event_stream
             half.framing.may_be_plain = True  # clients show a response that claims to be chunked and is not
-            half.framing.plain_length = half.head.length
+            half.framing.plain_length = head.length
         return 0
 
     cdef int tell_endless(self) except -1:
@@ -305,7 +307,7 @@ cdef class Http1Connection(Http1Exchanges):
         """End a response that was emitted already."""
         self.is_told = False
         half.anomalies = 0
-        half.body.begin(None)
+        half.body.begin(None, False)
         half.body.limit = self.factory.limits.body_bytes
         self.idle_ns = self.now_ns
         return 0

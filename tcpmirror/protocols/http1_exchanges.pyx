@@ -42,8 +42,8 @@ cdef class Http1Exchanges(TimedSink):
         self.flow = flow
         self.index = flow.first_index
         self.pairing = Pairing(factory.limits.pipelined_requests, is_joined)
-        self.half0 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)
-        self.half1 = Half(ROLE_EITHER, is_joined, factory.limits, factory.hash_bodies)
+        self.half0 = Half(ROLE_EITHER, is_joined, factory)
+        self.half1 = Half(ROLE_EITHER, is_joined, factory)
 
     cdef bint is_even(self):
         """Whether what waits and what is held are a pair, though no FIN said that all was answered."""

@@ -172,11 +172,11 @@ cdef class Http2Streams(TimedSink):
         return stream
 
     cdef Body body_of(self, Message message):
-        cdef Body body = Body(self.factory.limits.body_bytes, self.factory.hash_bodies)
-        cdef object codings = None
+        cdef Body body = Body(self.factory)
+        cdef tuple codings = None
         if message.header(b"content-encoding") is not None:
-            codings = self.factory.decoder(message.headers)
-        body.begin(codings)
+            codings = self.factory.codings(message, False)
+        body.begin(codings, isinstance(message, Response))
         return body
 
     cdef int request_whole(self, Stream stream) except -1:

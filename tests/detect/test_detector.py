@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tcpmirror.detect.detector import FINDINGS_LIMIT, Detector
 from tcpmirror.model.anomaly import Anomaly
 from tcpmirror.model.attack import ATTACK_TYPES
-from tcpmirror.model.exchange import Exchange, Request, Response
+from tcpmirror.model.exchange import Exchange, KnownBody, Request, Response
 from tcpmirror.processes.detection import build_detector
-from tcpmirror.settings.tree import Limits, Settings
+from tcpmirror.settings.tree import Inspection, Limits, Settings
+from tests.detect.conftest import CACHE
 from tests.detect.requests import PLACES, request
 
 ATTACKS = {
@@ -129,6 +130,61 @@ def test_a_response_without_request_is_judged(detector: Detector) -> None:
 def test_binary_responses_are_not_looked_at(detector: Detector) -> None:
     response = Response(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n", b"root:x:0:0:root:/root:/bin/bash")
     assert detector.inspect(Exchange(None, response)) == []
+
+
+OWN_LEAK = """
+type: infoleak
+why: What nobody outside is to read.
+rules:
+  - id: own-leak
+    title: The name of a project
+    severity: high
+    confidence: 0.9
+    points: [response_body]
+    patterns: ['project zanzibar']
+    examples: {match: ["our project zanzibar"], no_match: [zanzibar]}
+"""
+
+
+def test_what_is_remembered_of_a_known_body_holds_for_the_rules_that_searched_it(detector: Detector, tmp_path: Path) -> None:
+    def known(body: bytes, kind: bytes = b"text/plain") -> Exchange:
+        response = Response(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n\r\n" % kind, body)
+        response.known = KnownBody()
+        return Exchange(None, response)
+
+    clean = known(b"our project zanzibar")
+    assert [detector.inspect(clean), detector.inspect(clean)] == [[], []]
+    (tmp_path / "own.yaml").write_text(OWN_LEAK)
+    other = build_detector(Settings(inspection=Inspection(rules_dir=str(tmp_path))), CACHE)
+    for _ in range(2):
+        assert [finding.rule for finding in other.inspect(clean)] == ["own-leak"]
+    assert detector.inspect(clean) == []
+    leak = known(b"Traceback (most recent call last):\n", b"image/png")
+    assert detector.inspect(leak) == []
+    leak.response.head = b"HTTP/1.1 500 X\r\nContent-Type: text/plain\r\n\r\n"
+    for _ in range(2):
+        assert [finding.type for finding in detector.inspect(leak)] == ["infoleak"]
+
+
+def test_a_known_clean_body_is_not_searched_again(detector: Detector) -> None:
+    """Which shows where a body is given that is not what was searched: nobody else does that."""
+    response = Response(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", b"nothing to see")
+    response.known = KnownBody()
+    assert detector.inspect(Exchange(None, response)) == []
+    response.body = b"Traceback (most recent call last):\n"
+    assert detector.inspect(Exchange(None, response)) == []
+
+
+def test_each_content_type_is_judged_by_itself(detector: Detector) -> None:
+    leak = b"Traceback (most recent call last):\n"
+    kinds = {b"text/html": True, b"image/png": False, b"application/problem+json": True, b"": False, b"IMAGE/SVG+XML": True}
+    for number in range(1500):  # more than are remembered
+        kinds[b"application/x-%d" % number] = False
+    for _ in range(2):
+        for kind, is_text in kinds.items():
+            response = Response(b"HTTP/1.1 500 X\r\nContent-Type: %b\r\n\r\n" % kind, leak)
+            assert bool(detector.inspect(Exchange(None, response))) is is_text, kind
+    assert detector.inspect(Exchange(None, Response(b"HTTP/1.1 500 X\r\n\r\n", leak)))
 
 
 HOSTILE = {

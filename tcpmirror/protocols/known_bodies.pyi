@@ -1,0 +1,2 @@
+class KnownBodies:
+    held_bytes: int
