@@ -71,3 +71,8 @@ cdef inline bint knows(CleanTexts clean, uint64_t mark) noexcept nogil:
         clean._fresh[clean._fresh_count] = mark
         clean._fresh_count += 1
     return False
+
+
+cdef inline bint knows_text(CleanTexts clean, const uchar* data, Py_ssize_t size, uint64_t under) noexcept nogil:
+    """Tell whether a text, as it is, is known as clean *under* a mark; if not, it is fresh. Longer ones than are kept never are."""
+    return size <= KEPT_BYTES and knows(clean, mark_of(clean._keys, data, size, False, under))

@@ -9,12 +9,12 @@ never look like a shell's separators. They are sorted by the alphabet that they 
 few patterns.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcpy
 
-from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts, knows, mark_of
+from tcpmirror.decode.clean cimport CleanTexts, knows_text
 from tcpmirror.decode.document cimport MemberNames, add_document
-from tcpmirror.decode.expansion cimport SEGMENTS, expand
+from tcpmirror.decode.expansion cimport expand
 from tcpmirror.decode.parameters cimport add_cookies, add_form, add_request_line
 from tcpmirror.decode.regions cimport SEPARATOR, Regions, append, by_alphabet, close, cut, release, reserve, start
 from tcpmirror.decode.text cimport uchar
@@ -24,6 +24,7 @@ from tcpmirror.model.hashing cimport short_word
 from tcpmirror.decode import grpc
 from tcpmirror.decode.body import texts as body_texts
 from tcpmirror.decode.body import whole as whole_body
+from tcpmirror.decode.points import headers_by_name
 
 DEF HEADERS = 64          # of one head whose names are compared; of more it is supposed that one comes again
 DEF SLACK = 65536         # the form may grow to four times the request and this much
@@ -34,13 +35,6 @@ cdef enum BodyKind:
     PARTS
     MESSAGES
     DOCUMENT
-
-
-cdef Py_ssize_t _count(const uchar* data, Py_ssize_t size, uchar byte) noexcept nogil:
-    cdef Py_ssize_t at, found = 0
-    for at in range(size):
-        found += data[at] == byte
-    return found
 
 
 cdef bint _is_cookie(const uchar* line, Py_ssize_t size) noexcept nogil:
@@ -141,7 +135,7 @@ cdef bint _add_head(Regions* out, CleanTexts clean, bytes head, BodyKind* said, 
             _note_name(names, data + begin, end - begin)
             if said[0] == UNSAID:
                 said[0] = _said_kind(data + begin, end - begin)
-            if end - begin <= KEPT_BYTES and knows(clean, mark_of(clean._keys, data + begin, end - begin, False, 0)):
+            if knows_text(clean, data + begin, end - begin, 0):
                 continue
         if not _add_line(out, clean, data + begin, end - begin, begin == 0):
             return False
@@ -152,15 +146,7 @@ cdef inline void _note_name(Names* names, const uchar* line, Py_ssize_t size) no
     """Note whether the header of *line* may have come before: the ends of its name are compared."""
     cdef const void* colon = memchr(line, 58, size)
     cdef Py_ssize_t length = size if colon == NULL else <const uchar*>colon - line, at
-    cdef uint32_t first, last
-    cdef uint64_t key
-    if length < 8:
-        key = short_word(line, length)
-    else:
-        memcpy(&first, line, 4)
-        memcpy(&last, line + length - 4, 4)
-        key = <uint64_t>last << 32 | first
-    key = (key | <uint64_t>0x2020202020202020) + length
+    cdef uint64_t key = (short_word(line, length) | <uint64_t>0x2020202020202020) + length
     if names.count == HEADERS:
         names.may_come_again = True
         return
@@ -172,13 +158,10 @@ cdef inline void _note_name(Names* names, const uchar* line, Py_ssize_t size) no
 
 cdef bint _add_joined_headers(Regions* out, Request request) except -1:
     """Add the values of each header that comes again joined, as the full path judges them, too; False: it has to look."""
-    cdef dict grouped = {}
     cdef bytes name, joined
     cdef list values
     cdef Py_ssize_t begin
-    for name, value in request.headers:
-        grouped.setdefault(name.upper(), []).append(value)
-    for name, values in grouped.items():
+    for name, values in headers_by_name(request).items():
         if len(values) < 2:
             continue
         if name == b"COOKIE":
@@ -196,7 +179,7 @@ cdef bint _add_line(Regions* out, CleanTexts clean, const uchar* line, Py_ssize_
     """Add the request line or a header line."""
     cdef Py_ssize_t begin = out.size
     if is_first:
-        return _count(line, size, 47) <= SEGMENTS and add_request_line(out, clean, line, size)
+        return add_request_line(out, clean, line, size)
     if _is_cookie(line, size):
         return add_cookies(out, clean, line, size)
     # Referer holds a target.

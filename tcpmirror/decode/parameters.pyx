@@ -9,8 +9,8 @@ from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
-from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts, knows, mark_of
-from tcpmirror.decode.expansion cimport expand
+from tcpmirror.decode.clean cimport KEPT_BYTES, CleanTexts, knows_text, mark_of
+from tcpmirror.decode.expansion cimport SEGMENTS, expand
 from tcpmirror.decode.regions cimport SEPARATOR, Regions, close, reserve
 from tcpmirror.decode.text cimport percent_into, uchar
 
@@ -64,6 +64,8 @@ cdef bint add_request_line(Regions* out, CleanTexts clean, const uchar* line, Py
     cdef const void* query = memchr(line, 63, size)
     cdef bint is_usual = _is_usual(line, size)  # of another method, to which rules look, all is told
     cdef Notation notation
+    if _count(line, size, 47) > SEGMENTS:
+        return False
     notation.separator, notation.is_line, notation.begin, notation.is_coded = AMPERSAND, True, 0, True
     notation.name = size if query == NULL else <const uchar*>query + 1 - line
     notation.first_kind, notation.kind = PATH if is_usual else NEVER, PARAMETER if is_usual else NEVER
@@ -249,7 +251,7 @@ cdef bint _add_joined(Regions* out, CleanTexts clean, const Parts* parts) noexce
 
 
 cdef inline bint _is_known(CleanTexts clean, const uchar* data, Py_ssize_t size, uint64_t kind) noexcept nogil:
-    return kind != NEVER and size <= KEPT_BYTES and knows(clean, mark_of(clean._keys, data, size, False, kind))
+    return kind != NEVER and knows_text(clean, data, size, kind)
 
 
 cdef void _part_line(uchar* line, Py_ssize_t size) noexcept nogil:

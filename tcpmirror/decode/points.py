@@ -68,11 +68,16 @@ def _target(walk: Walk, target: bytes) -> None:
         form.read(walk, ("get",), query)
 
 
-def _headers(walk: Walk, request: Request) -> None:
+def headers_by_name(request: Request) -> dict[bytes, list[bytes]]:
+    """Return the values of each header of *request*, in order, by its name in upper case."""
     grouped: dict[bytes, list[bytes]] = {}
     for name, value in request.headers:
         grouped.setdefault(name.upper(), []).append(value)
-    for name, values in grouped.items():
+    return grouped
+
+
+def _headers(walk: Walk, request: Request) -> None:
+    for name, values in headers_by_name(request).items():
         path = ("header", text_key(name))
         walk.name(("header_name",), name)
         if name == b"COOKIE":

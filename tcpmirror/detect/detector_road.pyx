@@ -107,7 +107,7 @@ cdef class DetectorRoad:
 
     cdef bint is_text(self, Response response) except -1:
         """Tell whether *response* is, or may be, text."""
-        cdef bytes kind = response.header(b"content-type")
+        cdef bytes kind = response.value_of(b"content-type")
         if kind is None:
             return True
         kind = kind[:KIND_BYTES]

@@ -13,7 +13,7 @@ cdef inline uint64_t mixed(uint64_t x) noexcept nogil:
 
 
 cdef inline uint64_t short_word(const uint8_t* data, Py_ssize_t size) noexcept nogil:
-    """Return a number that tells the *size* bytes (less than 8) from all others of that size."""
+    """Return a number that tells the *size* bytes, if less than 8, from all others of that size; of more it holds both ends."""
     cdef uint32_t first, last
     if size >= 4:
         memcpy(&first, data, 4)

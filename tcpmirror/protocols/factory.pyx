@@ -37,7 +37,7 @@ cdef class ExchangeFactory(SinkFactory):
 
         *is_plain*: it has one Content-Encoding, names none elsewhere, and nothing about its head is odd.
         """
-        if is_plain and message.header(b"content-encoding") == b"gzip":
+        if is_plain and message.value_of(b"content-encoding") == b"gzip":
             return GZIP
         return tuple(codings_of(message.headers)) or None
 
