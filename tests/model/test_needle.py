@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tcpmirror.model.needle import holds
 
-LETTERS = st.lists(st.sampled_from(b"abc"), max_size=60).map(bytes)
+LETTERS = st.lists(st.sampled_from(b"abc"), max_size=120).map(bytes)
 
 
 @given(text=LETTERS, word=LETTERS.map(lambda letters: letters[:5]))
