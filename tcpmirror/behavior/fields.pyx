@@ -188,7 +188,7 @@ cdef class Resource:
         if not 2 < PyBytes_GET_SIZE(request.body) <= REQUEST_BYTES:
             return []
         method = request.method.decode("latin-1")
-        names = self.fields.names(request.body if request.member_names is None else request.member_names)
+        names = self.fields.names(request.names_or_body())
         if "role" in names and not OTHER_ROLE.search(request.body):
             names.remove("role")
         self._count(method, "", request.time_ns)

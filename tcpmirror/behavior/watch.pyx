@@ -402,7 +402,7 @@ cdef class Watch:
                     found.append((name.point, name.text,
                                   PyBytes_FromStringAndSize(self.pair_values[at].data, self.pair_values[at].size)))
         if 0 < PyBytes_GET_SIZE(request.body) <= BODY_BYTES and (
-                route.reads_body or holds(request.body, b"assw")
+                route.reads_body or holds(request.names_or_body(), b"assw")
                 or PyBytes_GET_SIZE(request.body) <= SMALL_BYTES and (
                     route.seen <= SEEN_ALL or route.seen % SEEN_STEP == 0)):
             sent = body_parameters(request)

@@ -80,7 +80,9 @@ cdef bint add_document(Regions* out, CleanTexts clean, const uchar* data, Py_ssi
         if member.is_escaped:
             names.is_whole = False  # a quote in a text may end what looks like a name
         if token == JSON_KEY:
-            if member.size < KEY_BYTES:
+            if member.size >= KEY_BYTES:
+                names.is_whole = False
+            else:
                 member.mark = mark_of(clean._keys, member.data, member.size, member.is_escaped, 0)
                 if names.is_whole:
                     _note(names, &member)

@@ -3,6 +3,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memchr
 
+from tcpmirror.detect.needles cimport holds_query
 from tcpmirror.detect.text_search cimport FormSearch
 from tcpmirror.model.exchange cimport Exchange, KnownBody, Request, Response
 from tcpmirror.model.needle cimport holds
@@ -89,7 +90,9 @@ cdef class DetectorRoad:
         self.learn_clean()
         if PyBytes_GET_SIZE(request.body) == 0:
             return False
-        return (_holds(request.body, b"<") and entities.is_suspect(request.body)) or graphql.is_suspect(request.body)
+        if _holds(request.body, b"<") and entities.is_suspect(request.body):
+            return True
+        return holds_query(request.body) and graphql.is_suspect(request.body)
 
     cdef bytes _with_signs(self, Response response):
         """Return what is looked at of the body of *response*, or None: nothing matches in it."""

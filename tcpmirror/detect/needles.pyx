@@ -2,13 +2,14 @@
 """What a text holds, asked at little cost: bytes of families, and words."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
-from libc.string cimport memchr
+from libc.string cimport memchr, memcmp
 
-from tcpmirror.model.needle cimport holds
+from tcpmirror.model.needle cimport holds_word
 
 from tcpmirror.detect.alphabet import FAMILIES
 
 DEF FAMILY_BYTES = 16     # no family but the first, of all bytes that are not plain, has more
+DEF MISSES = 32         # of a letter, before all letters of a word are searched for at once
 DEF LOOK = 256            # of a text's beginning, where most of the families that it holds stand
 
 cdef uint8_t FAMILIES_OF[256]
@@ -64,6 +65,16 @@ cdef bint _holds_one_of(int place, const uint8_t* data, Py_ssize_t size) noexcep
     return False
 
 
-def holds_query(bytes body not None):
-    """Tell whether *body* holds ``query``."""
-    return holds(body, b"query")
+cpdef bint holds_query(bytes body) noexcept:
+    """Tell whether *body* holds ``query``: few texts hold its first letter often, and it is found in a tenth of an instruction a byte."""
+    cdef const char* at = PyBytes_AS_STRING(body)
+    cdef const char* end = at + PyBytes_GET_SIZE(body)
+    cdef int misses
+    for misses in range(MISSES):
+        at = <const char*>memchr(at, b"q", end - at)
+        if at == NULL:
+            return False
+        if end - at >= 5 and memcmp(at, b"query", 5) == 0:
+            return True
+        at += 1
+    return holds_word(at, end - at, b"query", 5)

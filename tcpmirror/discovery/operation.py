@@ -57,14 +57,14 @@ def operation_of(exchange: Exchange) -> tuple[str, str]:
     if media == b"application/graphql":
         return _graphql(body.decode("utf-8", "replace"), None)
     if body and body.lstrip()[:1] in (b"{", b"["):
-        return _json(body)
+        return _json(body, request.names_or_body())
     if b"query=" in request.target:
         return _graphql_in_query(request)
     return REST
 
 
-def _json(body: bytes) -> tuple[str, str]:
-    if not holds(body, b'"jsonrpc"') and not holds(body, b'"query"'):
+def _json(body: bytes, names: bytes) -> tuple[str, str]:
+    if not holds(names, b'"jsonrpc"') and not holds(names, b'"query"'):
         return REST
     try:
         document: Any = orjson.loads(body)

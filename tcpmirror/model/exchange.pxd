@@ -28,6 +28,7 @@ cdef class Request(Message):
     cdef public bytes version
     cdef public object disagreement
     cdef public bytes member_names
+    cpdef bytes names_or_body(self)
 
 
 cdef class Response(Message):

@@ -31,6 +31,7 @@ class Request(Message):
     version: bytes
     disagreement: Disagreement | None
     member_names: bytes | None
+    def names_or_body(self) -> bytes: ...
     def __init__(
         self,
         head: bytes = ...,

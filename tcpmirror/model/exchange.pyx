@@ -148,7 +148,7 @@ cdef class Request(Message):
 
     ``disagreement``: a Disagreement if servers in a row may see different ends of it, else None. ``member_names``: None, or
     what `decode.document` saw while it read a body in JSON: a brace, and the names of all members, each once, in quotes and
-    with a colon behind (of names of KEY_BYTES and more none).
+    with a colon behind.
     """
 
     def __init__(self, bytes head=b"", bytes body=b"", unsigned long long time_ns=0, bytes method=b"GET", bytes target=b"/",
@@ -157,6 +157,10 @@ cdef class Request(Message):
         self.method = method
         self.target = target
         self.version = version
+
+    cpdef bytes names_or_body(self):
+        """Return the shortest known text that holds all names of members: `member_names`, or the body."""
+        return self.body if self.member_names is None else self.member_names
 
 
 @cython.no_gc

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from tcpmirror.behavior.counter import merged
 from tcpmirror.behavior.watch import CELLS, Watch
+from tcpmirror.decode.normal import Normalizer
 from tcpmirror.model.exchange import Exchange
 from tcpmirror.model.finding import Finding
 from tcpmirror.settings.tree import SECOND, Control
 from tests.behavior.exchanges import NOON, above, counted, every, exchange, judged
 
 PADDED = b"".join(b"k%d=%s&" % (number, b"x" * 90) for number in range(300)) + b"user=bob&passwd=guess-%d"
+ROWS = b'{"rows": [' + b", ".join(b'{"k%d": "%s"}' % (number % 20, b"x" * 90) for number in range(300)) + b'], "login": %s}'
 JSON, FORM = b'{"username": "bob", "password": "guess-%d"}', b"user=bob&passwd=guess-%d"
 COMMON = frozenset({b"123456", b"qwerty"})
 
@@ -54,6 +56,17 @@ ATTACKS = {
 @pytest.mark.parametrize(("make", "control", "marked"), ATTACKS.values(), ids=ATTACKS)
 def test_what_is_too_much_is_marked_from_the_threshold_on(make, control, marked) -> None:  # type: ignore[no-untyped-def]
     assert judged(make())[control].marked == marked
+
+
+@pytest.mark.parametrize("is_searched", [False, True], ids=["not searched before", "searched before"])
+def test_passwords_in_a_large_document_are_found(is_searched: bool) -> None:
+    tries = list(logins(40, body=ROWS.replace(b"%s", JSON)))
+    for each in tries:
+        assert each.request is not None
+        if is_searched:
+            Normalizer().normal_form(each.request)
+        assert (each.request.member_names is not None) == is_searched
+    assert judged(tries)["brute-passwords"].marked == 30
 
 
 CALM = {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcpmirror.detect.alphabet import FAMILIES
-from tcpmirror.detect.needles import families
+from tcpmirror.detect.needles import families, holds_query
 
 LENGTHS = (0, 1, 255, 256, 257, 5000)
 
@@ -28,3 +28,9 @@ def test_a_byte_is_seen_wherever_it_stands(byte: int, lead: bytes, length: int) 
 def test_the_families_of_a_text_are_those_of_its_bytes(runs: list[tuple[int, int]]) -> None:
     text = b"".join(bytes((byte,)) * length for byte, length in runs)
     assert families(text) == mask(text)
+
+
+@given(st.lists(st.sampled_from([b"query", b"q", b"quer", b"uery", b"q" * 40, b" "]), max_size=8))
+def test_a_query_is_seen_wherever_it_stands(pieces: list[bytes]) -> None:
+    body = b"".join(pieces)
+    assert holds_query(body) == (b"query" in body)

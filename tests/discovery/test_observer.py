@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tcpmirror.decode.normal import Normalizer
 from tcpmirror.discovery.digest import EndpointDigest, read_row
 from tcpmirror.discovery.inventory import described
 from tcpmirror.discovery.observer import Observer
@@ -140,12 +141,14 @@ OPERATIONS: dict[str, tuple[dict[str, Any], str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("is_searched", [False, True], ids=["not searched before", "searched before"])
 @pytest.mark.parametrize("case", OPERATIONS.values(), ids=OPERATIONS)
-def test_operations_behind_one_path_are_endpoints(case: tuple[dict[str, Any], str, str]) -> None:
-    request, kind, operation = case
-    (digest,) = observed(
-        exchange("/endpoint", "POST", answer={"data": 1}, **({"Content_Type": "application/json"} | request))
-    )
+def test_operations_behind_one_path_are_endpoints(case: tuple[dict[str, Any], str, str], is_searched: bool) -> None:
+    given, kind, operation = case
+    called = exchange("/endpoint", "POST", answer={"data": 1}, **({"Content_Type": "application/json"} | given))
+    if is_searched and called.request is not None:
+        Normalizer().normal_form(called.request)
+    (digest,) = observed(called)
     assert (digest.kind, digest.operation) == (kind, operation)
 
 
