@@ -1,4 +1,4 @@
-"""Which files a path means, and how the bytes of one reach libpcap, which reads plain files only.
+"""Which files a path means, and how the bytes of one come that is not plain.
 
 A compressed capture, or one on standard input, goes through a pipe: a process of its own unpacks it, so that neither memory
 nor disk holds it whole.
@@ -12,7 +12,7 @@ import os
 import signal
 import zlib
 from collections.abc import Iterable, Iterator
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ MAGICS: Final = frozenset(
 )
 PCAPNG: Final = bytes.fromhex("0a0d0d0a")
 GZIP: Final = b"\x1f\x8b"
-BLOCK_BYTES: Final = 1 << 18
+BLOCK_BYTES: Final = 1 << 20  # read at once
 _DAMAGED: Final = 1
 _NO_CAPTURE: Final = 2
 
@@ -64,38 +64,18 @@ def check_capture(path: str) -> bool:
     return False
 
 
-def is_pcapng(path: str) -> bool:
-    """Return whether *path*, which needs no `Feeder`, is a pcapng file."""
-    with Path(path).open("rb") as file:
-        return file.read(4) == PCAPNG
-
-
 class Feeder:
-    """A process that writes the capture at *path*, unpacked, into a pipe, whose other end is ``end``.
-
-    ``name``: how libpcap opens that. ``is_pcapng``: what the capture is.
-    """
+    """A process that writes the capture at *path*, unpacked, into a pipe, whose other end is ``unpacked``."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        """EnvironmentFault when there is no capture."""
-        self.end, target = os.pipe()
-        kind, kind_target = os.pipe()
-        self.name = f"/dev/fd/{self.end}"
+        end, target = os.pipe()
         self._pid = os.fork()
         if not self._pid:
-            os.close(self.end)
-            os.close(kind)
-            _feed(path, target, kind_target)
+            os.close(end)
+            _feed(path, target)
         os.close(target)
-        os.close(kind_target)
-        magic = os.read(kind, len(PCAPNG))
-        os.close(kind)
-        self.is_pcapng = magic == PCAPNG
-        if not magic:
-            os.close(self.end)
-            self.end = -1
-            self.check()
+        self.unpacked = FileIO(end)
 
     def check(self) -> None:
         """Wait for the process, after its last byte was read; EnvironmentFault when that was not the end of the capture."""
@@ -107,9 +87,7 @@ class Feeder:
 
     def close(self) -> None:
         """End the process, wherever it is."""
-        if self.end >= 0:
-            os.close(self.end)
-            self.end = -1
+        self.unpacked.close()
         if self._pid:
             os.kill(self._pid, signal.SIGKILL)
             self._reap()
@@ -122,16 +100,14 @@ class Feeder:
         return os.waitstatus_to_exitcode(status)
 
 
-def _feed(path: str, target: int, kind_target: int) -> None:
-    """Write the first bytes of the capture into *kind_target*, all of it into *target*, and end this process."""
+def _feed(path: str, target: int) -> None:
+    """Write the capture into *target* and end this process."""
     code = _DAMAGED
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with os.fdopen(target, "wb") as out, _opened(path) as file:
             magic = file.read(4)
             if magic in MAGICS:
-                os.write(kind_target, magic)
-                os.close(kind_target)
                 out.write(magic)
                 while block := file.read1(BLOCK_BYTES):  # what is readable before the damage, however little
                     out.write(block)

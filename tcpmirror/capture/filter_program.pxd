@@ -11,4 +11,4 @@ cdef extern from "pcap/pcap.h":
 
 cdef class FilterProgram:
     cdef bpf_program program
-    cdef bint matches(self, const uint8_t* packet, Py_ssize_t length) noexcept nogil
+    cdef bint matches(self, const uint8_t* packet, Py_ssize_t captured, Py_ssize_t original) noexcept nogil

@@ -55,9 +55,9 @@ cdef class FilterProgram:
     def __dealloc__(self):
         pcap_freecode(&self.program)
 
-    cdef bint matches(self, const uint8_t* packet, Py_ssize_t length) noexcept nogil:
-        """Whether the program keeps *packet*, all of which is there."""
-        return bpf_filter(self.program.bf_insns, packet, <unsigned int>length, <unsigned int>length) != 0
+    cdef bint matches(self, const uint8_t* packet, Py_ssize_t captured, Py_ssize_t original) noexcept nogil:
+        """Whether the program keeps *packet*, of whose *original* bytes the first *captured* are there."""
+        return bpf_filter(self.program.bf_insns, packet, <unsigned int>original, <unsigned int>captured) != 0
 
     def __len__(self):
         return self.program.bf_len
@@ -67,4 +67,4 @@ cdef class FilterProgram:
         return PyBytes_FromStringAndSize(<char*>self.program.bf_insns, self.program.bf_len * 8)
 
     def is_match(self, bytes packet):
-        return bool(self.matches(<const uint8_t*><const char*>packet, len(packet)))
+        return bool(self.matches(<const uint8_t*><const char*>packet, len(packet), len(packet)))

@@ -1,7 +1,6 @@
-"""Frames by libpcap (through pypcap): live from an interface, or from a capture file.
+"""Frames of an interface by libpcap (through pypcap), which hands each to a callable as ``(time_ns, bytes)``.
 
-pypcap hands each frame to a callable as ``(time_ns, bytes)``. It opens a file when one has the interface's name, and an
-interface when a file is no capture; both are refused here before it can guess.
+It opens a file when one has the interface's name; that is refused here before it can guess.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ from typing import Final, Protocol
 import pcap
 
 from tcpmirror.capture.bpf import build_filter, kept_bytes
-from tcpmirror.capture.capture_files import Feeder, check_capture
 from tcpmirror.capture.interface import Interface
-from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
+from tcpmirror.errors import EnvironmentFault
 from tcpmirror.settings.tree import Source
 
 BATCH_FRAMES: Final = 2048
@@ -80,52 +78,6 @@ class LiveSource:
     def close(self) -> None:
         self._poll.unregister(self._handle.fileno())
         self._handle.close()
-
-
-class FileSource:
-    """A capture file (pcap or pcapng); what *feeder* unpacks, if there is one."""
-
-    def __init__(self, path: str, bpf: str = "", feeder: Feeder | None = None) -> None:
-        """Open *path*; EnvironmentFault when it is missing, unreadable or no capture."""
-        self._path = path
-        if feeder is None and check_capture(path):
-            feeder = Feeder(path)
-        self._feeder = feeder
-        try:
-            self._handle: Handle = pcap.pcap(name=self._feeder.name if self._feeder else path, timestamp_in_ns=True)
-        except OSError as problem:
-            if self._feeder:
-                self._feeder.check()
-            raise EnvironmentFault(f"{path}: not a capture that libpcap reads: {problem}") from problem
-        _set_filter(self._handle, bpf, path)
-        self.link_type = self._handle.datalink()
-
-    def receive(self, receiver: Receiver) -> int:
-        """Hand over the next frames of the file; 0 at its end.
-
-        Raises DamagedCaptureFault where the file is cut or corrupt (what came before was handed over).
-        """
-        count = self._handle.dispatch(BATCH_FRAMES, receiver)
-        if count < 0:
-            if self._feeder:
-                self._feeder.check()
-            raise DamagedCaptureFault(f"{self._path}: {self._handle.geterr()}")
-        if not count and self._feeder:
-            self._feeder.check()
-        return count
-
-    @property
-    def link_types(self) -> frozenset[int]:
-        """Every link type met so far in the file."""
-        return frozenset((self.link_type,))
-
-    def stats(self) -> KernelStats:
-        return KernelStats()
-
-    def close(self) -> None:
-        self._handle.close()
-        if self._feeder:
-            self._feeder.close()
 
 
 def _open_live(source: Source) -> Handle:

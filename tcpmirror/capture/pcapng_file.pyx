@@ -6,14 +6,12 @@ libpcap reads such a file only while all interfaces have one link type; a captur
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from tcpmirror.capture.capture_reader cimport CaptureReader
 from tcpmirror.capture.filter_program cimport FilterProgram
 from tcpmirror.capture.receiver cimport FrameReceiver
 
-from tcpmirror.errors import DamagedCaptureFault
-
 cdef extern from *:
     uint32_t __builtin_bswap32(uint32_t) nogil
-    uint16_t __builtin_bswap16(uint16_t) nogil
 
 cdef enum:
     SECTION = 0x0a0d0d0a
@@ -25,8 +23,6 @@ cdef enum:
     OPTION_RESOLUTION = 9
     OPTION_OFFSET = 14
     MICROSECONDS = 6
-    LINK_RAW = 12
-    LINKTYPE_RAW = 101
     SECOND_NS = 1000000000
     LONGEST_BLOCK = 1 << 26      # of what comes by a pipe, where a wrong length would be waited for in memory
 
@@ -57,64 +53,23 @@ cdef class CaptureInterface:
         return ns + <uint64_t>(self.offset_s * SECOND_NS)
 
 
-cdef class PcapngReader:
-    """Walks the file in *memory*; *name* is for messages, *expression* a pcap-filter(7) for each link type."""
-    cdef const uint8_t[::1] memory
-    cdef Py_ssize_t at, size
-    cdef bint is_swapped
+cdef class PcapngReader(CaptureReader):
+    """As `CaptureReader`; link types are those of the interfaces met so far in this section."""
     cdef list interfaces
     cdef uint64_t last_ns
-    cdef str name, expression
-    cdef uint64_t before             # bytes of the file in front of `memory`
-    cdef set link_numbers
-    cdef public bint is_partial      # more follows what is in memory: a block that ends there is waited for
 
     def __init__(self, memory, str name, str expression=""):
-        self.memory = memory
-        self.size = self.memory.shape[0]
-        self.name = name
-        self.expression = expression
+        CaptureReader.__init__(self, memory, name, expression)
         self.interfaces = []
-        self.link_numbers = set()
 
     def link_types(self):
-        """Return the link types of the interfaces met so far in this section, in order."""
         return [(<CaptureInterface>each).link_type for each in self.interfaces]
 
-    @property
-    def all_link_types(self):
-        """Every link type met so far in the file."""
-        return frozenset(self.link_numbers)
-
-    @property
-    def taken(self):
-        """How many bytes of what is in memory are done with."""
-        return self.at
-
-    def go_on(self, memory):
-        """Read *memory*, which begins where the last one was not done with."""
-        self.before += self.at
-        self.memory = memory
-        self.size = self.memory.shape[0]
-        self.at = 0
-
-    def receive(self, FrameReceiver receiver, int limit):
-        """Hand over up to *limit* packets; return how many, 0 at the end of the file.
-
-        DamagedCaptureFault where a block is cut or cannot be; what came before it was handed over.
-        """
-        cdef int taken = 0
-        while taken < limit and self.at < self.size and not self.is_starved():
-            taken += self.read_block(receiver)
-        return taken
-
     def prepare(self):
-        """Read on to the first packet, so that link types and faults of the file's beginning are known."""
         while self.at < self.size and not self.is_starved() and self.is_head(self.kind_at(self.at)):
-            self.read_block(None)
+            self.read_next(None)
 
     cdef bint is_starved(self) except -1:
-        """Whether the next block ends behind what is in memory, and more follows."""
         cdef uint32_t length
         cdef uint32_t magic
         if not self.is_partial:
@@ -125,8 +80,10 @@ cdef class PcapngReader:
         if self.u32(self.at) == SECTION:  # its own byte order holds, which may be another than that of the section before
             memcpy(&magic, &self.memory[self.at + 8], 4)
             memcpy(&length, &self.memory[self.at + 4], 4)
-            if magic != BYTE_ORDER:
+            if magic == __builtin_bswap32(BYTE_ORDER):
                 length = __builtin_bswap32(length)
+            elif magic != BYTE_ORDER:
+                return False  # what is read next says so
         if length > LONGEST_BLOCK:
             raise self.fault(f"a block of {length} bytes is longer than any should be,")
         return length > self.size - self.at
@@ -137,21 +94,8 @@ cdef class PcapngReader:
     cdef uint32_t kind_at(self, Py_ssize_t at) noexcept:
         return self.u32(at) if self.size - at >= 4 else SECTION
 
-    cdef uint32_t u32(self, Py_ssize_t at) noexcept:
-        cdef uint32_t value
-        memcpy(&value, &self.memory[at], 4)
-        return __builtin_bswap32(value) if self.is_swapped else value
-
-    cdef uint16_t u16(self, Py_ssize_t at) noexcept:
-        cdef uint16_t value
-        memcpy(&value, &self.memory[at], 2)
-        return __builtin_bswap16(value) if self.is_swapped else value
-
-    cdef object fault(self, str text):
-        return DamagedCaptureFault(f"{self.name}: {text} at byte {self.before + self.at}")
-
-    cdef int read_block(self, FrameReceiver receiver) except -1:
-        """Read one block; return 1 when it was a packet that was handed over."""
+    cdef int read_next(self, FrameReceiver receiver) except -1:
+        """Read one block."""
         cdef uint32_t kind, length
         cdef Py_ssize_t at = self.at
         cdef int taken = 0
@@ -188,7 +132,7 @@ cdef class PcapngReader:
         cdef uint64_t high
         if end - at < 8:
             raise self.fault("an interface block is too short")
-        made.link_type = LINK_RAW if self.u16(at) == LINKTYPE_RAW else self.u16(at)
+        made.link_type = self.add_link_type(self.u16(at))
         made.snaplen = self.u32(at + 4)
         made.resolution = MICROSECONDS
         at += 8
@@ -206,11 +150,10 @@ cdef class PcapngReader:
         if self.expression:
             made.program = FilterProgram(self.expression, made.link_type)
         self.interfaces.append(made)
-        self.link_numbers.add(made.link_type)
         return 0
 
     cdef int hand_over(self, uint32_t kind, Py_ssize_t at, Py_ssize_t end, FrameReceiver receiver) except -1:
-        cdef uint32_t number = 0, captured
+        cdef uint32_t number = 0, captured, original
         cdef Py_ssize_t head = 4 if kind == SIMPLE_PACKET else 20
         cdef CaptureInterface origin
         if end - at < head:
@@ -221,24 +164,17 @@ cdef class PcapngReader:
             raise self.fault(f"a packet of interface {number}, which the section has not,")
         origin = <CaptureInterface>self.interfaces[number]
         if kind == SIMPLE_PACKET:  # it has no time: that of the packet before
-            captured = self.u32(at)
+            captured = original = self.u32(at)
             if origin.snaplen and captured > origin.snaplen:
                 captured = origin.snaplen
             if captured > <uint64_t>(end - at - head):
                 captured = <uint32_t>(end - at - head)
         else:
-            captured = self.u32(at + 12)
+            captured, original = self.u32(at + 12), self.u32(at + 16)
             self.last_ns = origin.time_ns(<uint64_t>self.u32(at + 4) << 32 | self.u32(at + 8))
         if captured > <uint64_t>(end - at - head):
             raise self.fault("a packet reaches beyond its block")
-        if origin.program is not None and not origin.program.matches(self.start(at + head), captured):
+        if origin.program is not None and not origin.program.matches(self.start(at + head), captured, original):
             return 0
         receiver.take(self.last_ns, self.start(at + head), captured, origin.link_type, 0)
         return 1
-
-    cdef const uint8_t* start(self, Py_ssize_t at) noexcept:
-        return &self.memory[0] + at
-
-    def close(self):
-        """Let go of the memory, so that it can be unmapped."""
-        self.memory = None

@@ -1,8 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What compiled sources hand frames to."""
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
-
-cdef int64_t SIGNED_NS = (<int64_t>1 << 32) * 1_000_000_000
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 
 cdef class FrameReceiver:
@@ -13,11 +11,9 @@ cdef class FrameReceiver:
         self.receive_frame(time_ns, (<const char*>frame)[:size], link_type, vlan)
         return 0
 
-    def __call__(self, int64_t time_ns, bytes frame):
-        """Take a frame as pypcap hands it over: with the seconds of a file as a signed number, which they are not."""
-        if time_ns < 0:
-            time_ns = max(0, time_ns + SIGNED_NS)
-        self.take(<uint64_t>time_ns, <const uint8_t*><const char*>frame, len(frame), -1, 0)
+    def __call__(self, uint64_t time_ns, bytes frame):
+        """Take a frame as pypcap hands it over."""
+        self.take(time_ns, <const uint8_t*><const char*>frame, len(frame), -1, 0)
 
     def receive_frame(self, uint64_t time_ns, bytes frame, int link_type, int vlan):
         raise NotImplementedError

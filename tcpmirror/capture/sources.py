@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tcpmirror.capture.capture_files import Feeder, check_capture, is_pcapng
 from tcpmirror.capture.packet_socket import RawSource, RingSource
-from tcpmirror.capture.pcap_source import FileSource, KernelStats, LiveSource
-from tcpmirror.capture.pcapng_source import PcapngPipe, PcapngSource
+from tcpmirror.capture.pcap_source import KernelStats, LiveSource
 from tcpmirror.capture.receiver import FrameReceiver
 from tcpmirror.capture.tunnel_socket import TunnelSocket
 from tcpmirror.settings.tree import Source
@@ -23,18 +21,6 @@ class Live(Protocol):
 
     def stats(self) -> KernelStats: ...
     def close(self) -> None: ...
-
-
-def open_file(path: str, bpf: str = "") -> FileSource | PcapngSource:
-    """Open the capture at *path*, also compressed with gzip; `-` is standard input.
-
-    EnvironmentFault when it is missing, unreadable or no capture, or *bpf* is refused. pcapng is read by a reader of our
-    own, because libpcap takes interfaces of one link type only.
-    """
-    if not check_capture(path):
-        return PcapngSource(path, bpf) if is_pcapng(path) else FileSource(path, bpf)
-    feeder = Feeder(path)
-    return PcapngPipe(path, bpf, feeder) if feeder.is_pcapng else FileSource(path, bpf, feeder)
 
 
 def open_live(source: Source) -> Live:

@@ -11,10 +11,11 @@ from hashlib import blake2b
 from typing import Final
 
 from tcpmirror.capture.capture_files import capture_files
+from tcpmirror.capture.file_source import FileSource
 from tcpmirror.capture.filter_program import FilterProgram
 from tcpmirror.capture.interface import InterfaceDownFault
 from tcpmirror.capture.own_traffic import own_endpoints
-from tcpmirror.capture.sources import Live, open_file, open_live
+from tcpmirror.capture.sources import Live, open_live
 from tcpmirror.decap.duplicates import DuplicateTable
 from tcpmirror.decap.fragments import FragmentJoiner
 from tcpmirror.decap.link import SUPPORTED
@@ -128,7 +129,7 @@ def read_file(
 
     *turn* is called every now and then, also while a full ring is waited for.
     """
-    file = open_file(path, source.bpf)
+    file = FileSource(path, source.bpf)
     road.use(open_decapsulator(settings, source, file.link_type), domain)
     road.while_waiting = turn
     try:

@@ -188,9 +188,8 @@ cdef class CaptureRoad(FrameReceiver):
         cdef Decapsulator d = self.decapsulator
         if d.inner_at == NULL:
             return True
-        if d.is_inner_frame:
-            return self.inner_frames.matches(d.inner_at, end - d.inner_at)
-        return self.inner_packets.matches(d.inner_at, end - d.inner_at)
+        cdef FilterProgram program = self.inner_frames if d.is_inner_frame else self.inner_packets
+        return program.matches(d.inner_at, end - d.inner_at, end - d.inner_at)
 
     cdef int join_fragment(self, Segment* segment, uint64_t time_ns) except -1:
         """Hand the piece over, and go on with the whole datagram once it is there."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tcpmirror.capture.bpf import build_filter
+from tcpmirror.capture.file_source import FileSource
 from tcpmirror.capture.interface_facts import interface_facts, may_capture
 from tcpmirror.capture.pcap_source import KernelStats, LiveSource
-from tcpmirror.capture.sources import open_file
 from tcpmirror.errors import EnvironmentFault
 from tcpmirror.processes.advice import Advice
 from tcpmirror.processes.diagnosis import diagnose
@@ -24,7 +24,7 @@ def examine_file(path: str, settings: Settings, source: Source | None, key_log: 
 
     TLS is decrypted with the secrets that it holds, and those of *key_log*, if one is named.
     """
-    file = open_file(path)
+    file = FileSource(path)
     secrets = secrets_of_files([path], key_log)
     survey = Survey(file.link_type, settings, source, source.bpf if source else "", decryption_of_files(secrets))
     cut: list[Advice] = []

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import pcap
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
@@ -38,6 +40,16 @@ class Kept(FrameReceiver):
 
 def segment(port: int, size: int = 10) -> bytes:
     return bytes(Ether(**MAC) / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=port, dport=80, seq=1) / (b"x" * size))
+
+
+def read_by_libpcap(path: Path, bpf: str = "") -> list[tuple[int, bytes]]:
+    """Return (time, frame) of every packet of a capture file that libpcap reads before it meets damage."""
+    seen: list[tuple[int, bytes]] = []
+    handle = pcap.pcap(name=str(path), timestamp_in_ns=True)
+    handle.setfilter(bpf)
+    handle.dispatch(0, lambda time_ns, frame: seen.append((time_ns, bytes(frame))))
+    handle.close()
+    return seen
 
 
 def read_until(receive: Callable[[], object], claim: Callable[[], bool], deadline_s: float = 30.0) -> None:

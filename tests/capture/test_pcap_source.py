@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap, wrpcapng
 
 from tcpmirror.capture.capture_files import capture_files
-from tcpmirror.capture.pcap_source import FileSource, LiveSource
-from tcpmirror.errors import EXIT_ENVIRONMENT, EnvironmentFault
+from tcpmirror.capture.file_source import FileSource
+from tcpmirror.capture.pcap_source import LiveSource
+from tcpmirror.errors import EXIT_ENVIRONMENT, DamagedCaptureFault, EnvironmentFault
 from tcpmirror.settings.tree import Source
+from tests.capture.frames import read_by_libpcap, segment
 
 FRAMES = [Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP() / TCP(seq=number) for number in range(2100)]
 
@@ -60,6 +65,66 @@ def test_every_form_of_the_classic_format_is_read(tmp_path: Path, name: str, is_
     (tmp_path / "a.pcap").write_bytes(gzip.compress(content) if is_packed else content)
     parts = fraction if magic == 0xA1B23C4D else fraction * 1000
     assert read(tmp_path / "a.pcap") == [(1_700_000_000 * 10**9 + parts, frame)] * 2
+
+
+@st.composite
+def classic_files(draw: st.DrawFn) -> bytes:
+    """A pcap file of frames of any size, some kept in part; cut anywhere, or with a byte changed."""
+    order, magic, _, more = draw(st.sampled_from(list(CLASSIC.values())))
+    content = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 262144, 1)
+    for number in range(draw(st.integers(0, 40))):
+        frame = segment(1000 + number, draw(st.sampled_from([0, 10, 1400, 60000])))
+        kept = frame[: draw(st.integers(54, len(frame)))] if draw(st.booleans()) else frame
+        content += struct.pack(order + "IIII", 1_700_000_000 + number, number, len(kept), len(frame)) + bytes(more) + kept
+    damaged = bytearray(content)
+    if draw(st.booleans()):
+        damaged[draw(st.integers(24, len(content)) if len(content) > 24 else st.just(23)) - 1] ^= draw(st.integers(1, 255))
+    return bytes(damaged[: draw(st.integers(24, len(content)) | st.just(len(content)))])
+
+
+@given(classic_files(), st.sampled_from(["", "greater 1000", "tcp src port 1003"]), st.booleans())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_libpcap_reads_the_same(tmp_path: Path, content: bytes, bpf: str, is_packed: bool) -> None:
+    (tmp_path / "plain").write_bytes(content)
+    (tmp_path / "a").write_bytes(gzip.compress(content, 1) if is_packed else content)
+    try:
+        expected = read_by_libpcap(tmp_path / "plain", bpf)
+    except OSError:  # a link type that libpcap does not know, or has no such filter for
+        return
+    seen: list[tuple[int, bytes]] = []
+    with contextlib.suppress(EnvironmentFault), contextlib.closing(FileSource(str(tmp_path / "a"), bpf)) as source:
+        while source.receive(lambda time_ns, frame: seen.append((time_ns, frame))):
+            pass
+    assert [frame for _, frame in seen] == [frame for _, frame in expected]
+    assert [time for time, _ in seen] == [time % (2**32 * 10**9) for time, _ in expected]
+
+
+def test_a_frame_longer_than_what_is_read_at_once_is_read_whole(tmp_path: Path) -> None:
+    frames = [segment(1000 + number, 60000) for number in range(100)]
+    content = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    for frame in frames:
+        content += struct.pack("<IIII", 1_700_000_000, 0, len(frame), len(frame)) + frame
+    (tmp_path / "a.pcap").write_bytes(content)
+    assert [frame for _, frame in read(tmp_path / "a.pcap")] == frames
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (struct.pack("<IHH", 0xA1B2C3D4, 2, 4), "cut inside its header at byte 0"),
+        (struct.pack("<IHHiIII", 0xA1B2C3D4, 3, 4, 0, 0, 65535, 1), "version 3 of the format is not known; 2 is, at byte 0"),
+        (struct.pack("<IHHiIIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1, 5, 5), "cut inside a packet's header at byte 24"),
+        (
+            struct.pack("<IHHiIIIIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1, 5, 5, 262145, 9),
+            "cannot be 262145 bytes long, at byte 24",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "gzip"])
+def test_damage_of_the_classic_format_is_named(tmp_path: Path, content: bytes, reason: str, is_packed: bool) -> None:
+    (tmp_path / "a.pcap").write_bytes(gzip.compress(content) if is_packed else content)
+    with pytest.raises(DamagedCaptureFault, match=reason):
+        read(tmp_path / "a.pcap")
 
 
 def test_a_compressed_capture_is_read_as_it_was(tmp_path: Path) -> None:
@@ -121,7 +186,9 @@ def test_a_cut_file_gives_what_it_has_and_then_the_fault(tmp_path: Path) -> None
     os.truncate(path, path.stat().st_size - 5)
     seen: list[bytes] = []
     with pytest.raises(EnvironmentFault, match=r"cut\.pcap"):
-        FileSource(str(path)).receive(lambda time_ns, frame: seen.append(frame))
+        source = FileSource(str(path))
+        while source.receive(lambda time_ns, frame: seen.append(frame)):
+            pass
     assert len(seen) == 9
 
 

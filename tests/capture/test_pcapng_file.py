@@ -14,11 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 
-from tcpmirror.capture.pcap_source import FileSource
-from tcpmirror.capture.sources import open_file
+from tcpmirror.capture.file_source import FileSource
 from tcpmirror.errors import DamagedCaptureFault, EnvironmentFault
 from tcpmirror.processes.capture import tell_unsupported
-from tests.capture.frames import Kept, segment
+from tests.capture.frames import Kept, read_by_libpcap, segment
 
 ETHERNET, RAW, SLL = 1, 101, 113
 TIME_NS = 1_700_000_000_123_456_789
@@ -59,7 +58,7 @@ def obsolete(order: str, frame: bytes) -> bytes:
 def read(path: Path, content: bytes, bpf: str = "") -> list[tuple[int, int, bytes]]:
     """Return (link type, time, frame) of every packet in a file of that content."""
     path.write_bytes(content)
-    source, kept = open_file(str(path), bpf), Kept()
+    source, kept = FileSource(str(path), bpf), Kept()
     try:
         while source.receive(kept):
             pass
@@ -94,7 +93,7 @@ def test_several_link_types_are_read_from_standard_input(tmp_path: Path) -> None
 def test_a_compressed_file_that_is_cut_gives_what_came_before(tmp_path: Path) -> None:
     path, kept = tmp_path / "a", Kept()
     path.write_bytes(gzip.compress(mixed("<")[:-3]))
-    source = open_file(str(path))
+    source = FileSource(str(path))
     with pytest.raises(DamagedCaptureFault, match="cut inside a block"):
         while source.receive(kept):
             pass
@@ -110,7 +109,7 @@ def test_a_block_that_would_not_fit_into_memory_is_refused(tmp_path: Path) -> No
 
 def test_a_link_type_that_is_not_supported_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "a").write_bytes(section("<") + interface("<") + interface("<", 147) + packet("<", segment(1)))
-    source = open_file(str(tmp_path / "a"))
+    source = FileSource(str(tmp_path / "a"))
     tell_unsupported("a.pcapng", source.link_types)
     source.close()
     (record,) = caplog.records
@@ -190,7 +189,7 @@ def test_damage_is_named_with_its_place_after_what_came_before(tmp_path: Path, n
     content, count, reason = DAMAGES[name]
     path = tmp_path / "a.pcapng"
     path.write_bytes(content)
-    source, kept = open_file(str(path)), Kept()
+    source, kept = FileSource(str(path)), Kept()
     with pytest.raises(DamagedCaptureFault, match=rf"a\.pcapng: .*{reason}.* at byte \d+"):
         while source.receive(kept):
             pass
@@ -213,10 +212,5 @@ def test_no_bytes_do_more_than_raise_a_fault(tmp_path: Path, data) -> None:
 def test_libpcap_reads_the_same_where_it_can(tmp_path: Path) -> None:
     content = section(">") + interface(">", options=((9, b"\x09"),))
     content += b"".join(packet(">", segment(number, number), ticks=TIME_NS + number) for number in range(50))
-    seen: list[tuple[int, bytes]] = []
     found = read(tmp_path / "a", content)
-    oracle = FileSource(str(tmp_path / "a"))
-    while oracle.receive(lambda time_ns, frame: seen.append((time_ns, frame))):
-        pass
-    oracle.close()
-    assert [(time, frame) for _, time, frame in found] == seen
+    assert [(time, frame) for _, time, frame in found] == read_by_libpcap(tmp_path / "a")

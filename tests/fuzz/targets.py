@@ -18,9 +18,9 @@ from typing import Final
 import hpack
 
 from tcpmirror.capture.capture_files import GZIP
+from tcpmirror.capture.file_source import FileSource
 from tcpmirror.capture.pcapng_file import PcapngReader
 from tcpmirror.capture.pcapng_secrets import key_log_blocks
-from tcpmirror.capture.sources import open_file
 from tcpmirror.decap.decapsulator import REASONS, Decapsulator
 from tcpmirror.decode.normal import Normalizer
 from tcpmirror.decode.points import request_points
@@ -55,8 +55,6 @@ DECRYPTION_COUNTERS: Final = (
     "tls_joined", "tls_lost",
 )  # fmt: skip
 DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=lambda _: 0, parse_float=lambda _: 0, strict=False)
-# Link types whose headers libpcap turns round where a file is in the other byte order: pflog, USB, nflog.
-TURNED: Final = (117, 189, 220, 239)
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -167,8 +165,7 @@ def decryption(data: bytes) -> None:
 
 
 def captures(data: bytes) -> None:
-    """A capture file is read to its end, or to a fault that is named; each frame is bytes of the file, but for what libpcap turns to
-    the order of this machine, and no file has more of them than it has room for. Its secrets are bytes of the file too."""
+    """A capture file is read to its end, or to a fault that is named; each frame is bytes of the file, and no file has more of them than it has room for. Its secrets are bytes of the file too."""
     kept = Kept()
     with contextlib.suppress(DamagedCaptureFault):
         reader = PcapngReader(data, "capture")
@@ -186,7 +183,7 @@ def captures(data: bytes) -> None:
 def _read_file(data: bytes, name: str) -> None:
     kept = Kept()
     with contextlib.suppress(EnvironmentFault):
-        source = open_file(name)
+        source = FileSource(name)
         with contextlib.closing(source):
             while source.receive(kept):
                 pass
@@ -195,8 +192,6 @@ def _read_file(data: bytes, name: str) -> None:
 
 def _check_frames(data: bytes, kept: Kept) -> None:
     assert sum(16 + len(each.frame) for each in kept.frames) <= len(data)
-    if data[:2] == b"\xa1\xb2" and int.from_bytes(data[22:24], "big") in TURNED:
-        return
     for each in kept.frames[:20]:
         assert each.frame in data
 

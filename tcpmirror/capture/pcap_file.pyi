@@ -1,0 +1,3 @@
+from tcpmirror.capture.capture_reader import CaptureReader
+
+class PcapReader(CaptureReader): ...
