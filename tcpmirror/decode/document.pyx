@@ -13,17 +13,19 @@ from tcpmirror.decode.text cimport uchar
 # Thirty-two bytes at once, as two vectors: wider ones become a loop where the target lacks them.
 cdef extern from *:
     """
-    typedef unsigned char step_lanes __attribute__((vector_size(16)));
     typedef unsigned long long step_halves __attribute__((vector_size(16)));
+
+    static inline step_halves others_at_16(const unsigned char *data, const unsigned char *text, const unsigned char *mask) {
+        step_halves here, known, told;
+        __builtin_memcpy(&here, data, 16);
+        __builtin_memcpy(&known, text, 16);
+        __builtin_memcpy(&told, mask, 16);
+        return (here ^ known) & told;
+    }
 
     /* Whether the thirty-two bytes at `data` are those of `text` where `mask` has ones. */
     static inline int is_alike(const unsigned char *data, const unsigned char *text, const unsigned char *mask) {
-        step_lanes here[2], known[2], told[2];
-        step_halves others;
-        __builtin_memcpy(here, data, 32);
-        __builtin_memcpy(known, text, 32);
-        __builtin_memcpy(told, mask, 32);
-        others = (step_halves) (((here[0] ^ known[0]) & told[0]) | ((here[1] ^ known[1]) & told[1]));
+        step_halves others = others_at_16(data, text, mask) | others_at_16(data + 16, text + 16, mask + 16);
         return !(others[0] | others[1]);
     }
     """
