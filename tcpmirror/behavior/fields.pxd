@@ -22,7 +22,15 @@ cdef class Resource:
     cdef Fields fields
     cdef dict counts                # (method, name, block) -> Slot
     cdef bint is_noted
+    # requests with one method in one block, not yet added to their slot
+    cdef bytes method               # None: none
+    cdef uint64_t block, requests, first_ns, last_ns
+    cdef object slot                # None: there was no room
 
+    cdef object _count_request(self, Request request)
+    cdef object _add_requests(self)
+    cdef object _count(self, str method, str name, uint64_t time_ns)
+    cdef object _slot(self, str method, str name, uint64_t time_ns)
     cdef void learn(self, Request request, Response response)
     cdef list sent(self, Request request, uint32_t source)
     cdef list take(self)

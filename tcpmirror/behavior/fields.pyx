@@ -187,31 +187,50 @@ cdef class Resource:
         cdef list names
         if not 2 < PyBytes_GET_SIZE(request.body) <= REQUEST_BYTES:
             return []
-        method = request.method.decode("latin-1")
         names = self.fields.names(request.names_or_body())
         if "role" in names and not OTHER_ROLE.search(request.body):
             names.remove("role")
-        self._count(method, "", request.time_ns)
+        self._count_request(request)
         for name in names:
-            slot = self._count(method, name, request.time_ns)
+            slot = self._count(request.method.decode("latin-1"), name, request.time_ns)
             if slot is not None:
                 slot.merge(Slot(0, 0, 0, frozenset((source,))))
         return names
 
-    def _count(self, str method, str name, uint64_t time_ns):
+    cdef object _count_request(self, Request request):
+        """Count *request* with those of its method before, in one number until another method or block comes."""
+        if self.method is None or self.block != request.time_ns // BLOCK or self.method != request.method:
+            self._add_requests()
+            self.method, self.block = request.method, request.time_ns // BLOCK
+            self.first_ns = self.last_ns = request.time_ns
+            self.slot = self._slot(request.method.decode("latin-1"), "", request.time_ns)
+        self.requests += 1
+        self.first_ns = min(self.first_ns, request.time_ns)
+        self.last_ns = max(self.last_ns, request.time_ns)
+
+    cdef object _add_requests(self):
+        """Add the requests that were counted to their slot."""
+        if self.method is not None and self.slot is not None:
+            self.slot.merge(Slot(self.requests, self.first_ns, self.last_ns))
+        self.method, self.requests = None, 0
+
+    cdef object _count(self, str method, str name, uint64_t time_ns):
+        slot = self._slot(method, name, time_ns)
+        if slot is not None:
+            slot.merge(Slot(1, time_ns, time_ns))
+        return slot
+
+    cdef object _slot(self, str method, str name, uint64_t time_ns):
+        """Return the slot of the block of *time_ns*, None: there is no room."""
         key = (method, name, time_ns // BLOCK)
         slot = self.counts.get(key)
-        if slot is None:
-            if len(self.counts) >= COUNTS:
-                return None
+        if slot is None and len(self.counts) < COUNTS:
             slot = self.counts[key] = Slot(0, time_ns, time_ns)
-        slot.count += 1
-        slot.first_ns = min(slot.first_ns, time_ns)
-        slot.last_ns = max(slot.last_ns, time_ns)
         return slot
 
     cdef list take(self):
         """Return counters of what was seen since the last call."""
+        self._add_requests()
         taken, self.counts, self.is_noted = self.counts, {}, False
         return [
             Counter(requests_key(self.host, self.path, method, name) if method else answers_key(self.host, self.path, name),

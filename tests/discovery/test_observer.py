@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcpmirror.decode.normal import Normalizer
-from tcpmirror.discovery.digest import EndpointDigest, read_row
+from tcpmirror.discovery.digest import HASHES, EndpointDigest, read_row
 from tcpmirror.discovery.inventory import described
 from tcpmirror.discovery.observer import Observer
+from tcpmirror.discovery.values import value_hash
 from tcpmirror.model.exchange import Exchange, Request, Response
 from tests.discovery.exchanges import NOON, exchange
 
@@ -163,6 +164,13 @@ def test_parameters_are_read_of_a_sample_once_they_are_known() -> None:
         observer.observe(exchange(f"/api/users/{1000 + number}", answer=USER), False)
     assert observer.observed == 10_000
     assert 150 < observer.sampled < 400
+
+
+def test_of_many_values_the_smallest_hashes_are_kept() -> None:
+    (digest,) = observed(*(exchange(f"/a?q=text-{n}-{n}") for n in range(30)))
+    found = digest.parameters["request", "query", "q"]
+    assert found.hashes == set(sorted(value_hash(f"text-{n}-{n}") for n in range(30))[:HASHES])
+    assert (found.count, found.kinds) == (30, {"string": 30})
 
 
 def test_a_word_that_is_rare_stays_in_the_worker() -> None:
