@@ -65,13 +65,13 @@ cdef Py_ssize_t json_unescape(const uchar* data, Py_ssize_t size, uchar* out) no
 cdef inline JsonToken json_next(JsonScan* scan) noexcept nogil:
     """Return the next token; JSON_END after a whole document, JSON_BAD where it is none: `at` and `state` say where.
 
-    What programs write is read in line: one comma or colon, one blank or none, a text without escapes or a short number.
+    What programs write is read in line: one comma or colon, one blank or none, and what `json_plain` reads.
     All else takes the road of states.
     """
     cdef const uchar* data = scan.data
-    cdef Py_ssize_t at = scan.at, end, stop = scan.stop - 2
+    cdef Py_ssize_t at = scan.at
     cdef JsonToken token = JSON_STRING
-    if at >= stop:
+    if at >= scan.stop - 2:
         return json_step(scan)
     if scan.state == WANT_COLON:
         if data[at] != 58:
@@ -81,20 +81,39 @@ cdef inline JsonToken json_next(JsonScan* scan) noexcept nogil:
     elif scan.in_object[scan.depth - 1]:
         token = JSON_KEY
     at += 2 if data[at + 1] == 32 else 1
-    if data[at] == 34:
-        at += 1
-        end = string_end(data, at, scan.stop)
-        if end == scan.stop or data[end] != 34:
-            return json_step(scan)
-        scan.at = end + 1
-    else:
-        end = at
-        while end < stop and 48 <= data[end] <= 57:
-            end += 1
-        if token == JSON_KEY or end == at or data[at] == 48 or data[end] != 44:
-            return json_step(scan)
-        token = JSON_SCALAR
-        scan.at = end
+    if token != JSON_KEY:
+        token = json_plain(scan, at)
+        return json_step(scan) if token == JSON_BAD else token
+    if data[at] != 34 or not json_text(scan, at + 1):
+        return json_step(scan)
+    scan.state = WANT_COLON
+    return JSON_KEY
+
+
+cdef inline JsonToken json_plain(JsonScan* scan, Py_ssize_t at) noexcept nogil:
+    """Read the value at *at*, where one may stand: a text without escapes or a short number; JSON_BAD for all else."""
+    cdef const uchar* data = scan.data
+    cdef Py_ssize_t end = at, stop = scan.stop - 2
+    if at < stop and data[at] == 34:
+        if not json_text(scan, at + 1):
+            return JSON_BAD
+        scan.state = WANT_MORE
+        return JSON_STRING
+    while end < stop and 48 <= data[end] <= 57:
+        end += 1
+    if end == at or data[at] == 48 or data[end] != 44:
+        return JSON_BAD
     scan.begin, scan.size, scan.is_escaped = at, end - at, False
-    scan.state = WANT_COLON if token == JSON_KEY else WANT_MORE
-    return token
+    scan.at = end
+    scan.state = WANT_MORE
+    return JSON_SCALAR
+
+
+cdef inline bint json_text(JsonScan* scan, Py_ssize_t at) noexcept nogil:
+    """Read the rest of a text without escapes, from behind its quote."""
+    cdef Py_ssize_t end = string_end(scan.data, at, scan.stop)
+    if end == scan.stop or scan.data[end] != 34:
+        return False
+    scan.begin, scan.size, scan.is_escaped = at, end - at, False
+    scan.at = end + 1
+    return True

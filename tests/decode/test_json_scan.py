@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 
@@ -152,6 +153,55 @@ def test_names_are_noted_once(text: str, separators: tuple[str, str], document: 
         return
     noted = ("{" + "".join(f'"{name}":' for name in expected)).encode("latin-1")
     assert names_of(data) == (noted if max(map(len, expected), default=0) < 64 else None)
+
+
+VALUES = st.recursive(
+    st.sampled_from([None, True, 0, 17, -1.5, "", "text", "}, {", "k" * 40, "\u00e4"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=5,
+)
+ROWS = st.lists(
+    st.fixed_dictionaries({"id": VALUES}, optional={"a": VALUES, "k" * 27: VALUES, "\u00e4": VALUES}), max_size=8
+)
+
+
+def written(document: object, blanks: Iterator[str]) -> str:
+    """Return *document* in JSON with *blanks* between its tokens."""
+    if isinstance(document, dict):
+        members = [
+            f"{next(blanks)}{json.dumps(key)}{next(blanks)}:{next(blanks)}{written(value, blanks)}{next(blanks)}"
+            for key, value in document.items()
+        ]
+        return "{" + (",".join(members) or next(blanks)) + "}"
+    if isinstance(document, list):
+        return "[" + ",".join(f"{next(blanks)}{written(value, blanks)}{next(blanks)}" for value in document) + "]"
+    return json.dumps(document)
+
+
+@given(rows=ROWS, narrow=st.lists(st.sampled_from(["", "", "", "", " ", "\n "]), min_size=1, max_size=30))
+def test_members_that_follow_each_other_as_before_are_read_as_the_first(rows: object, narrow: list[str]) -> None:
+    """Between wide gaps each is read anew."""
+    forms = []
+    for blanks in (itertools.cycle(narrow), itertools.repeat(" " * 40)):
+        request = Request(b"POST / HTTP/1.1\r\n\r\n", written({"rows": rows}, blanks).encode())
+        forms.append((Normalizer().normal_form(request), request.member_names))
+    assert forms[0] == forms[1]
+
+
+# Bytes that stood between two members before, in a place where they mean something else.
+MISPLACED = {
+    "a member of an array": '{"a": 1, "b": 2, "c": {"a": [1, "b": 2]}}',
+    "a member of an array, behind an array": '{"a": [1], "b": 2, "c": {"a": [[1], "b": 2]}}',
+    "a member of an array, behind an object": '{"c": {"a": 1}, "b": 2, "d": [{"a": 1}, "b": 2]}',
+    "an object in an object": '[{"a": 1}, {"a": {"a": 1}, {"a": 2}}]',
+    "an end of nothing": '[{"a": 1}, {"a": 1}, {"a": [1}, {"a": 2}]',
+}
+
+
+@pytest.mark.parametrize("text", MISPLACED.values(), ids=MISPLACED)
+def test_a_member_follows_only_where_it_may(text: str) -> None:
+    assert not is_document(text)
+    assert names_of(text.encode() + b" " * 40) is None
 
 
 UNNOTED = {
