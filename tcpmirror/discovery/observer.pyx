@@ -2,7 +2,8 @@
 """What a worker notes of each exchange, and the digests it hands on.
 
 Most exchanges cost one look-up and a few additions. Parameters are read of the first SAMPLE_ALL requests of an endpoint,
-and while they go on bringing something new; then of every SAMPLE_STEP-th. What cannot be an API is left out here
+and while they go on bringing something new; then of every SAMPLE_STEP-th, or of fewer where bodies are large: what is read of
+them is SAMPLE_BYTES an exchange at most, taken over many. What cannot be an API is left out here
 already: a path is taken up only after an answer in the 2xx class of a media type that APIs use, to a request that holds
 no attack.
 """
@@ -25,6 +26,7 @@ DEF HOST_BYTES = 128
 DEF SEGMENT_LIMIT = 32
 DEF SAMPLE_ALL = 32
 DEF SAMPLE_STEP = 61      # a prime: traffic that repeats itself is not sampled in its own rhythm
+DEF SAMPLE_BYTES = 128
 DEF WORD_COUNT = 3        # a word seen less often is not handed on: it may be somebody's own
 DEF STABLE = 24           # samples in a row that brought nothing new
 DEF BUCKETS = 32
@@ -47,6 +49,7 @@ cdef class Endpoint:
     cdef object digest
     cdef set known              # kinds of values of parameters, over all digests
     cdef uint64_t requests, seen, sampled, first_ns, last_ns
+    cdef Py_ssize_t owed        # bytes of bodies read in advance of what SAMPLE_BYTES allow
     cdef uint64_t latency[BUCKETS]
     cdef int stable, idle
     cdef bint is_multiplexed
@@ -58,6 +61,7 @@ cdef class Endpoint:
         cdef uint64_t micros
         self.requests += 1
         self.seen += 1
+        self.owed = max(0, self.owed - SAMPLE_BYTES)
         if self.first_ns == 0 or time_ns < self.first_ns:
             self.first_ns = time_ns
         if time_ns > self.last_ns:
@@ -77,7 +81,7 @@ cdef class Endpoint:
             self.latency[power if power < BUCKETS else BUCKETS - 1] += 1
 
     cdef bint is_sample(self):
-        return self.seen <= SAMPLE_ALL or self.stable < STABLE or self.seen % SAMPLE_STEP == 0
+        return self.seen <= SAMPLE_ALL or self.stable < STABLE or self.seen % SAMPLE_STEP == 0 and not self.owed
 
     cdef object take(self):
         """Return the digest and begin another; None when there was nothing."""
@@ -193,6 +197,8 @@ cdef class Observer:
         before = len(digest.parameters)
         self.sampled += 1
         endpoint.sampled += 1
+        if endpoint.stable >= STABLE:
+            endpoint.owed = PyBytes_GET_SIZE(exchange.request.body) + PyBytes_GET_SIZE(exchange.response.body)
         is_new = read_exchange(exchange, digest.path, digest.parameters, digest.auth, digest.types, digest.kind,
                                endpoint.known)
         self.fresh += len(digest.parameters) - before

@@ -173,6 +173,17 @@ def test_of_many_values_the_smallest_hashes_are_kept() -> None:
     assert (found.count, found.kinds) == (30, {"string": 30})
 
 
+def test_large_bodies_are_read_less_often() -> None:
+    observer = Observer()
+    answer = {"text": "x" * 15_000}
+    for _ in range(200):
+        observer.observe(exchange("/orders", answer=answer), False)
+    before = observer.sampled
+    for _ in range(10_000):
+        observer.observe(exchange("/orders", answer=answer), False)
+    assert 80 <= observer.sampled - before <= 83  # one in 122: 118 exchanges allow for one, at the next multiple of 61
+
+
 def test_a_word_that_is_rare_stays_in_the_worker() -> None:
     (digest,) = observed(*(exchange("/a?sort=asc&who=ann") for _ in range(10)), exchange("/a?sort=desc"))
     assert digest.parameters["request", "query", "sort"].words == {"asc": 10}
