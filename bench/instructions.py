@@ -1,9 +1,9 @@
 """`python -m bench.instructions`: how many instructions an exchange takes on the road, whatever else the machine does.
 
-A fixed run of small exchanges (on connections that are kept, and one on each), larger responses (the same again and again, and
-each a new one) and JSON bodies goes through capture, rings, reassembly, HTTP and detection in one process under callgrind, which
-counts inside two calls only: a frame taken, a worker's turn. The counts are compared with those in `instructions.json`, kept for
-the same interpreter, compiler and libraries.
+A fixed run of small exchanges (on connections that are kept, and one on each), larger responses (the same again and
+again, and each a new one) and JSON bodies goes through capture, rings, reassembly, HTTP and detection in one process
+under callgrind, which counts inside two calls only: a frame taken, a worker's turn. The counts are compared with
+those in `instructions.json`, kept for the same interpreter, compiler and libraries.
 ``--keep`` writes them there.
 
 Exit code 1: over the limit; 4: no valgrind here.
