@@ -3,23 +3,28 @@
 
 Clients send the same header lines, keys and words again and again. What is remembered of a text is a hash under keys that
 change with each process: NH (Black et al., "UMAC: Fast and Secure Message Authentication", 1999) gives any two texts the same one
-by a chance of 2^-64, whoever chose them, because nobody sees a hash or a key. The table has two places for each hash and keeps
-the last two that came to them: memory is fixed, and nothing has to be thrown out.
+by a chance of 2^-64, whoever chose them, because nobody sees a hash or a key. The table has four places for each hash and keeps
+the last four that came to them: memory is fixed, and nothing has to be thrown out.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memmove, memset
 
 from tcpmirror.model.hashing cimport siphash13
+
+cdef extern from "<stdlib.h>":
+    void* aligned_alloc(size_t alignment, size_t size) nogil
 
 
 cdef class CleanTexts:
     """Texts known as clean, and those of the message at hand that are not known yet (``fresh``)."""
 
     def __cinit__(self):
-        self._known = <uint64_t*>calloc(PLACES, sizeof(uint64_t))
+        self._known = <uint64_t*>aligned_alloc(64, PLACES * sizeof(uint64_t))
         self._fresh = <uint64_t*>calloc(FRESH, sizeof(uint64_t))
         if self._known == NULL or self._fresh == NULL:
             raise MemoryError
+        memset(self._known, 0, PLACES * sizeof(uint64_t))
         self._draw_keys()
 
     def __dealloc__(self):
@@ -39,9 +44,9 @@ cdef class CleanTexts:
     cdef void learn(self) noexcept nogil:
         """Remember what is fresh as clean."""
         cdef Py_ssize_t at
-        cdef uint64_t* pair
+        cdef uint64_t* places
         for at in range(self._fresh_count):
-            pair = pair_of(self, self._fresh[at])
-            pair[1] = pair[0]
-            pair[0] = self._fresh[at]
+            places = places_of(self, self._fresh[at])
+            memmove(places + 1, places, (WAYS - 1) * sizeof(uint64_t))
+            places[0] = self._fresh[at]
         self._fresh_count = 0
