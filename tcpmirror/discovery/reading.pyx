@@ -137,12 +137,16 @@ cdef class Sink:
             found.high = value
 
     cdef void _remember(self, found, str name, str value, str kind):
-        cdef unsigned int mark = value_hash(value)
+        cdef unsigned int mark = value_hash(value), largest
         hashes = found.hashes
         if mark not in hashes:
-            hashes.add(mark)
-            if len(hashes) > HASHES:
-                _forget_largest(hashes)
+            if len(hashes) < HASHES:
+                hashes.add(mark)
+            else:
+                largest = _largest(hashes)
+                if mark < largest:
+                    hashes.discard(largest)
+                    hashes.add(mark)
         if found.count <= CLASSED or found.count % 8 == 0:
             sensitive = class_of(name, value)
             if sensitive:
@@ -160,13 +164,12 @@ cdef int _counted(counts, key) except -1:
     return count
 
 
-cdef int _forget_largest(set hashes) except -1:
+cdef unsigned int _largest(set hashes) except? 0:
     cdef unsigned int largest = 0, each
     for each in hashes:
         if each > largest:
             largest = each
-    hashes.discard(largest)
-    return 0
+    return largest
 
 
 def read_exchange(exchange, tuple path, dict parameters, auth, types, str kind, set known):
