@@ -140,7 +140,8 @@ def test_discovery_only_tells_of_apis_and_of_no_attack(
             return bool(reader.get(f"/api/v1/inventory/endpoints?host={host}").raise_for_status().json()["endpoints"])
 
         wait_until(is_known, "the endpoint in the inventory", 90, 0.5)
-        assert "union" in (tmp_path / "sensor.log").read_text()  # its own log tells of the attack
+        log = tmp_path / "sensor.log"
+        wait_until(lambda: "union" in log.read_text(), "the attack in the sensor's own log", 60, 0.5)
     sign_in(page, reported, f"/apis?host={host}")
     expect(page.get_by_role("link", name="GET /v3/items/{")).to_be_visible()
     page.goto(f"/attacks?{urlencode({'q': f'd:{host}'})}")
