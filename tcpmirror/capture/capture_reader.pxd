@@ -2,8 +2,11 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpmirror.capture.receiver cimport FrameReceiver
 
+cdef extern from *:
+    uint32_t __builtin_bswap32(uint32_t) nogil
+
 cdef enum:
-    LINK_RAW = 12
+    SECOND_NS = 1000000000
 
 
 cdef class CaptureReader:
@@ -14,6 +17,7 @@ cdef class CaptureReader:
     cdef str name, expression
     cdef set link_numbers
     cdef public bint is_partial
+    cdef bint may_read(self) except -1
     cdef bint is_starved(self) except -1
     cdef int read_next(self, FrameReceiver receiver) except -1
     cdef int add_link_type(self, int number) except -1

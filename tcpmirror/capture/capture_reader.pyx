@@ -8,11 +8,11 @@ from tcpmirror.capture.receiver cimport FrameReceiver
 from tcpmirror.errors import DamagedCaptureFault
 
 cdef extern from *:
-    uint32_t __builtin_bswap32(uint32_t) nogil
     uint16_t __builtin_bswap16(uint16_t) nogil
 
 cdef enum:
-    LINKTYPE_RAW = 101    # in files; LINK_RAW is what libpcap calls it
+    LINKTYPE_RAW = 101    # in files
+    LINK_RAW = 12         # what libpcap calls it
 
 
 cdef class CaptureReader:
@@ -56,7 +56,7 @@ cdef class CaptureReader:
         DamagedCaptureFault where the file is cut or cannot be; what came before it was handed over.
         """
         cdef int taken = 0
-        while taken < limit and self.at < self.size and not self.is_starved():
+        while taken < limit and self.may_read():
             taken += self.read_next(receiver)
         return taken
 
@@ -68,9 +68,13 @@ cdef class CaptureReader:
         """Return the link types known here, in order."""
         raise NotImplementedError
 
+    cdef bint may_read(self) except -1:
+        """Whether something comes next, and all of it is in memory that will be."""
+        return self.at < self.size and not (self.is_partial and self.is_starved())
+
     cdef bint is_starved(self) except -1:
-        """Whether what comes next ends behind what is in memory, and more follows."""
-        return False
+        """Whether what comes next ends behind what is in memory."""
+        raise NotImplementedError
 
     cdef int read_next(self, FrameReceiver receiver) except -1:
         """Read on by one step; return 1 when it was a packet that was handed over."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from io import FileIO
 
 from tcpmirror.capture.capture_files import BLOCK_BYTES, PCAPNG, Feeder, check_capture
 from tcpmirror.capture.capture_reader import CaptureReader
 from tcpmirror.capture.pcap_file import PcapReader
-from tcpmirror.capture.pcap_source import BATCH_FRAMES, KernelStats
+from tcpmirror.capture.pcap_source import BATCH_FRAMES
 from tcpmirror.capture.pcapng_file import PcapngReader
 from tcpmirror.capture.receiver import FrameReceiver
 from tcpmirror.errors import DamagedCaptureFault
@@ -26,7 +25,7 @@ class FileSource:
         """
         self._path = path
         self._feeder = Feeder(path) if check_capture(path) else None
-        self._file = self._feeder.unpacked if self._feeder else Path(path).open("rb", buffering=0)  # noqa: SIM115
+        self._file = self._feeder.unpacked if self._feeder else FileIO(path)
         self._memory = memoryview(bytearray(BLOCK_BYTES))
         try:
             self._reader = self._begin(path, bpf)
@@ -48,14 +47,10 @@ class FileSource:
             reader.prepare()
         return reader
 
-    def receive(self, receiver: FrameReceiver | Callable[[int, bytes], None]) -> int:
-        """Hand over the next frames; 0 at the end. DamagedCaptureFault where the file is cut, after what came before.
-
-        A plain callable gets ``(time_ns, frame)`` and is not told the link type.
-        """
-        taker = receiver if isinstance(receiver, FrameReceiver) else _Untyped(receiver)
+    def receive(self, receiver: FrameReceiver) -> int:
+        """Hand over the next frames; 0 at the end. DamagedCaptureFault where the file is cut, after what came before."""
         while True:
-            taken = self._reader.receive(taker, BATCH_FRAMES)
+            taken = self._reader.receive(receiver, BATCH_FRAMES)
             if taken or not self._reader.is_partial:
                 return taken
             self._refill(self._reader)
@@ -64,9 +59,6 @@ class FileSource:
     def link_types(self) -> frozenset[int]:
         """Every link type met so far in the file."""
         return self._reader.all_link_types
-
-    def stats(self) -> KernelStats:
-        return KernelStats()
 
     def close(self) -> None:
         self._file.close()
@@ -94,11 +86,3 @@ class FileSource:
         if not came and self._feeder:
             self._feeder.check()
         return came or 0
-
-
-class _Untyped(FrameReceiver):
-    def __init__(self, receiver: Callable[[int, bytes], None]) -> None:
-        self._receiver = receiver
-
-    def receive_frame(self, time_ns: int, frame: bytes, link_type: int, vlan: int) -> None:
-        self._receiver(time_ns, frame)

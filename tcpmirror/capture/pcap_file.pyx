@@ -6,12 +6,9 @@ libpcap reads 4 KiB at a time, and pypcap makes a Python object of each packet.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from tcpmirror.capture.capture_reader cimport CaptureReader
+from tcpmirror.capture.capture_reader cimport SECOND_NS, CaptureReader, __builtin_bswap32
 from tcpmirror.capture.filter_program cimport FilterProgram
 from tcpmirror.capture.receiver cimport FrameReceiver
-
-cdef extern from *:
-    uint32_t __builtin_bswap32(uint32_t) nogil
 
 cdef enum:
     MICROSECONDS = 0xa1b2c3d4
@@ -22,7 +19,6 @@ cdef enum:
     PACKET_HEAD_BYTES = 16
     MORE_BYTES = 8
     LONGEST_PACKET = 262144      # libpcap's limit: a longer one means that the file is damaged
-    SECOND_NS = 1000000000
 
 
 cdef class PcapReader(CaptureReader):
@@ -58,7 +54,7 @@ cdef class PcapReader(CaptureReader):
 
     cdef bint is_starved(self) except -1:
         cdef Py_ssize_t left = self.size - self.at
-        return self.is_partial and (left < self.packet_head or left - self.packet_head < self.captured())
+        return left < self.packet_head or left - self.packet_head < self.captured()
 
     cdef int read_next(self, FrameReceiver receiver) except -1:
         """Read one packet."""

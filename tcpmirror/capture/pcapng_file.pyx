@@ -6,12 +6,9 @@ libpcap reads such a file only while all interfaces have one link type; a captur
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from tcpmirror.capture.capture_reader cimport CaptureReader
+from tcpmirror.capture.capture_reader cimport SECOND_NS, CaptureReader, __builtin_bswap32
 from tcpmirror.capture.filter_program cimport FilterProgram
 from tcpmirror.capture.receiver cimport FrameReceiver
-
-cdef extern from *:
-    uint32_t __builtin_bswap32(uint32_t) nogil
 
 cdef enum:
     SECTION = 0x0a0d0d0a
@@ -23,8 +20,7 @@ cdef enum:
     OPTION_RESOLUTION = 9
     OPTION_OFFSET = 14
     MICROSECONDS = 6
-    SECOND_NS = 1000000000
-    LONGEST_BLOCK = 1 << 26      # of what comes by a pipe, where a wrong length would be waited for in memory
+    LONGEST_BLOCK = 1 << 26      # a wrong length would be waited for in memory
 
 
 cdef class CaptureInterface:
@@ -66,14 +62,12 @@ cdef class PcapngReader(CaptureReader):
         return [(<CaptureInterface>each).link_type for each in self.interfaces]
 
     def prepare(self):
-        while self.at < self.size and not self.is_starved() and self.is_head(self.kind_at(self.at)):
+        while self.may_read() and self.is_head(self.kind_at(self.at)):
             self.read_next(None)
 
     cdef bint is_starved(self) except -1:
         cdef uint32_t length
         cdef uint32_t magic
-        if not self.is_partial:
-            return False
         if self.size - self.at < 12:
             return True
         length = self.u32(self.at + 4)

@@ -20,18 +20,17 @@ from tcpmirror.capture.file_source import FileSource
 from tcpmirror.capture.pcap_source import LiveSource
 from tcpmirror.errors import EXIT_ENVIRONMENT, DamagedCaptureFault, EnvironmentFault
 from tcpmirror.settings.tree import Source
-from tests.capture.frames import read_by_libpcap, segment
+from tests.capture.frames import Kept, read_by_libpcap, segment
 
 FRAMES = [Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP() / TCP(seq=number) for number in range(2100)]
 
 
 def read(path: Path) -> list[tuple[int, bytes]]:
-    seen: list[tuple[int, bytes]] = []
-    source = FileSource(str(path))
-    while source.receive(lambda time_ns, frame: seen.append((time_ns, frame))):
+    source, kept = FileSource(str(path)), Kept()
+    while source.receive(kept):
         pass
     source.close()
-    return seen
+    return [(each.time_ns, each.frame) for each in kept.frames]
 
 
 @pytest.mark.parametrize("write", [wrpcap, wrpcapng], ids=["pcap", "pcapng"])
@@ -91,12 +90,12 @@ def test_libpcap_reads_the_same(tmp_path: Path, content: bytes, bpf: str, is_pac
         expected = read_by_libpcap(tmp_path / "plain", bpf)
     except OSError:  # a link type that libpcap does not know, or has no such filter for
         return
-    seen: list[tuple[int, bytes]] = []
+    kept = Kept()
     with contextlib.suppress(EnvironmentFault), contextlib.closing(FileSource(str(tmp_path / "a"), bpf)) as source:
-        while source.receive(lambda time_ns, frame: seen.append((time_ns, frame))):
+        while source.receive(kept):
             pass
-    assert [frame for _, frame in seen] == [frame for _, frame in expected]
-    assert [time for time, _ in seen] == [time % (2**32 * 10**9) for time, _ in expected]
+    assert [each.frame for each in kept.frames] == [frame for _, frame in expected]
+    assert [each.time_ns for each in kept.frames] == [time % (2**32 * 10**9) for time, _ in expected]
 
 
 def test_a_frame_longer_than_what_is_read_at_once_is_read_whole(tmp_path: Path) -> None:
@@ -139,13 +138,13 @@ def test_a_compressed_capture_that_is_cut_gives_what_it_has_and_then_the_fault(t
     wrpcap(str(plain), FRAMES)
     compressed = gzip.compress(plain.read_bytes())
     packed.write_bytes(compressed[: len(compressed) * 9 // 10])
-    seen: list[bytes] = []
+    kept = Kept()
     source = FileSource(str(packed))
     with pytest.raises(EnvironmentFault, match=r"cut\.pcap\.gz: the compressed data is cut"):
-        while source.receive(lambda time_ns, frame: seen.append(frame)):
+        while source.receive(kept):
             pass
     source.close()
-    assert len(seen) > 1000
+    assert len(kept.frames) > 1000
 
 
 def test_a_source_closed_early_leaves_no_process_behind(tmp_path: Path) -> None:
@@ -184,12 +183,12 @@ def test_a_cut_file_gives_what_it_has_and_then_the_fault(tmp_path: Path) -> None
     path = tmp_path / "cut.pcap"
     wrpcap(str(path), FRAMES[:10])
     os.truncate(path, path.stat().st_size - 5)
-    seen: list[bytes] = []
+    kept = Kept()
     with pytest.raises(EnvironmentFault, match=r"cut\.pcap"):
         source = FileSource(str(path))
-        while source.receive(lambda time_ns, frame: seen.append(frame)):
+        while source.receive(kept):
             pass
-    assert len(seen) == 9
+    assert len(kept.frames) == 9
 
 
 def test_what_is_no_capture_is_refused_by_name(tmp_path: Path) -> None:

@@ -165,7 +165,8 @@ def decryption(data: bytes) -> None:
 
 
 def captures(data: bytes) -> None:
-    """A capture file is read to its end, or to a fault that is named; each frame is bytes of the file, and no file has more of them than it has room for. Its secrets are bytes of the file too."""
+    """A capture file is read to its end, or to a fault that is named; each frame is bytes of the file, and no file has more of them
+    than it has room for. Its secrets are bytes of the file too."""
     kept = Kept()
     with contextlib.suppress(DamagedCaptureFault):
         reader = PcapngReader(data, "capture")
